@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+/* What the machine says: clocks, boot, random names. Any thread. */
+#ifndef FT_BASE_SYSTEM_H
+#define FT_BASE_SYSTEM_H
+
+#include <stdint.h>
+
+#define FT_UUID_ROOM 37		/* 36 characters and the NUL */
+#define FT_RFC3339_ROOM 25	/* 2026-01-31T23:59:59.123Z and the NUL */
+
+/* Milliseconds of CLOCK_MONOTONIC: for intervals. */
+int64_t ft_clock_ms(void);
+
+/* Milliseconds since the epoch: for people and files. */
+int64_t ft_clock_unix_ms(void);
+
+/* Unix milliseconds as RFC 3339 in UTC with milliseconds. */
+void ft_rfc3339(char text[FT_RFC3339_ROOM], int64_t unix_ms);
+
+/* A random (version 4) UUID in lower case. */
+void ft_uuid(char text[FT_UUID_ROOM]);
+
+/* The kernel's boot id; 36 '0' characters where it cannot be read, so that nothing is trusted wrongly. */
+void ft_boot_id(char text[FT_UUID_ROOM]);
+
+#endif
