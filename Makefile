@@ -14,7 +14,7 @@ BUILD ?= build$(if $(SAN),/$(subst $(comma),-,$(SAN)))
 comma := ,
 
 WARN := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wconversion \
-	-Wformat=2 -Wpointer-arith -Wcast-qual -Wundef -Werror
+	-Wformat=2 -Wpointer-arith -Wcast-qual -Wundef -Walloca -Werror
 CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iinclude -Iplugin -include plugin/base/banned.h
 CFLAGS ?= -O2 -g
 ALL_CFLAGS := -std=c11 $(WARN) -fPIC -fvisibility=hidden -pthread $(CFLAGS) \

@@ -10,6 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#pragma GCC poison sprintf vsprintf strcpy strcat strtok atoi atol atoll alloca gets
+#pragma GCC poison sprintf vsprintf strcpy strcat strtok atoi atol atoll gets
 
 #endif

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include "core/manifest.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/utf8.h"
+
+/* Reads a JSON integer in [min, 2^53]. */
+static bool integer(const cJSON *item, double min, double *value)
+{
+	if (!cJSON_IsNumber(item) || !isfinite(item->valuedouble)
+	    || item->valuedouble < min || item->valuedouble > (double)FT_JSON_INTEGER_MAX
+	    || item->valuedouble != floor(item->valuedouble))
+		return false;
+	*value = item->valuedouble;
+	return true;
+}
+
+static const char *read_name(struct ft_init *init, const cJSON *item)
+{
+	size_t len = cJSON_IsString(item) ? strlen(item->valuestring) : 0;
+	const char *name = item ? item->valuestring : NULL;
+
+	if (len == 0 || len > FT_FILE_NAME_MAX)
+		return "\"name\" must be a string of 1 to 240 bytes";
+	if (!ft_utf8_valid(name, len) || ft_utf8_has_control(name, len))
+		return "\"name\" must be UTF-8 without control characters";
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strpbrk(name, "/\\:"))
+		return "\"name\" must be a plain file name: not . or .., no / \\ or :";
+	memcpy(init->meta.name, name, len + 1);
+	return NULL;
+}
+
+static const char *read_size(struct ft_init *init, const cJSON *item)
+{
+	double value;
+
+	if (!item)
+		return NULL;
+	if (!integer(item, 0, &value))
+		return "\"size\" must be an integer from 0 to 2^53";
+	init->meta.has_size = true;
+	init->meta.size = (uint64_t)value;
+	return NULL;
+}
+
+static const char *read_checksum(struct ft_init *init, const cJSON *item)
+{
+	if (!item)
+		return NULL;
+	if (!cJSON_IsString(item)
+	    || !ft_sha256_parse(&init->meta.checksum, item->valuestring,
+				strlen(item->valuestring)))
+		return "\"checksum\" must be SHA-256 in 64 hex digits";
+	init->meta.has_checksum = true;
+	return NULL;
+}
+
+static const char *read_expire_at(struct ft_init *init, const cJSON *item)
+{
+	double value;
+
+	if (!item)
+		return NULL;
+	if (!integer(item, 0, &value))
+		return "\"expire_at\" must be an integer, in Unix seconds";
+	init->has_expire_at = true;
+	init->expire_at = (int64_t)value;
+	return NULL;
+}
+
+static const char *read_segments_ttl(struct ft_init *init, const cJSON *item)
+{
+	double value;
+
+	if (!item)
+		return NULL;
+	if (!integer(item, 1, &value))
+		return "\"segments_ttl\" must be an integer of at least 1, in seconds";
+	init->segments_ttl = (uint64_t)value;
+	return NULL;
+}
+
+/* Each returns what is wrong, or NULL; `item` is NULL where the key is absent or null. */
+static const struct {
+	const char *key;
+	const char *(*read)(struct ft_init *init, const cJSON *item);
+} init_keys[] = {
+	{ "name", read_name },
+	{ "size", read_size },
+	{ "checksum", read_checksum },
+	{ "expire_at", read_expire_at },
+	{ "segments_ttl", read_segments_ttl },
+};
+
+/* The value of a key; NULL where it is absent or null. */
+static cJSON *value_of(const cJSON *json, const char *key)
+{
+	cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
+
+	return cJSON_IsNull(item) ? NULL : item;
+}
+
+/* cJSON's strings end at a NUL, so what follows a \u0000 would be lost without a word. */
+static bool has_nul_escape(const char *text)
+{
+	for (const char *p = text; (p = strchr(p, '\\')) != NULL && p[1] != '\0'; p += 2)
+		if (strncmp(p + 1, "u0000", 5) == 0)
+			return true;
+	return false;
+}
+
+/* Parses `len` bytes that must be one JSON text and nothing else; NULL where they are not. */
+static cJSON *parse_json(const char *text, size_t len)
+{
+	cJSON *json = NULL;
+	char *copy;
+
+	if (memchr(text, '\0', len) || !(copy = malloc(len + 1)))
+		return NULL;
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	json = cJSON_ParseWithLengthOpts(copy, len + 1, NULL, 1);
+	free(copy);
+	return json;
+}
+
+static enum ft_status refuse(struct ft_buf *detail, enum ft_status status, const char *why)
+{
+	ft_buf_str(detail, why);
+	return status;
+}
+
+static enum ft_status read_init(struct ft_init *init, const cJSON *json, struct ft_buf *detail)
+{
+	if (!cJSON_IsObject(json))
+		return refuse(detail, FT_INVALID_FILEMETA, "the payload must be a JSON object");
+	for (size_t i = 0; i < sizeof init_keys / sizeof init_keys[0]; i++) {
+		const char *wrong = init_keys[i].read(init, value_of(json, init_keys[i].key));
+
+		if (wrong)
+			return refuse(detail, FT_INVALID_FILEMETA, wrong);
+	}
+	return FT_OK;
+}
+
+enum ft_status ft_init_parse(struct ft_init *init, const void *payload, size_t len,
+			     struct ft_buf *detail)
+{
+	enum ft_status st;
+	cJSON *json;
+
+	memset(init, 0, sizeof *init);
+	if (len > FT_INIT_PAYLOAD_MAX)
+		return refuse(detail, FT_INVALID_FILEMETA, "the payload is larger than 64 KiB");
+	if (len == 0)
+		return refuse(detail, FT_INVALID_FILEMETA_JSON, "the payload is empty");
+	if (!ft_utf8_valid(payload, len))
+		return refuse(detail, FT_INVALID_FILEMETA_JSON, "the payload is not UTF-8");
+	if (!(json = parse_json(payload, len)))
+		return refuse(detail, FT_INVALID_FILEMETA_JSON, "the payload is not JSON");
+	st = read_init(init, json, detail);
+	if (st == FT_OK)
+		init->user_data = cJSON_DetachItemViaPointer(json, value_of(json, "user_data"));
+	cJSON_Delete(json);
+	return st;
+}
+
+void ft_init_release(struct ft_init *init)
+{
+	cJSON_Delete(init->user_data);
+	init->user_data = NULL;
+}
+
+bool ft_meta_equal(const struct ft_meta *a, const struct ft_meta *b)
+{
+	return strcmp(a->name, b->name) == 0
+	       && a->has_size == b->has_size && (!a->has_size || a->size == b->size)
+	       && a->has_checksum == b->has_checksum
+	       && (!a->has_checksum || ft_sha256_equal(&a->checksum, &b->checksum));
+}
+
+static bool add_hex(cJSON *json, const char *key, const void *bytes, size_t len)
+{
+	char *text = malloc(2 * len + 1);
+	struct ft_buf hex;
+	bool added;
+
+	if (!text)
+		return false;
+	hex = ft_buf_on(text, 2 * len + 1);
+	ft_buf_hex(&hex, bytes, len);
+	added = cJSON_AddStringToObject(json, key, text) != NULL;
+	free(text);
+	return added;
+}
+
+/* JSON strings are UTF-8; an id that is not goes in as hex under `hex_key`. */
+static bool add_id(cJSON *json, const char *key, const char *hex_key, const char *id, size_t len)
+{
+	char *text;
+	bool added;
+
+	if (!ft_utf8_valid(id, len) || memchr(id, '\0', len))
+		return add_hex(json, hex_key, id, len);
+	if (!(text = strndup(id, len)))
+		return false;
+	added = cJSON_AddStringToObject(json, key, text) != NULL;
+	free(text);
+	return added;
+}
+
+/* Prints and deletes `json`; NULL or !complete: out of memory. */
+static enum ft_status print(cJSON *json, bool complete, char **text, size_t *len)
+{
+	*text = json && complete ? cJSON_Print(json) : NULL;
+	cJSON_Delete(json);
+	if (!*text)
+		return FT_NO_MEMORY;
+	*len = strlen(*text);
+	return FT_OK;
+}
+
+enum ft_status ft_manifest_begin(const struct ft_init *init, const struct ft_key *key,
+				 const char *transfer_id, const char *received_at,
+				 char **text, size_t *len)
+{
+	const struct ft_meta *meta = &init->meta;
+	cJSON *json = cJSON_CreateObject();
+	bool ok = json != NULL;
+
+	ok = ok && add_id(json, "client_id", "client_id_hex", key->client, key->client_len);
+	ok = ok && add_id(json, "file_id", "file_id_hex", key->file, key->file_len);
+	ok = ok && cJSON_AddStringToObject(json, "name", meta->name);
+	if (meta->has_size)
+		ok = ok && cJSON_AddNumberToObject(json, "size", (double)meta->size);
+	if (meta->has_checksum)
+		ok = ok && add_hex(json, "checksum", meta->checksum.bytes, FT_SHA256_LEN);
+	if (init->segments_ttl)
+		ok = ok && cJSON_AddNumberToObject(json, "segments_ttl",
+						   (double)init->segments_ttl);
+	ok = ok && cJSON_AddStringToObject(json, "transfer_id", transfer_id);
+	ok = ok && cJSON_AddStringToObject(json, "received_at", received_at);
+	if (init->has_expire_at)
+		ok = ok && cJSON_AddNumberToObject(json, "expire_at", (double)init->expire_at);
+	if (init->user_data)
+		ok = ok && cJSON_AddItemReferenceToObject(json, "user_data", init->user_data);
+	return print(json, ok, text, len);
+}
+
+enum ft_status ft_manifest_finish(const char *begun, size_t begun_len, uint64_t size,
+				  const struct ft_sha256 *checksum, const char *completed_at,
+				  char **text, size_t *len)
+{
+	static const char *const replaced[] = { "size", "checksum", "sha256", "segments_ttl",
+						"completed_at" };
+	cJSON *json = parse_json(begun, begun_len);
+	bool ok = true;
+
+	if (!cJSON_IsObject(json)) {
+		cJSON_Delete(json);
+		return FT_DAMAGED;
+	}
+	for (size_t i = 0; i < sizeof replaced / sizeof replaced[0]; i++)
+		cJSON_DeleteItemFromObjectCaseSensitive(json, replaced[i]);
+	ok = ok && cJSON_AddNumberToObject(json, "size", (double)size);
+	ok = ok && add_hex(json, "sha256", checksum->bytes, FT_SHA256_LEN);
+	ok = ok && cJSON_AddStringToObject(json, "completed_at", completed_at);
+	return print(json, ok, text, len);
+}
+
+static void read_text(char *to, size_t room, const cJSON *item)
+{
+	struct ft_buf buf = ft_buf_on(to, room);
+
+	if (cJSON_IsString(item))
+		ft_buf_str(&buf, item->valuestring);
+}
+
+/* What we wrote ourselves obeys the rules of init, but that `sha256` stands for `checksum`. */
+enum ft_status ft_manifest_read(struct ft_manifest *manifest, const char *text, size_t len)
+{
+	struct ft_init init = { 0 };
+	cJSON *json = parse_json(text, len);
+	bool sound = cJSON_IsObject(json);
+	const cJSON *sha256 = sound ? value_of(json, "sha256") : NULL;
+
+	memset(manifest, 0, sizeof *manifest);
+	for (size_t i = 0; sound && i < sizeof init_keys / sizeof init_keys[0]; i++)
+		sound = !init_keys[i].read(&init, value_of(json, init_keys[i].key));
+	if (sound && sha256)
+		sound = !read_checksum(&init, sha256);
+	if (sound) {
+		manifest->meta = init.meta;
+		manifest->segments_ttl = init.segments_ttl;
+		read_text(manifest->transfer_id, sizeof manifest->transfer_id,
+			  value_of(json, "transfer_id"));
+		read_text(manifest->received_at, sizeof manifest->received_at,
+			  value_of(json, "received_at"));
+	}
+	cJSON_Delete(json);
+	return sound ? FT_OK : FT_DAMAGED;
+}
