@@ -105,11 +105,15 @@ static cJSON *value_of(const cJSON *json, const char *key)
 }
 
 /* cJSON's strings end at a NUL, so what follows a \u0000 would be lost without a word. */
-static bool has_nul_escape(const char *text)
+static bool has_nul_escape(const char *text, size_t len)
 {
-	for (const char *p = text; (p = strchr(p, '\\')) != NULL && p[1] != '\0'; p += 2)
-		if (strncmp(p + 1, "u0000", 5) == 0)
+	for (size_t i = 0; i + 5 < len; i++) {
+		if (text[i] != '\\')
+			continue;
+		if (memcmp(text + i + 1, "u0000", 5) == 0)
 			return true;
+		i++;	/* the escaped character may itself be a backslash */
+	}
 	return false;
 }
 
@@ -162,6 +166,10 @@ enum ft_status ft_init_parse(struct ft_init *init, const void *payload, size_t l
 		return refuse(detail, FT_INVALID_FILEMETA_JSON, "the payload is not UTF-8");
 	if (!(json = parse_json(payload, len)))
 		return refuse(detail, FT_INVALID_FILEMETA_JSON, "the payload is not JSON");
+	if (has_nul_escape(payload, len)) {
+		cJSON_Delete(json);
+		return refuse(detail, FT_INVALID_FILEMETA, "\\u0000 is not accepted");
+	}
 	st = read_init(init, json, detail);
 	if (st == FT_OK)
 		init->user_data = cJSON_DetachItemViaPointer(json, value_of(json, "user_data"));
