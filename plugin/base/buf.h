@@ -42,7 +42,10 @@ void ft_buf_printf(struct ft_buf *buf, const char *format, ...);
 /* Appends a JSON string with its quotes; `bytes` must be valid UTF-8. */
 void ft_buf_json(struct ft_buf *buf, const char *bytes, size_t len);
 
-/* Appends at most `limit` bytes of untrusted bytes for a log line: control and non-ASCII bytes as \xNN. */
+/*
+ * Appends the first `limit` of untrusted bytes for a log line: control and non-ASCII
+ * bytes as \xNN, "..." where more follow. Keeps what fits, other than the rest.
+ */
 void ft_buf_printable(struct ft_buf *buf, const char *bytes, size_t len, size_t limit);
 
 /* Whether all that was appended is there. */

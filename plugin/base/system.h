@@ -14,13 +14,16 @@ int64_t ft_clock_ms(void);
 /* Milliseconds since the epoch: for people and files. */
 int64_t ft_clock_unix_ms(void);
 
-/* Unix milliseconds as RFC 3339 in UTC with milliseconds. */
+/* Unix milliseconds as RFC 3339 in UTC with milliseconds; years below 0 or above 9999 are clamped. */
 void ft_rfc3339(char text[FT_RFC3339_ROOM], int64_t unix_ms);
 
 /* A random (version 4) UUID in lower case. */
 void ft_uuid(char text[FT_UUID_ROOM]);
 
-/* The kernel's boot id; 36 '0' characters where it cannot be read, so that nothing is trusted wrongly. */
+/*
+ * The kernel's boot id. Where it cannot be read: a random UUID, another one at each
+ * call, so that nothing from before is trusted wrongly.
+ */
 void ft_boot_id(char text[FT_UUID_ROOM]);
 
 #endif
