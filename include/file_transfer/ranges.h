@@ -49,7 +49,8 @@ void ft_ranges_init(struct ft_ranges *ranges);
 void ft_ranges_release(struct ft_ranges *ranges);
 
 /*
- * Makes sure that adding [start, end) next cannot fail.
+ * Makes sure that adding [start, end), or removing just these bytes, cannot fail if it
+ * is the next change of the set.
  * Errors: FT_QUOTA_EXCEEDED (would be more than FT_RANGES_MAX ranges), FT_NO_MEMORY.
  */
 enum ft_status ft_ranges_prepare(struct ft_ranges *ranges, uint64_t start, uint64_t end) FT_MUST_USE;
@@ -62,7 +63,8 @@ enum ft_status ft_ranges_add(struct ft_ranges *ranges, uint64_t start, uint64_t 
 
 /*
  * Removes [start, end); what is not in the set is ignored.
- * Errors: as ft_ranges_prepare (cutting the middle out of a range makes two of it).
+ * Error: FT_NO_MEMORY (cutting the middle out of a range makes two of it); the set is
+ * then unchanged. FT_RANGES_MAX does not stop it: what is lost must not count as held.
  */
 enum ft_status ft_ranges_remove(struct ft_ranges *ranges, uint64_t start, uint64_t end) FT_MUST_USE;
 
