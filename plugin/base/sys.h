@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+/*
+ * The file-system calls of the stores, in one place: so that a test can make any
+ * one of them fail, and so that EINTR and short transfers are dealt with once.
+ *
+ * Each ft_sys_x() is x() with the same parameters and errno, repeated on EINTR.
+ * Built with -DFT_FAULTS the test provides ft_fault(), which is asked before each
+ * call. Threads: any.
+ */
+#ifndef FT_BASE_SYS_H
+#define FT_BASE_SYS_H
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "file_transfer/status.h"
+
+#ifdef FT_FAULTS
+/* Whether the call fails here and now, with errno set; may shorten *len (NULL: not a transfer). */
+bool ft_fault(const char *call, size_t *len);
+#else
+static inline bool ft_fault(const char *call, size_t *len)
+{
+	(void)call;
+	(void)len;
+	return false;
+}
+#endif
+
+#define FT_SYS_CALL(type, name, parameters, ...) \
+	static inline type ft_sys_##name parameters \
+	{ \
+		type result; \
+		do \
+			result = ft_fault(#name, NULL) ? (type)-1 : name(__VA_ARGS__); \
+		while (result == (type)-1 && errno == EINTR); \
+		return result; \
+	}
+
+FT_SYS_CALL(int, openat, (int dir, const char *path, int flags, mode_t mode), dir, path, flags, mode)
+FT_SYS_CALL(int, mkdirat, (int dir, const char *path, mode_t mode), dir, path, mode)
+FT_SYS_CALL(int, fchmod, (int fd, mode_t mode), fd, mode)
+FT_SYS_CALL(int, fstat, (int fd, struct stat *st), fd, st)
+FT_SYS_CALL(int, fstatat, (int dir, const char *path, struct stat *st, int flags), dir, path, st, flags)
+FT_SYS_CALL(int, fstatvfs, (int fd, struct statvfs *st), fd, st)
+FT_SYS_CALL(int, fsync, (int fd), fd)
+FT_SYS_CALL(int, fdatasync, (int fd), fd)
+FT_SYS_CALL(int, ftruncate, (int fd, off_t len), fd, len)
+FT_SYS_CALL(int, renameat, (int from_dir, const char *from, int to_dir, const char *to),
+	    from_dir, from, to_dir, to)
+FT_SYS_CALL(int, unlinkat, (int dir, const char *path, int flags), dir, path, flags)
+FT_SYS_CALL(int, sync_file_range, (int fd, off_t offset, off_t len, unsigned flags),
+	    fd, offset, len, flags)
+
+static inline int ft_sys_dup(int fd)
+{
+	return ft_fault("dup", NULL) ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+}
+
+/* A directory stream on a descriptor, which it takes over when it succeeds. */
+static inline DIR *ft_sys_fdopendir(int fd)
+{
+	return ft_fault("fdopendir", NULL) ? NULL : fdopendir(fd);
+}
+
+/* The next entry but "." and "..". NULL at the end (errno 0) or on error. */
+static inline struct dirent *ft_sys_readdir(DIR *dir)
+{
+	struct dirent *entry;
+
+	do {
+		errno = 0;
+		entry = ft_fault("readdir", NULL) ? NULL : readdir(dir);
+	} while (entry && (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")));
+	return entry;
+}
+
+/* Writes all of it. False: errno says why, and a part may have been written. */
+static inline bool ft_sys_write_all(int fd, const void *bytes, size_t len, uint64_t offset)
+{
+	const char *from = bytes;
+
+	while (len > 0) {
+		size_t want = len;
+		ssize_t n = ft_fault("pwrite", &want) ? -1 : pwrite(fd, from, want, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n == 0)
+			errno = EIO;
+		if (n <= 0)
+			return false;
+		from += n;
+		len -= (size_t)n;
+		offset += (uint64_t)n;
+	}
+	return true;
+}
+
+/* Reads until `len` bytes or the end of the file; returns how many, or -1. */
+static inline ssize_t ft_sys_read_all(int fd, void *bytes, size_t len, uint64_t offset)
+{
+	char *to = bytes;
+	size_t got = 0;
+
+	while (got < len) {
+		size_t want = len - got;
+		ssize_t n = ft_fault("pread", &want) ? -1
+			: pread(fd, to + got, want, (off_t)(offset + got));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		if (n == 0)
+			break;
+		got += (size_t)n;
+	}
+	return (ssize_t)got;
+}
+
+/* What an errno means to a client. */
+static inline enum ft_status ft_sys_status(int error)
+{
+	switch (error) {
+	case ENOSPC:
+	case EDQUOT:
+		return FT_DISK_FULL;
+	case EFBIG:
+		return FT_FILE_TOO_LARGE;
+	case ENOMEM:
+		return FT_NO_MEMORY;
+	case EMFILE:
+	case ENFILE:
+		return FT_BUSY;
+	case ENOENT:
+		return FT_NO_SUCH_TRANSFER;
+	default:
+		return FT_IO_ERROR;
+	}
+}
+
+/* close() that keeps errno, so that it may stand between a failure and its report. */
+static inline void ft_sys_close(int fd)
+{
+	int saved = errno;
+
+	if (fd >= 0)
+		close(fd);
+	errno = saved;
+}
+
+#endif
