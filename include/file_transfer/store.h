@@ -22,7 +22,8 @@
  *            FT_DURABILITY_SEGMENT), no network, no scan, nothing unbounded.
  *  [worker]  any worker thread, at the same time as [broker] calls on the same
  *            upload and [worker] calls on other uploads. The caller never runs two
- *            [worker] calls on one upload at a time.
+ *            [worker] calls on one upload at a time, but for one that has been
+ *            cancelled and is still on its way out of read() or sync().
  * A worker never sees a struct ft_upload, only handles that own what they need.
  *
  * CRASHES. When put() has returned FT_OK the bytes are held even if the process
@@ -167,6 +168,13 @@ struct ft_store_ops {
 	 * upload is untouched.
 	 */
 	enum ft_status (*detach)(struct ft_upload **upload, struct ft_trash **out);
+
+	/*
+	 * [broker] Moves the transfer to where damage is kept and logs both places and
+	 * `why`; the key is then unknown. Consumes the upload. Not while work or
+	 * checkpoint handles are out. On error it is only released.
+	 */
+	enum ft_status (*set_aside)(struct ft_upload **upload, const char *why);
 
 	/* [worker] Frees what was detached. Consumes the trash. */
 	enum ft_status (*purge)(struct ft_trash **trash);

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include "broker/engine_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define TIMER_MS 100		/* how often timers are looked at */
+#define DRAIN_MAX 64		/* jobs taken back per call: clients wait meanwhile */
+
+static enum ft_status start_pools(struct ft_engine *e)
+{
+	e->assemblers = ft_pool_new((size_t)e->options->workers, e->hooks.notify,
+				    e->hooks.context);
+	if (e->assemblers)
+		e->sweepers = ft_pool_new(1, e->hooks.notify, e->hooks.context);
+	if (e->sweepers)
+		return FT_OK;
+	ft_log_printf(e->log, FT_LOG_ERROR, "worker threads cannot be started: %s",
+		      strerror(errno));
+	return FT_INTERNAL_ERROR;
+}
+
+static enum ft_status start_scan(struct ft_engine *e)
+{
+	struct ft_scan *scan = ft_scan_new(e->store);
+
+	if (!scan)
+		return FT_NO_MEMORY;
+	ft_pool_submit(e->sweepers, &scan->sweep.job);
+	return FT_OK;
+}
+
+static enum ft_status start(struct ft_engine *e)
+{
+	uint64_t seed = 0;
+	enum ft_status st;
+
+	/* Without randomness the table is only easier to aim at. */
+	(void)(getrandom(&seed, sizeof seed, GRND_NONBLOCK) < 0);
+	if ((st = ft_registry_init(&e->registry, seed)) != FT_OK)
+		return st;
+	if ((st = start_pools(e)) != FT_OK)
+		return st;
+	return start_scan(e);
+}
+
+enum ft_status ft_engine_new(const struct ft_options *options, struct ft_store **store,
+			     struct ft_log *log, const struct ft_engine_hooks *hooks,
+			     struct ft_engine **out)
+{
+	struct ft_engine *e = calloc(1, sizeof *e);
+	enum ft_status st;
+
+	if (!e) {
+		(*store)->ops->close(store);
+		return FT_NO_MEMORY;
+	}
+	e->options = options;
+	e->store = *store;
+	e->ops = (*store)->ops;
+	e->log = log;
+	e->hooks = *hooks;
+	ft_list_init(&e->dirty);
+	ft_list_init(&e->assembling);
+	*store = NULL;
+	*out = e;
+	if ((st = start(e)) != FT_OK)
+		ft_engine_free(out);
+	return st;
+}
+
+static void take_assemblies(struct ft_engine *e, int limit)
+{
+	struct ft_job *job;
+
+	while (limit-- > 0 && (job = ft_pool_done(e->assemblers)) != NULL)
+		ft_engine_take_assembly(e, FT_CONTAINER(job, struct ft_assembly, job));
+}
+
+static void take_sweeps(struct ft_engine *e, int limit)
+{
+	struct ft_job *job;
+
+	while (limit-- > 0 && (job = ft_pool_done(e->sweepers)) != NULL)
+		ft_engine_take_sweep(e, FT_CONTAINER(job, struct ft_sweep, job));
+}
+
+static void expire_visit(void *context, struct ft_transfer *t)
+{
+	ft_engine_expire(context, t);
+}
+
+/* A slice of the table, such that all of it is seen once per gc_interval. */
+static void sweep(struct ft_engine *e)
+{
+	size_t rounds = (size_t)e->options->gc_interval * 1000 / TIMER_MS;
+	size_t buckets = e->registry.buckets / rounds + 1;
+
+	ft_registry_sweep(&e->registry, &e->sweep_cursor, buckets, expire_visit, e);
+}
+
+bool ft_engine_run(struct ft_engine *e, int64_t now_ms)
+{
+	e->now_ms = now_ms;
+	take_assemblies(e, DRAIN_MAX);
+	take_sweeps(e, DRAIN_MAX);
+	if (now_ms >= e->due_ms) {
+		e->due_ms = now_ms + TIMER_MS;
+		ft_engine_check_deadlines(e);
+		sweep(e);
+	}
+	return ft_pool_has_done(e->assemblers) || ft_pool_has_done(e->sweepers);
+}
+
+static void let_go(void *context, struct ft_transfer *t)
+{
+	struct ft_engine *e = context;
+	struct ft_link *link;
+
+	while ((link = ft_list_pop(&t->fins)) != NULL)
+		ft_ticket_free(FT_CONTAINER(link, struct ft_ticket, link));
+	ft_ticket_free(t->abort);
+	t->abort = NULL;
+	if (t->upload)
+		e->ops->release(&t->upload);
+}
+
+void ft_engine_free(struct ft_engine **engine)
+{
+	struct ft_engine *e = *engine;
+	size_t cursor = 0;
+
+	if (!e)
+		return;
+	e->stopping = true;
+	if (e->assemblers) {
+		ft_pool_stop(e->assemblers);
+		take_assemblies(e, INT32_MAX);
+	}
+	if (e->sweepers) {
+		ft_pool_stop(e->sweepers);
+		take_sweeps(e, INT32_MAX);
+	}
+	ft_registry_sweep(&e->registry, &cursor, e->registry.buckets, let_go, e);
+	ft_registry_release(&e->registry);
+	ft_pool_free(&e->assemblers);
+	ft_pool_free(&e->sweepers);
+	e->ops->close(&e->store);
+	free(e);
+	*engine = NULL;
+}

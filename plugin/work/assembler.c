@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include "work/assembler.h"
+
+#include <stdlib.h>
+
+#include "base/system.h"
+#include "core/manifest.h"
+
+/* Large enough that reading costs little, small enough to stay in the CPU's cache. */
+#define BLOCK ((size_t)256 * 1024)
+
+static enum ft_status hash_blocks(struct ft_assembly *a, void *block)
+{
+	uint64_t position = ft_hasher_position(a->hasher);
+	enum ft_status st;
+
+	while (position < a->target) {
+		uint64_t left = a->target - position;
+		size_t len = left < BLOCK ? (size_t)left : BLOCK;
+
+		if (ft_job_stopped(&a->job))
+			return FT_CANCELLED;
+		if ((st = a->ops->read(a->work, position, block, len)) != FT_OK)
+			return st;
+		if (!ft_hasher_update(a->hasher, block, len))
+			return FT_INTERNAL_ERROR;
+		position += len;
+	}
+	return FT_OK;
+}
+
+static enum ft_status hash(struct ft_assembly *a)
+{
+	uint64_t begin = ft_hasher_position(a->hasher);
+	enum ft_status st;
+	void *block;
+
+	if (begin >= a->target)
+		return FT_OK;
+	/* First, so that the disk works while we hash. */
+	if (a->ops->writeback)
+		a->ops->writeback(a->work, begin, a->target - begin);
+	if (!(block = malloc(BLOCK)))
+		return FT_NO_MEMORY;
+	st = hash_blocks(a, block);
+	free(block);
+	return st;
+}
+
+static enum ft_status verify(struct ft_assembly *a)
+{
+	if (!ft_hasher_digest(a->hasher, &a->digest))
+		return FT_INTERNAL_ERROR;
+	if (a->has_expected && !ft_sha256_equal(&a->digest, &a->expected))
+		return FT_FILE_CHECKSUM_MISMATCH;
+	return FT_OK;
+}
+
+/* Past the point of no return. */
+static enum ft_status publish_with(struct ft_assembly *a, const char *begun, size_t begun_len)
+{
+	char completed_at[FT_RFC3339_ROOM];
+	struct ft_manifest manifest;
+	enum ft_status st;
+	char *text = NULL;
+	size_t len;
+
+	ft_rfc3339(completed_at, ft_clock_unix_ms());
+	if ((st = ft_manifest_read(&manifest, begun, begun_len)) != FT_OK)
+		return st;
+	if ((st = ft_manifest_finish(begun, begun_len, a->target, &a->digest, completed_at,
+				     &text, &len)) != FT_OK)
+		return st;
+	if (ft_job_commit(&a->job)) {
+		st = a->ops->publish(a->work, manifest.meta.name, a->target, text, len);
+		a->publish_failed = st != FT_OK;
+	} else {
+		st = FT_CANCELLED;
+	}
+	free(text);
+	return st;
+}
+
+static enum ft_status publish(struct ft_assembly *a)
+{
+	char *begun = NULL;
+	size_t begun_len = 0;
+	enum ft_status st;
+
+	if ((st = hash(a)) != FT_OK || (st = verify(a)) != FT_OK)
+		return st;
+	if ((st = a->ops->sync(a->work)) != FT_OK) {
+		a->sync_failed = true;
+		return st;
+	}
+	if ((st = a->ops->manifest(a->work, &begun, &begun_len)) != FT_OK)
+		return st;
+	st = publish_with(a, begun, begun_len);
+	free(begun);
+	return st;
+}
+
+static void run(struct ft_job *job)
+{
+	struct ft_assembly *a = FT_CONTAINER(job, struct ft_assembly, job);
+
+	if (ft_job_stopped(job))
+		return;
+	switch (a->task) {
+	case FT_TASK_HASH:
+		a->status = hash(a);
+		break;
+	case FT_TASK_CHECKPOINT:
+		a->status = a->ops->checkpoint_run(a->checkpoint);
+		a->sync_failed = a->status == FT_IO_ERROR;
+		break;
+	case FT_TASK_PUBLISH:
+		a->status = publish(a);
+		break;
+	}
+}
+
+struct ft_assembly *ft_assembly_new(enum ft_task task, const struct ft_store_ops *ops)
+{
+	struct ft_assembly *a = calloc(1, sizeof *a);
+
+	if (!a)
+		return NULL;
+	ft_job_init(&a->job, run);
+	a->task = task;
+	a->ops = ops;
+	a->status = FT_CANCELLED;
+	return a;
+}
+
+void ft_assembly_free(struct ft_assembly **assembly)
+{
+	struct ft_assembly *a = *assembly;
+
+	if (!a)
+		return;
+	if (a->work)
+		a->ops->work_close(&a->work);
+	ft_hasher_free(a->hasher);
+	free(a);
+	*assembly = NULL;
+}

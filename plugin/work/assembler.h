@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+/*
+ * What workers do to one transfer's bytes: hash behind the writer, make a
+ * checkpoint, and at the end verify and publish.
+ *
+ * An assembly is made and taken back on the broker's thread; between, it is the
+ * worker's alone. `owner` is for the broker's thread only: a worker never looks
+ * at it, and the broker sets it to NULL when the transfer goes away meanwhile.
+ */
+#ifndef FT_WORK_ASSEMBLER_H
+#define FT_WORK_ASSEMBLER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/sha256.h"
+#include "file_transfer/store.h"
+#include "work/pool.h"
+
+enum ft_task {
+	FT_TASK_HASH,		/* hash up to `target` */
+	FT_TASK_CHECKPOINT,	/* make durable what `checkpoint` noted */
+	FT_TASK_PUBLISH,	/* hash up to `target`, verify, make durable, publish */
+};
+
+struct ft_transfer;
+
+struct ft_assembly {
+	struct ft_job job;
+	struct ft_transfer *owner;
+	enum ft_task task;
+	const struct ft_store_ops *ops;
+	struct ft_work *work;			/* owned; HASH, PUBLISH */
+	struct ft_checkpoint *checkpoint;	/* owned; CHECKPOINT */
+	struct ft_hasher *hasher;		/* owned; HASH, PUBLISH */
+	uint64_t target;			/* bytes from the start of the file */
+	bool has_expected;
+	struct ft_sha256 expected;		/* PUBLISH: what the file must hash to */
+
+	/* Results. */
+	enum ft_status status;			/* FT_CANCELLED: stopped before it was done */
+	bool sync_failed;
+	bool publish_failed;
+	struct ft_sha256 digest;		/* PUBLISH and FT_OK */
+};
+
+/* A job of the given task, holding nothing yet. NULL: out of memory. */
+struct ft_assembly *ft_assembly_new(enum ft_task task, const struct ft_store_ops *ops);
+
+/* Frees it with what it still owns; a checkpoint must have been ended. */
+void ft_assembly_free(struct ft_assembly **assembly);
+
+#endif

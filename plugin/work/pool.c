@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include "work/pool.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+enum phase {
+	RUNNING,
+	COMMITTED,
+	CANCELLED,
+};
+
+struct ft_pool {
+	pthread_mutex_t lock;
+	pthread_cond_t wanted;
+	struct ft_list todo;
+	struct ft_list done;
+	atomic_size_t done_count;	/* read without the lock */
+	atomic_bool stopping;
+	void (*notify)(void *context);
+	void *context;
+	size_t threads;
+	pthread_t thread[];
+};
+
+void ft_job_init(struct ft_job *job, void (*run)(struct ft_job *job))
+{
+	ft_link_init(&job->link);
+	job->run = run;
+	job->pool = NULL;
+	job->ran = false;
+	atomic_init(&job->phase, RUNNING);
+	atomic_init(&job->urgent, true);
+}
+
+/* The next job, or NULL when the pool stops. */
+static struct ft_job *take(struct ft_pool *pool)
+{
+	struct ft_link *link = NULL;
+
+	pthread_mutex_lock(&pool->lock);
+	while (!atomic_load(&pool->stopping) && !(link = ft_list_pop(&pool->todo)))
+		pthread_cond_wait(&pool->wanted, &pool->lock);
+	pthread_mutex_unlock(&pool->lock);
+	return link ? FT_CONTAINER(link, struct ft_job, link) : NULL;
+}
+
+void ft_pool_return(struct ft_pool *pool, struct ft_job *message)
+{
+	/* The broker's thread may free the message as soon as it is in the list. */
+	atomic_bool *urgent = &message->urgent;
+	bool tell;
+
+	pthread_mutex_lock(&pool->lock);
+	ft_list_push(&pool->done, &message->link);
+	atomic_fetch_add(&pool->done_count, 1);
+	tell = atomic_load(urgent);
+	pthread_mutex_unlock(&pool->lock);
+	if (tell)
+		pool->notify(pool->context);
+}
+
+static void *work(void *argument)
+{
+	struct ft_pool *pool = argument;
+	struct ft_job *job;
+
+	while ((job = take(pool)) != NULL) {
+		job->ran = true;
+		job->run(job);
+		ft_pool_return(pool, job);
+	}
+	return NULL;
+}
+
+/* Starts threads until `wanted` or failure; signals are blocked in them from the first instruction. */
+static int start(struct ft_pool *pool, size_t wanted)
+{
+	sigset_t all, before;
+	int error = 0;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	while (!error && pool->threads < wanted) {
+		error = pthread_create(&pool->thread[pool->threads], NULL, work, pool);
+		if (!error)
+			pool->threads++;
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error;
+}
+
+struct ft_pool *ft_pool_new(size_t workers, void (*notify)(void *context), void *context)
+{
+	struct ft_pool *pool = calloc(1, sizeof *pool + workers * sizeof pool->thread[0]);
+	int error;
+
+	if (!pool)
+		return NULL;
+	pthread_mutex_init(&pool->lock, NULL);
+	pthread_cond_init(&pool->wanted, NULL);
+	ft_list_init(&pool->todo);
+	ft_list_init(&pool->done);
+	pool->notify = notify;
+	pool->context = context;
+	if ((error = start(pool, workers)) != 0) {
+		ft_pool_stop(pool);
+		ft_pool_free(&pool);
+		errno = error;
+	}
+	return pool;
+}
+
+void ft_pool_stop(struct ft_pool *pool)
+{
+	struct ft_link *link;
+
+	pthread_mutex_lock(&pool->lock);
+	atomic_store(&pool->stopping, true);
+	pthread_cond_broadcast(&pool->wanted);
+	pthread_mutex_unlock(&pool->lock);
+	for (size_t i = 0; i < pool->threads; i++)
+		pthread_join(pool->thread[i], NULL);
+	pool->threads = 0;
+	while ((link = ft_list_pop(&pool->todo)) != NULL) {
+		ft_list_push(&pool->done, link);
+		atomic_fetch_add(&pool->done_count, 1);
+	}
+}
+
+void ft_pool_free(struct ft_pool **pool)
+{
+	if (!*pool)
+		return;
+	pthread_cond_destroy(&(*pool)->wanted);
+	pthread_mutex_destroy(&(*pool)->lock);
+	free(*pool);
+	*pool = NULL;
+}
+
+void ft_pool_submit(struct ft_pool *pool, struct ft_job *job)
+{
+	job->pool = pool;
+	pthread_mutex_lock(&pool->lock);
+	ft_list_push(&pool->todo, &job->link);
+	pthread_cond_signal(&pool->wanted);
+	pthread_mutex_unlock(&pool->lock);
+}
+
+bool ft_pool_has_done(const struct ft_pool *pool)
+{
+	return atomic_load_explicit(&pool->done_count, memory_order_relaxed) > 0;
+}
+
+struct ft_job *ft_pool_done(struct ft_pool *pool)
+{
+	struct ft_link *link;
+
+	if (!ft_pool_has_done(pool))
+		return NULL;
+	pthread_mutex_lock(&pool->lock);
+	link = ft_list_pop(&pool->done);
+	if (link)
+		atomic_fetch_sub(&pool->done_count, 1);
+	pthread_mutex_unlock(&pool->lock);
+	return link ? FT_CONTAINER(link, struct ft_job, link) : NULL;
+}
+
+/* Under the lock that ft_pool_return() holds: either it sees the flag, or the job is in `done` already. */
+void ft_job_hurry(struct ft_job *job)
+{
+	struct ft_pool *pool = job->pool;
+
+	pthread_mutex_lock(&pool->lock);
+	atomic_store(&job->urgent, true);
+	pthread_mutex_unlock(&pool->lock);
+	if (ft_pool_has_done(pool))
+		pool->notify(pool->context);
+}
+
+bool ft_job_cancel(struct ft_job *job)
+{
+	int running = RUNNING;
+
+	return atomic_compare_exchange_strong(&job->phase, &running, CANCELLED)
+	       || running == CANCELLED;
+}
+
+bool ft_job_stopped(const struct ft_job *job)
+{
+	return atomic_load(&job->phase) == CANCELLED || atomic_load(&job->pool->stopping);
+}
+
+bool ft_job_commit(struct ft_job *job)
+{
+	int running = RUNNING;
+
+	return atomic_compare_exchange_strong(&job->phase, &running, COMMITTED);
+}
