@@ -41,16 +41,10 @@ void ft_ranges_release(struct ft_ranges *ranges)
 	ft_ranges_init(ranges);
 }
 
-/* --- finding --- */
-
-static uint64_t chunk_end(const struct ft_ranges_chunk *chunk)
-{
-	return chunk->items[chunk->count - 1].end;
-}
-
 /* The first range that ends after `offset`. */
 static struct place seek(const struct ft_ranges *ranges, uint64_t offset)
 {
+	const struct ft_ranges_chunk *chunk;
 	struct place place = { 0, 0 };
 	size_t above = ranges->chunk_count;
 
@@ -59,18 +53,20 @@ static struct place seek(const struct ft_ranges *ranges, uint64_t offset)
 	while (place.chunk < above) {
 		size_t middle = place.chunk + (above - place.chunk) / 2;
 
-		if (chunk_end(ranges->chunks[middle]) > offset)
+		chunk = ranges->chunks[middle];
+		if (chunk->items[chunk->count - 1].end > offset)
 			above = middle;
 		else
 			place.chunk = middle + 1;
 	}
 	if (place.chunk == ranges->chunk_count)
 		return place;
-	above = ranges->chunks[place.chunk]->count;
+	chunk = ranges->chunks[place.chunk];
+	above = chunk->count;
 	while (place.item < above) {
 		size_t middle = place.item + (above - place.item) / 2;
 
-		if (ranges->chunks[place.chunk]->items[middle].end > offset)
+		if (chunk->items[middle].end > offset)
 			above = middle;
 		else
 			place.item = middle + 1;
@@ -104,17 +100,15 @@ static bool same(struct place a, struct place b)
 	return a.chunk == b.chunk && a.item == b.item;
 }
 
-/* --- making room --- */
-
 static struct ft_ranges_chunk *chunk_resize(struct ft_ranges_chunk *chunk, uint32_t room)
 {
+	uint32_t count = chunk ? chunk->count : 0;
 	struct ft_ranges_chunk *resized =
 		realloc(chunk, sizeof *chunk + room * sizeof chunk->items[0]);
 
 	if (!resized)
 		return NULL;
-	if (!chunk)
-		resized->count = 0;
+	resized->count = count;
 	resized->room = room;
 	return resized;
 }
@@ -134,29 +128,21 @@ static bool reserve_index(struct ft_ranges *ranges)
 	return true;
 }
 
-static void index_insert(struct ft_ranges *ranges, size_t position, struct ft_ranges_chunk *chunk)
-{
-	memmove(&ranges->chunks[position + 1], &ranges->chunks[position],
-		(ranges->chunk_count - position) * sizeof *ranges->chunks);
-	ranges->chunks[position] = chunk;
-	ranges->chunk_count++;
-}
-
 /* Moves the items from `from` on into a chunk of their own, behind. */
 static bool chunk_split(struct ft_ranges *ranges, size_t position, uint32_t from)
 {
 	struct ft_ranges_chunk *low = ranges->chunks[position];
 	struct ft_ranges_chunk *high;
 
-	if (!reserve_index(ranges))
-		return false;
-	high = chunk_resize(NULL, FT_RANGES_CHUNK);
-	if (!high)
+	if (!reserve_index(ranges) || !(high = chunk_resize(NULL, FT_RANGES_CHUNK)))
 		return false;
 	high->count = low->count - from;
 	memcpy(high->items, &low->items[from], high->count * sizeof low->items[0]);
 	low->count = from;
-	index_insert(ranges, position + 1, high);
+	memmove(&ranges->chunks[position + 2], &ranges->chunks[position + 1],
+		(ranges->chunk_count - position - 1) * sizeof *ranges->chunks);
+	ranges->chunks[position + 1] = high;
+	ranges->chunk_count++;
 	return true;
 }
 
@@ -220,8 +206,6 @@ static void insert(struct ft_ranges *ranges, struct place slot, struct ft_range 
 	ranges->bytes += range.end - range.start;
 }
 
-/* --- giving room back; where memory cannot be moved all stays as it is --- */
-
 /* Takes the chunks [first, end) out of the index and frees them. */
 static void index_erase(struct ft_ranges *ranges, size_t first, size_t end)
 {
@@ -255,11 +239,10 @@ static void chunk_join_next(struct ft_ranges *ranges, size_t position)
 static void chunk_shrink(struct ft_ranges *ranges, size_t position)
 {
 	struct ft_ranges_chunk *chunk = ranges->chunks[position];
-	uint32_t room = 2 * chunk->count;
 
 	if (chunk->count > chunk->room / 4)
 		return;
-	chunk = chunk_resize(chunk, room);
+	chunk = chunk_resize(chunk, 2 * chunk->count);
 	if (chunk)
 		ranges->chunks[position] = chunk;
 }
@@ -267,17 +250,21 @@ static void chunk_shrink(struct ft_ranges *ranges, size_t position)
 static void index_shrink(struct ft_ranges *ranges)
 {
 	struct ft_ranges_chunk **chunks;
+	size_t room = 2 * ranges->chunk_count;
 
 	if (ranges->chunk_count > ranges->chunk_room / 4)
 		return;
-	chunks = realloc(ranges->chunks, 2 * ranges->chunk_count * sizeof *chunks);
+	chunks = realloc(ranges->chunks, room * sizeof *chunks);
 	if (!chunks)
 		return;
 	ranges->chunks = chunks;
-	ranges->chunk_room = 2 * ranges->chunk_count;
+	ranges->chunk_room = room;
 }
 
-/* Ranges were taken out of the chunk at `position`, of the one behind it, or of both. */
+/*
+ * Gives room back after ranges were taken out of the chunk at `position`, of the one
+ * behind it, or of both. Where memory cannot be moved things stay as they are.
+ */
 static void tidy(struct ft_ranges *ranges, size_t position)
 {
 	size_t first = position > 0 ? position - 1 : 0;
@@ -297,8 +284,6 @@ static void tidy(struct ft_ranges *ranges, size_t position)
 /* Takes the ranges out that a walk from `from` to before `to` meets. */
 static void erase(struct ft_ranges *ranges, struct place from, struct place to)
 {
-	struct ft_ranges_chunk *chunk;
-
 	if (same(from, to))
 		return;
 	for (struct place p = from; !same(p, to); p = after(ranges, p)) {
@@ -315,15 +300,14 @@ static void erase(struct ft_ranges *ranges, struct place from, struct place to)
 		from = (struct place){ first_gone, 0 };
 	}
 	if (to.item > 0) {
-		chunk = ranges->chunks[to.chunk];
+		struct ft_ranges_chunk *chunk = ranges->chunks[to.chunk];
+
 		memmove(&chunk->items[from.item], &chunk->items[to.item],
 			(chunk->count - to.item) * sizeof chunk->items[0]);
 		chunk->count -= (uint32_t)(to.item - from.item);
 	}
 	tidy(ranges, from.chunk > 0 ? from.chunk - 1 : 0);
 }
-
-/* --- changing --- */
 
 enum ft_status ft_ranges_prepare(struct ft_ranges *ranges, uint64_t start, uint64_t end)
 {
@@ -462,8 +446,6 @@ enum ft_status ft_ranges_copy(struct ft_ranges *to, const struct ft_ranges *from
 	to->bytes = from->bytes;
 	return FT_OK;
 }
-
-/* --- asking --- */
 
 bool ft_ranges_cover(const struct ft_ranges *ranges, uint64_t start, uint64_t end)
 {
