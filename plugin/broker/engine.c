@@ -95,9 +95,13 @@ static void expire_visit(void *context, struct ft_transfer *t)
 /* A slice of the table, such that all of it is seen once per gc_interval. */
 static void sweep(struct ft_engine *e)
 {
-	size_t rounds = (size_t)e->options->gc_interval * 1000 / TIMER_MS;
-	size_t buckets = e->registry.buckets / rounds + 1;
+	uint64_t elapsed_ms = (uint64_t)(e->now_ms - e->swept_ms);
+	uint64_t interval_ms = e->options->gc_interval * 1000;
+	size_t buckets = e->registry.buckets;
 
+	if (elapsed_ms < interval_ms)
+		buckets = (size_t)(buckets * elapsed_ms / interval_ms) + 1;
+	e->swept_ms = e->now_ms;
 	ft_registry_sweep(&e->registry, &e->sweep_cursor, buckets, expire_visit, e);
 }
 
@@ -112,6 +116,18 @@ bool ft_engine_run(struct ft_engine *e, int64_t now_ms)
 		sweep(e);
 	}
 	return ft_pool_has_done(e->assemblers) || ft_pool_has_done(e->sweepers);
+}
+
+int64_t ft_engine_due_ms(const struct ft_engine *e)
+{
+	int64_t due_ms = e->now_ms + (int64_t)e->options->gc_interval * 1000;
+	int64_t soon_ms = e->now_ms + 1000;
+
+	if (e->registry.count == 0)
+		return INT64_MAX;
+	if ((ft_list_first(&e->dirty) || ft_list_first(&e->assembling)) && soon_ms < due_ms)
+		return soon_ms;
+	return due_ms;
 }
 
 static void let_go(void *context, struct ft_transfer *t)

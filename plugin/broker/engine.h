@@ -60,4 +60,7 @@ enum ft_status ft_engine_command(struct ft_engine *engine, const struct ft_reque
  */
 bool ft_engine_run(struct ft_engine *engine, int64_t now_ms);
 
+/* When ft_engine_run() has something to do even if no work comes back; INT64_MAX: never. */
+int64_t ft_engine_due_ms(const struct ft_engine *engine);
+
 #endif

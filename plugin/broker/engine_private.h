@@ -31,6 +31,7 @@ struct ft_engine {
 	size_t assembling_count;
 	size_t purges;
 	size_t sweep_cursor;
+	int64_t swept_ms;
 	int64_t now_ms;			/* of the call in progress */
 	int64_t due_ms;			/* when timers are looked at next */
 	bool stopping;

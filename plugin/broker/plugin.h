@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+/* All state of one plugin line, and the callbacks, one file each. The broker's thread only. */
+#ifndef FT_BROKER_PLUGIN_H
+#define FT_BROKER_PLUGIN_H
+
+#include <mosquitto_broker.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "broker/ack_sink.h"
+#include "broker/engine.h"
+#include "broker/responder.h"
+#include "broker/storage_dir.h"
+#include "broker/wake.h"
+#include "core/options.h"
+#include "file_transfer/log.h"
+
+struct ft_plugin {
+	uint32_t magic;
+	bool closing;
+	bool armed;		/* the wake knows when something is due */
+	mosquitto_plugin_id_t *id;
+	struct ft_options options;
+	struct ft_log *log;
+	struct ft_wake *wake;
+	struct ft_engine *engine;
+	struct ft_ack_sink *sink;
+	int lock;
+};
+
+/* The plugin behind a callback's userdata, checked. */
+struct ft_plugin *ft_plugin_of(void *userdata);
+
+/* Takes back finished work and does what is due. Every callback's first step. */
+void ft_plugin_poll(struct ft_plugin *plugin);
+
+/* Has the wake end the broker's sleep when something is due: there are brokers that never tick. */
+void ft_plugin_arm(struct ft_plugin *plugin);
+
+int ft_on_message(int event, void *event_data, void *userdata);
+int ft_on_acl(int event, void *event_data, void *userdata);
+int ft_on_tick(int event, void *event_data, void *userdata);
+int ft_on_disconnect(int event, void *event_data, void *userdata);
+int ft_on_reload(int event, void *event_data, void *userdata);
+
+#endif

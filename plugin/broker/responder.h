@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+/*
+ * Publishes responses: JSON on $file-response/{client id}, or on the Response Topic
+ * of the request, QoS 1, not retained. Threads: the broker's only.
+ */
+#ifndef FT_BROKER_RESPONDER_H
+#define FT_BROKER_RESPONDER_H
+
+#include "core/reply.h"
+#include "core/request.h"
+#include "file_transfer/log.h"
+
+/*
+ * A client whose id holds a wildcard ('+', '#') or is too long to be part of a topic
+ * gets no response: MQTT has no topic for it. Failures are logged.
+ */
+void ft_respond(struct ft_log *log, const struct ft_request *request,
+		const struct ft_reply *reply);
+
+#endif
