@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include <check.h>
+
+#include "base/crc32c.h"
+
+START_TEST(test_crc32c__is_that_of_rfc_3720)
+{
+	static const uint8_t read_command[48] = {
+		[0] = 0x01, [1] = 0xc0, [16] = 0x14, [22] = 0x04, [27] = 0x14, [31] = 0x18,
+		[32] = 0x28, [40] = 0x02,
+	};
+	uint8_t bytes[32] = { 0 };
+
+	ck_assert_uint_eq(ft_crc32c(bytes, sizeof bytes), 0x8a9136aa);
+	memset(bytes, 0xff, sizeof bytes);
+	ck_assert_uint_eq(ft_crc32c(bytes, sizeof bytes), 0x62a8ab43);
+	for (uint8_t i = 0; i < 32; i++)
+		bytes[i] = i;
+	ck_assert_uint_eq(ft_crc32c(bytes, sizeof bytes), 0x46dd794e);
+	for (uint8_t i = 0; i < 32; i++)
+		bytes[i] = (uint8_t)(31 - i);
+	ck_assert_uint_eq(ft_crc32c(bytes, sizeof bytes), 0x113fdb5c);
+	ck_assert_uint_eq(ft_crc32c(read_command, sizeof read_command), 0xd9963a56);
+}
+END_TEST
+
+START_TEST(test_crc32c__of_digits_is_the_check_value)
+{
+	ck_assert_uint_eq(ft_crc32c("123456789", 9), 0xe3069283);
+}
+END_TEST
+
+START_TEST(test_crc32c__of_nothing_is_zero)
+{
+	ck_assert_uint_eq(ft_crc32c(NULL, 0), 0);
+}
+END_TEST
+
+START_TEST(test_crc32c__changes_with_every_bit_of_a_record)
+{
+	uint8_t record[32];
+	uint32_t before;
+
+	for (size_t i = 0; i < sizeof record; i++)
+		record[i] = (uint8_t)(i * 37);
+	before = ft_crc32c(record, sizeof record);
+	for (size_t bit = 0; bit < 8 * sizeof record; bit++) {
+		record[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		ck_assert_uint_ne(ft_crc32c(record, sizeof record), before);
+		record[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
+	ck_assert_uint_ne(ft_crc32c(record, sizeof record - 1), before);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("crc32c");
+	TCase *cases = tcase_create("all");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(cases, test_crc32c__is_that_of_rfc_3720);
+	tcase_add_test(cases, test_crc32c__of_digits_is_the_check_value);
+	tcase_add_test(cases, test_crc32c__of_nothing_is_zero);
+	tcase_add_test(cases, test_crc32c__changes_with_every_bit_of_a_record);
+	suite_add_tcase(suite, cases);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
