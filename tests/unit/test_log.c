@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include <check.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/utf8.h"
+#include "file_transfer/log.h"
+
+#define QUEUE_MAX 256	/* lines */
+#define LINE_MAX 1023	/* bytes */
+#define WRITERS 4
+#define LINES_EACH 20000
+
+/* What came out. The sink is called on the test's thread only, so nothing guards it. */
+static struct {
+	struct ft_log *log;
+	pthread_t owner;
+	unsigned count;
+	unsigned warnings;	/* lines that say how many were dropped */
+	unsigned long dropped;
+	enum ft_log_level level;
+	char last[2048];
+	char all[1 << 16];
+	unsigned next[WRITERS];
+	bool answers;
+} out;
+
+static void sink(void *context, enum ft_log_level level, const char *line)
+{
+	unsigned long dropped;
+
+	ck_assert_ptr_eq(context, &out);
+	ck_assert(pthread_equal(out.owner, pthread_self()));
+	out.count++;
+	out.level = level;
+	snprintf(out.last, sizeof out.last, "%s", line);
+	if (strlen(out.all) + strlen(line) + 2 < sizeof out.all)
+		snprintf(out.all + strlen(out.all), sizeof out.all - strlen(out.all), "%s|", line);
+	if (strstr(line, "log lines were dropped") && sscanf(line, "%lu", &dropped) == 1) {
+		out.warnings++;
+		out.dropped += dropped;
+	}
+	if (out.answers) {
+		out.answers = false;
+		ft_log_printf(out.log, FT_LOG_DEBUG, "said by the sink");
+	}
+}
+
+static struct ft_log *log_new(void)
+{
+	memset(&out, 0, sizeof out);
+	out.owner = pthread_self();
+	out.log = ft_log_new(sink, &out);
+	ck_assert_ptr_nonnull(out.log);
+	return out.log;
+}
+
+static void on_another_thread(void *(*run)(void *), void *context)
+{
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, run, context), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+}
+
+static void *write_two(void *log)
+{
+	ft_log_printf(log, FT_LOG_ERROR, "worker %d", 1);
+	ft_log_printf(log, FT_LOG_INFO, "worker %d", 2);
+	return NULL;
+}
+
+START_TEST(test_log__writes_the_owners_lines_at_once)
+{
+	struct ft_log *log = log_new();
+
+	ft_log_printf(log, FT_LOG_NOTICE, "%s is %d", "it", 42);
+	ck_assert_uint_eq(out.count, 1);
+	ck_assert_str_eq(out.last, "it is 42");
+	ck_assert_int_eq(out.level, FT_LOG_NOTICE);
+	ft_log_free(log);
+	ck_assert_uint_eq(out.count, 1);
+}
+END_TEST
+
+START_TEST(test_log__keeps_workers_lines_until_drained)
+{
+	struct ft_log *log = log_new();
+
+	on_another_thread(write_two, log);
+	ck_assert_uint_eq(out.count, 0);
+	ft_log_drain(log);
+	ck_assert_str_eq(out.all, "worker 1|worker 2|");
+	ck_assert_int_eq(out.level, FT_LOG_INFO);
+	ft_log_drain(log);
+	ck_assert_uint_eq(out.count, 2);
+	ft_log_free(log);
+}
+END_TEST
+
+START_TEST(test_log__writes_queued_lines_before_the_owners)
+{
+	struct ft_log *log = log_new();
+
+	on_another_thread(write_two, log);
+	ft_log_printf(log, FT_LOG_INFO, "owner");
+	on_another_thread(write_two, log);
+	ft_log_printf(log, FT_LOG_INFO, "owner");
+	ck_assert_str_eq(out.all, "worker 1|worker 2|owner|worker 1|worker 2|owner|");
+	ft_log_free(log);
+}
+END_TEST
+
+START_TEST(test_log__writes_queued_lines_when_freed)
+{
+	struct ft_log *log = log_new();
+
+	on_another_thread(write_two, log);
+	ft_log_free(log);
+	ck_assert_str_eq(out.all, "worker 1|worker 2|");
+}
+END_TEST
+
+START_TEST(test_log__null_is_a_log_that_says_nothing)
+{
+	ft_log_printf(NULL, FT_LOG_ERROR, "%d", 1);
+	ft_log_drain(NULL);
+	ft_log_free(NULL);
+}
+END_TEST
+
+static void *write_too_many(void *log)
+{
+	for (int i = 0; i < QUEUE_MAX + 7; i++)
+		ft_log_printf(log, FT_LOG_INFO, "line %d", i);
+	return NULL;
+}
+
+START_TEST(test_log__drops_what_the_queue_cannot_hold_and_says_how_much)
+{
+	struct ft_log *log = log_new();
+
+	on_another_thread(write_too_many, log);
+	ft_log_drain(log);
+	ck_assert_uint_eq(out.count, QUEUE_MAX + 1);
+	ck_assert_uint_eq(out.dropped, 7);
+	ck_assert_int_eq(out.level, FT_LOG_WARNING);
+	ck_assert_ptr_nonnull(strstr(out.all, "|line 255|7 log lines were dropped"));
+
+	on_another_thread(write_two, log);
+	ft_log_drain(log);
+	ck_assert_uint_eq(out.count, QUEUE_MAX + 3);
+	ck_assert_str_eq(out.last, "worker 2");
+	ft_log_free(log);
+}
+END_TEST
+
+START_TEST(test_log__cuts_long_lines)
+{
+	static char text[3000];
+	struct ft_log *log = log_new();
+
+	memset(text, 'x', sizeof text - 1);
+	ft_log_printf(log, FT_LOG_INFO, "%.1023s", text);
+	ck_assert_uint_eq(strlen(out.last), LINE_MAX);
+	ft_log_printf(log, FT_LOG_INFO, "%.1024s", text);
+	ck_assert_uint_eq(strlen(out.last), LINE_MAX);
+	ft_log_printf(log, FT_LOG_INFO, "%s", text);
+	ck_assert_uint_eq(strlen(out.last), LINE_MAX);
+	ft_log_free(log);
+}
+END_TEST
+
+START_TEST(test_log__cuts_no_character_in_two)
+{
+	struct ft_log *log = log_new();
+
+	for (int before = LINE_MAX - 5; before <= LINE_MAX; before++) {
+		ft_log_printf(log, FT_LOG_INFO, "%*s%s", before, "", "\xf0\x9f\x92\xa9\xc3\xa9~~~");
+		ck_assert(ft_utf8_valid(out.last, strlen(out.last)));
+		ck_assert_uint_ge(strlen(out.last), LINE_MAX - 4);
+	}
+	ft_log_free(log);
+}
+END_TEST
+
+START_TEST(test_log__makes_one_line_of_hostile_names)
+{
+	struct ft_log *log = log_new();
+
+	ft_log_printf(log, FT_LOG_INFO, "%s", "a\n1700000000: forged\r\x1b[2J\x7f\t.");
+	ck_assert_str_eq(out.last, "a?1700000000: forged?" "?[2J?" "?.");
+	ft_log_free(log);
+}
+END_TEST
+
+START_TEST(test_log__keeps_errno)
+{
+	struct ft_log *log = log_new();
+
+	errno = ENOSPC;
+	ft_log_printf(log, FT_LOG_ERROR, "%s", strerror(errno));
+	ck_assert_int_eq(errno, ENOSPC);
+	ft_log_free(log);
+}
+END_TEST
+
+START_TEST(test_log__sink_may_log)
+{
+	struct ft_log *log = log_new();
+
+	on_another_thread(write_two, log);
+	out.answers = true;
+	ft_log_drain(log);
+	ck_assert_uint_eq(out.count, 3);
+	ck_assert_ptr_nonnull(strstr(out.all, "said by the sink|"));
+	ft_log_free(log);
+}
+END_TEST
+
+struct writer {
+	struct ft_log *log;
+	unsigned number;
+	atomic_uint *running;
+};
+
+static void *write_many(void *context)
+{
+	const struct writer *writer = context;
+
+	for (unsigned i = 0; i < LINES_EACH; i++)
+		ft_log_printf(writer->log, FT_LOG_DEBUG, "%u: %u", writer->number, i);
+	atomic_fetch_sub(writer->running, 1);
+	return NULL;
+}
+
+static void check_order(void *context, enum ft_log_level level, const char *line)
+{
+	unsigned writer, number;
+
+	sink(context, level, line);
+	if (sscanf(line, "%u: %u", &writer, &number) != 2)
+		return;
+	if (writer >= WRITERS || number < out.next[writer])
+		ck_abort_msg("\"%s\" but %u expected", line, out.next[writer]);
+	out.next[writer] = number + 1;
+	out.all[0] = '\0';
+}
+
+START_TEST(test_log__loses_no_line_of_many_threads_unsaid)
+{
+	struct writer writers[WRITERS];
+	pthread_t threads[WRITERS];
+	atomic_uint running = WRITERS;
+	struct ft_log *log;
+
+	ft_log_free(log_new());
+	log = out.log = ft_log_new(check_order, &out);
+	for (unsigned i = 0; i < WRITERS; i++) {
+		writers[i] = (struct writer){ log, i, &running };
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, write_many, &writers[i]), 0);
+	}
+	while (atomic_load(&running) > 0)
+		ft_log_drain(log);
+	for (unsigned i = 0; i < WRITERS; i++)
+		pthread_join(threads[i], NULL);
+	ft_log_free(log);
+	ck_assert_uint_eq(out.count - out.warnings + out.dropped, WRITERS * LINES_EACH);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("log");
+	TCase *cases = tcase_create("all");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(cases, test_log__writes_the_owners_lines_at_once);
+	tcase_add_test(cases, test_log__keeps_workers_lines_until_drained);
+	tcase_add_test(cases, test_log__writes_queued_lines_before_the_owners);
+	tcase_add_test(cases, test_log__writes_queued_lines_when_freed);
+	tcase_add_test(cases, test_log__null_is_a_log_that_says_nothing);
+	tcase_add_test(cases, test_log__drops_what_the_queue_cannot_hold_and_says_how_much);
+	tcase_add_test(cases, test_log__cuts_long_lines);
+	tcase_add_test(cases, test_log__cuts_no_character_in_two);
+	tcase_add_test(cases, test_log__makes_one_line_of_hostile_names);
+	tcase_add_test(cases, test_log__keeps_errno);
+	tcase_add_test(cases, test_log__sink_may_log);
+	tcase_add_test(cases, test_log__loses_no_line_of_many_threads_unsaid);
+	suite_add_tcase(suite, cases);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
