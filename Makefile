@@ -38,8 +38,7 @@ examples: $(EXAMPLES)
 tests: $(TESTS)
 
 $(PLUGIN): $(OBJS) plugin/exports.map
-	$(CC) $(ALL_CFLAGS) -shared -Wl,--version-script=plugin/exports.map -Wl,-z,defs,-z,relro,-z,now \
-		-Wl,--unresolved-symbols=ignore-in-object-files -o $@ $(OBJS) $(LDFLAGS) $(LDLIBS)
+	$(CC) $(ALL_CFLAGS) -shared -Wl,--version-script=plugin/exports.map -Wl,-z,relro,-z,now -o $@ $(OBJS) $(LDFLAGS) $(LDLIBS)
 
 $(LIB): $(OBJS)
 	@rm -f $@
@@ -53,9 +52,11 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIB)
 	$(CC) $(ALL_CFLAGS) -o $@ $< $(LIB) $(LDFLAGS) -lcheck -lsubunit -lm -lrt $(LDLIBS)
 
 $(BUILD)/examples/%: $(BUILD)/examples/%.o
-	$(CC) $(ALL_CFLAGS) -o $@ $< $(LDFLAGS) $(LDLIBS)
+	$(CC) $(ALL_CFLAGS) -o $@ $(filter %.o,$^) $(LDFLAGS) $(LDLIBS)
+
+$(BUILD)/examples/ft-put: $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/ft-put/*.c))
 
 clean:
 	rm -rf build
 
--include $(shell find build -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/plugin $(BUILD)/tests $(BUILD)/examples -name '*.d' -type f 2>/dev/null)

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include "work/pool.h"
+
+#include <check.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "../suite.h"
+
+struct job {
+	struct ft_job job;
+	atomic_int *counter;
+	bool stopped;
+	bool committed;
+	bool signals_blocked;
+};
+
+static atomic_int notified;
+static atomic_bool hold;	/* jobs of spin() run until it is false */
+
+static void notify(void *context)
+{
+	atomic_fetch_add((atomic_int *)context, 1);
+}
+
+static void count(struct ft_job *base)
+{
+	struct job *job = FT_CONTAINER(base, struct job, job);
+	sigset_t set;
+
+	pthread_sigmask(SIG_SETMASK, NULL, &set);
+	job->signals_blocked = sigismember(&set, SIGURG) && sigismember(&set, SIGTERM);
+	atomic_fetch_add(job->counter, 1);
+}
+
+static void spin(struct ft_job *base)
+{
+	struct job *job = FT_CONTAINER(base, struct job, job);
+
+	atomic_fetch_add(job->counter, 1);
+	while (atomic_load(&hold) && !ft_job_stopped(base))
+		sched_yield();
+	job->stopped = ft_job_stopped(base);
+	job->committed = ft_job_commit(base);
+}
+
+static void init(struct job *job, void (*run)(struct ft_job *), atomic_int *counter)
+{
+	ft_job_init(&job->job, run);
+	job->counter = counter;
+}
+
+static struct job *wait_done(struct ft_pool *pool)
+{
+	struct ft_job *job;
+
+	while (!(job = ft_pool_done(pool)))
+		sched_yield();
+	return FT_CONTAINER(job, struct job, job);
+}
+
+static void wait_for(atomic_int *counter, int value)
+{
+	while (atomic_load(counter) < value)
+		sched_yield();
+}
+
+START_TEST(test_pool__runs_every_job_once_with_signals_blocked)
+{
+	enum { COUNT = 1000 };
+	struct ft_pool *pool = ft_pool_new(4, notify, &notified);
+	struct job *jobs = calloc(COUNT, sizeof *jobs);
+	atomic_int ran = 0;
+
+	for (int i = 0; i < COUNT; i++) {
+		init(&jobs[i], count, &ran);
+		ft_pool_submit(pool, &jobs[i].job);
+	}
+	for (int i = 0; i < COUNT; i++)
+		ck_assert(wait_done(pool)->job.ran);
+	ck_assert_ptr_null(ft_pool_done(pool));
+	ck_assert_int_eq(atomic_load(&ran), COUNT);
+	for (int i = 0; i < COUNT; i++)
+		ck_assert(jobs[i].signals_blocked);
+	ft_pool_stop(pool);
+	ft_pool_free(&pool);
+	ck_assert_int_eq(atomic_load(&notified), COUNT);
+	free(jobs);
+}
+END_TEST
+
+START_TEST(test_pool__stops_a_running_job_and_gives_the_others_back_unrun)
+{
+	struct ft_pool *pool = ft_pool_new(1, notify, &notified);
+	struct job running, waiting;
+	atomic_int ran = 0;
+	struct job *back;
+
+	atomic_store(&hold, true);
+	init(&running, spin, &ran);
+	init(&waiting, spin, &ran);
+	ft_pool_submit(pool, &running.job);
+	ft_pool_submit(pool, &waiting.job);
+	wait_for(&ran, 1);
+	ft_pool_stop(pool);
+	back = wait_done(pool);
+	ck_assert_ptr_eq(back, &running);
+	ck_assert(back->job.ran && back->stopped);
+	back = wait_done(pool);
+	ck_assert_ptr_eq(back, &waiting);
+	ck_assert(!back->job.ran);
+	ck_assert_int_eq(atomic_load(&ran), 1);
+	ft_pool_free(&pool);
+}
+END_TEST
+
+START_TEST(test_pool__lets_either_cancel_or_commit_win)
+{
+	struct ft_pool *pool = ft_pool_new(1, notify, &notified);
+	atomic_int ran = 0;
+	struct job job;
+
+	atomic_store(&hold, true);
+	init(&job, spin, &ran);
+	ft_pool_submit(pool, &job.job);
+	wait_for(&ran, 1);
+	ck_assert(ft_job_cancel(&job.job));
+	ck_assert(ft_job_cancel(&job.job));
+	ck_assert(!wait_done(pool)->committed);
+
+	atomic_store(&hold, false);
+	init(&job, spin, &ran);
+	ft_pool_submit(pool, &job.job);
+	ck_assert(wait_done(pool)->committed);
+	ck_assert(!ft_job_cancel(&job.job));
+	ft_pool_stop(pool);
+	ft_pool_free(&pool);
+}
+END_TEST
+
+/* Whichever comes first, hurrying or the job's end: there is a notification after the hurry. */
+START_TEST(test_pool__notifies_of_a_hurried_job_whenever_it_ends)
+{
+	struct ft_pool *pool = ft_pool_new(1, notify, &notified);
+	atomic_int ran = 0;
+
+	for (int i = 0; i < 2000; i++) {
+		struct job job;
+
+		atomic_store(&notified, 0);
+		atomic_store(&hold, true);
+		init(&job, spin, &ran);
+		atomic_store(&job.job.urgent, false);
+		ft_pool_submit(pool, &job.job);
+		atomic_store(&hold, i % 2 == 0);
+		ft_job_hurry(&job.job);
+		atomic_store(&hold, false);
+		wait_for(&notified, 1);
+		wait_done(pool);
+	}
+	ft_pool_stop(pool);
+	ft_pool_free(&pool);
+}
+END_TEST
+
+START_TEST(test_pool__does_not_notify_of_jobs_that_can_wait)
+{
+	struct ft_pool *pool = ft_pool_new(1, notify, &notified);
+	atomic_int ran = 0;
+	struct job job;
+
+	atomic_store(&notified, 0);
+	init(&job, count, &ran);
+	atomic_store(&job.job.urgent, false);
+	ft_pool_submit(pool, &job.job);
+	wait_done(pool);
+	ft_pool_stop(pool);
+	ft_pool_free(&pool);
+	ck_assert_int_eq(atomic_load(&notified), 0);
+}
+END_TEST
+
+FT_SUITE("pool",
+	 test_pool__runs_every_job_once_with_signals_blocked,
+	 test_pool__stops_a_running_job_and_gives_the_others_back_unrun,
+	 test_pool__lets_either_cancel_or_commit_win,
+	 test_pool__notifies_of_a_hurried_job_whenever_it_ends,
+	 test_pool__does_not_notify_of_jobs_that_can_wait);
