@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+"""Ids made to escape from the storage directory, or to collide in it."""
+import os
+import stat
+
+from harness import Case, rows, spread
+from ondisk import escaped
+
+CLIENTS = (
+    ("dot", "."), ("dot_dot", ".."), ("up_and_up", "../.."), ("absolute", "/etc/passwd"),
+    ("home", "~root"), ("hidden", ".ssh"), ("spaces", "  "), ("percent", "%2e%2E"),
+    ("percent_slash", "a%2Fb"), ("backslash", "..\\..\\x"), ("shell", "$(touch x);`id`|&"),
+    ("quotes", "'\""), ("emoji", "🤖🔥"), ("combining", "e\u0301"), ("right_to_left", "\u202etxt"),
+    ("255_bytes", "c" * 255), ("256_bytes", "c" * 256), ("86_bytes_escaped", "/" * 86),
+    ("85_bytes_escaped", "/" * 85), ("60_kB", "k" * 60000), ("60_kB_of_dots", "../" * 20000),
+    ("like_a_digest", "%sha256-" + "0" * 64), ("ours", "$file"), ("as_a_file", "manifest.json"),
+    ("as_a_directory", "incoming"), ("dollar_sys", "$SYS"), ("dots_only", "....."),
+)
+FILES = ("..", ".", "...", ".hidden", "🚀", "f" * 255, "%2e%2e", "~", "\\..\\", "-rf", "a b", "data",
+         "%sha256-" + "f" * 64, "*", "é" * 127)
+
+
+def levels_ok(file):
+    return not set(file) & set("+#")
+
+
+@spread
+class Ids(Case):
+    """Every path is inside storage_dir, at the place the contract names."""
+
+    def check_tree(self):
+        for path, mode in self.broker.storage.entries().items():
+            self.assertFalse(stat.S_ISLNK(mode), path)
+            levels = path.split(b"/")
+            self.assertIn(levels[0], (b"lock", b"incoming", b"files"), path)
+            self.assertLessEqual(len(levels), 4, path)
+            wanted = 0o750 if stat.S_ISDIR(mode) else 0o640
+            self.assertEqual(stat.S_IMODE(mode), wanted, path)
+        self.assertEqual(sorted(os.listdir(self.broker.dir)),
+                         ["broker.log", "mosquitto.conf", "storage"])
+
+    @rows(*[(f"v{version}_{label}", client, version) for label, client in CLIENTS
+            for version in (4, 5)])
+    def test_a_client_id_is_harmless(self, client, version):
+        device = self.device(client, version)
+        file = f"f{version}"
+        self.ok(device.upload(file, b"content of " + client.encode()[:99]))
+        self.broker.storage.check_finished(self, client, file, "data.bin",
+                                           b"content of " + client.encode()[:99])
+        self.ok(device.init("open"))
+        self.ok(device.segment("open", 0, b"x"))
+        self.assertTrue(self.broker.storage.is_incoming(client, "open"))
+        self.check_tree()
+        self.ok(device.abort("open"))
+
+    @rows(*[(f"{number:02}", file) for number, file in enumerate(f for f in FILES if levels_ok(f))])
+    def test_a_file_id_is_harmless(self, file):
+        for client in ("..", "plain"):
+            device = self.device(client)
+            self.ok(device.upload(file, file.encode(), ".name"))
+            self.broker.storage.check_finished(self, client, file, ".name", file.encode())
+        self.check_tree()
+
+    @rows(("dot_and_its_escape", ".", "%2E"), ("case", "Dev", "dev"), ("case_of_hex", "%2f", "%2F"),
+          ("slash_and_its_escape", "a/b", "a%2Fb"), ("composed", "é", "e\u0301"),
+          ("long_by_one_byte", "l" * 300, "l" * 299 + "m"))
+    def test_ids_do_not_collide(self, one, other):
+        self.assertNotEqual(escaped(one), escaped(other))
+        for client in (one, other):
+            device = self.device(client)
+            self.ok(device.init("shared-name"), received=0)
+            self.ok(device.segment("shared-name", 0, client.encode()))
+        for client in (one, other):
+            device = self.device(client)
+            self.ok(device.fin("shared-name", len(client.encode())))
+            self.broker.storage.check_finished(self, client, "shared-name", "data.bin",
+                                               client.encode())
+
+    @rows(("plus", "a+b"), ("hash", "#"), ("both", "+/#"))
+    def test_a_client_whose_responses_cannot_be_published_is_served(self, client):
+        for version in (4, 5):
+            device = self.device(client, version, responses=False)
+            for answer in (device.init(f"f{version}", size=4), device.segment(f"f{version}", 0, b"wild"),
+                           device.fin(f"f{version}", 4)):
+                self.assertEqual(answer.ack, 0)
+            path = self.broker.storage.finished(client, f"f{version}", "data.bin")
+            device.wait(lambda path=path: os.path.exists(path) or device.ping() and None,
+                        what="the file")
+            self.broker.storage.check_finished(self, client, f"f{version}", "data.bin", b"wild")
+
+    @rows(("v3", 4), ("v5", 5))
+    def test_a_client_without_an_id_is_served_under_the_one_it_is_given(self, version):
+        device = self.device("", version, responses=False)
+        self.assertEqual(device.init("f").ack, 0)
+        self.assertEqual(device.segment("f", 0, b"x").ack, 0)
+        if version == 5:
+            self.assertTrue(device.connack.properties["assigned_client_id"])
+            self.assertTrue(self.broker.storage.is_incoming(device.client_id, "f"))
+
+    def test_control_characters_are_escaped_where_the_broker_lets_them_through(self):
+        for client in ("a\nb", "tab\t", "\x1b[2J", "\x7f", "\u0085"):
+            device = self.device(client, connect=False, responses=False)
+            try:
+                device.connect()
+            except AssertionError:
+                continue
+            self.assertEqual(device.init("f").ack, 0)
+            self.assertTrue(self.broker.storage.is_incoming(client, "f"))
+            self.check_tree()
+        self.broker.check_serving()
+
+    def test_client_ids_that_are_no_utf8_are_escaped_where_the_broker_lets_them_through(self):
+        client = b"\xff\xfeid\xc0\xaf".decode("utf-8", "surrogateescape")
+        device = self.device(client, connect=False, responses=False)
+        try:
+            device.connect()
+        except AssertionError:
+            return
+        self.assertEqual(device.init("f").ack, 0)
+        self.assertTrue(self.broker.storage.is_incoming(client, "f"))
+
+
+class Names(Case):
+    """A name can't collide with what the plugin writes beside it."""
+
+    def test_a_file_named_like_another_ones_manifest_is_its_own(self):
+        device = self.device("clash")
+        self.ok(device.upload("f1", b"one", "a"))
+        self.ok(device.upload("f2", b"two", "a.manifest.json"))
+        self.broker.storage.check_finished(self, "clash", "f1", "a", b"one")
+        self.broker.storage.check_finished(self, "clash", "f2", "a.manifest.json", b"two")
+
+    def test_a_symbolic_link_in_the_storage_directory_is_not_followed(self):
+        self.broker = self.start_broker()
+        target = os.path.join(self.broker.dir, "target")
+        os.mkdir(target)
+        incoming = os.path.join(self.broker.storage.path, "incoming")
+        os.symlink(target, os.path.join(incoming, "linked"))
+        device = self.device("linked")
+        device.init("f")
+        device.segment("f", 0, b"x")
+        self.assertEqual(os.listdir(target), [])

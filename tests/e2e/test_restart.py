@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+"""The broker is killed or stopped while clients upload: nothing acknowledged is lost."""
+import os
+import random
+import shutil
+
+from device import merged, pieces
+from harness import Case, rows, spread
+from ondisk import eventually, sha256
+from rawmqtt import Closed
+
+
+def covers(have, wanted):
+    return merged([tuple(r) for r in have] + list(wanted)) == have
+
+
+@spread
+class Killed(Case):
+    """kill -9, at a moment the dice choose."""
+
+    shared = False
+
+    def restarted_device(self, broker):
+        broker.start()
+        return self.device("dev", broker=broker)
+
+    def upload_until_killed(self, broker, device, todo, after):
+        """Returns the pieces that were acknowledged."""
+        acked = []
+        try:
+            for piece in device.pipeline("f", todo, window=20):
+                acked.append(piece)
+                if len(acked) == after:
+                    broker.process.kill()
+        except (Closed, OSError):
+            pass
+        broker.kill9()
+        return acked
+
+    @rows(*[(f"durability_{durability}_seed{seed}", durability, seed)
+            for durability in ("none", "file", "segment") for seed in range(4)])
+    def test_all_that_was_acknowledged_is_held(self, durability, seed):
+        dice = random.Random(f"{durability}{seed}")
+        content = dice.randbytes(600_000)
+        todo = pieces(content, dice.choice((500, 3000, 20_000)))
+        if seed % 2:
+            dice.shuffle(todo)
+        broker = self.start_broker({"durability": durability})
+        device = self.device("dev", broker=broker)
+        self.ok(device.init("f", size=len(content)))
+        held = []
+        for _ in range(3):
+            rest = [p for p in todo if not covers(merged(held), [(p[0], len(p[1]))])]
+            acked = self.upload_until_killed(broker, device, rest,
+                                             dice.randrange(1, max(2, len(rest))))
+            held += [(offset, len(data)) for offset, data in acked]
+            device = self.restarted_device(broker)
+            status = self.ok(device.status("f"), state="receiving")
+            if not status.get("truncated"):
+                self.assertTrue(covers(status.get("have"), held), (status, merged(held)))
+            self.assertGreaterEqual(status.get("received"), sum(n for _, n in merged(held)))
+        self.fill_and_finish(broker, device, content)
+
+    def fill_and_finish(self, broker, device, content):
+        """Sends only what the broker says is missing."""
+        for _ in range(100):
+            answer = device.fin("f", len(content), sha256(content))
+            if answer.word != "incomplete":
+                break
+            for offset, length in answer.get("missing"):
+                for piece in pieces(content[offset:offset + length], 20_000, offset):
+                    self.ok(device.segment("f", *piece))
+        self.ok(answer)
+        broker.storage.check_finished(self, "dev", "f", "data.bin", content)
+
+    def test_overwritten_bytes_are_those_acknowledged_last(self):
+        dice = random.Random(8)
+        broker = self.start_broker()
+        device = self.device("dev", broker=broker)
+        self.ok(device.init("f"))
+        content = bytearray(20_000)
+        for _ in range(40):
+            offset, data = dice.randrange(19_000), dice.randbytes(1000)
+            self.ok(device.segment("f", offset, data))
+            content[offset:offset + 1000] = data
+        self.ok(device.segment("f", 0, bytes(content)))
+        self.ok(device.segment("f", 5000, b"last"))
+        content[5000:5004] = b"last"
+        broker.kill9()
+        device = self.restarted_device(broker)
+        self.ok(device.fin("f", 20_000, sha256(content)))
+
+    @rows(("init", 0), ("abort", 1))
+    def test_a_command_that_was_acknowledged_is_not_undone(self, aborted):
+        broker = self.start_broker()
+        device = self.device("dev", broker=broker)
+        for number in range(5):
+            device.command(f"$file/f{number}/init", b'{"name":"a","user_data":{"n":%d}}' % number)
+            device.segment(f"f{number}", 0, b"x" * number)
+            if aborted:
+                self.ok(device.abort(f"f{number}"))
+        broker.kill9()
+        device = self.restarted_device(broker)
+        for number in range(5):
+            self.ok(device.status(f"f{number}"), state="none" if aborted else "receiving",
+                    received=0 if aborted else number)
+            if not aborted:
+                self.ok(device.fin(f"f{number}", number))
+                self.assertEqual(broker.storage.manifest("dev", f"f{number}", "a")["user_data"],
+                                 {"n": number})
+
+    @rows(("seed0", 0), ("seed1", 1), ("seed2", 2))
+    def test_an_assembly_cut_off_is_done_by_the_next_fin(self, seed):
+        dice = random.Random(seed)
+        chunk, size = 2 << 20, 48 << 20
+        block = dice.randbytes(chunk)
+        broker = self.start_broker()
+        device = self.device("dev", broker=broker, responses=False)
+        device.init("f", size=size)
+        for _ in device.pipeline("f", [(at, block) for at in range(chunk, size, chunk)], window=4):
+            pass
+        device.publish("$file/f/0", block)
+        device.acked(device.publish(f"$file/f/fin/{size}"))
+        if seed:  # somewhere between at once and about the end
+            for _ in range(dice.randrange(1, 2000)):
+                device.ping()
+                if os.path.exists(broker.storage.finished("dev", "f", "data.bin")):
+                    break
+        broker.kill9()
+        device = self.restarted_device(broker)
+        state = device.status("f").get("state")
+        path = broker.storage.finished("dev", "f", "data.bin")
+        manifest = path + b".manifest.json"
+        self.assertIn(state, ("receiving", "complete"))
+        self.assertEqual(state == "complete", os.path.exists(path) and os.path.exists(manifest))
+        self.ok(device.fin("f", size))
+        broker.storage.check_finished(self, "dev", "f", "data.bin", sha256(block * (size // chunk)))
+        self.ok(device.status("f"), state="complete")
+        broker.storage.wait_gone("dev", "f")
+
+    def test_finished_transfers_are_remembered(self):
+        broker = self.start_broker()
+        device = self.device("dev", broker=broker)
+        for number in range(20):
+            self.ok(device.upload(f"f{number}", b"x" * number))
+        broker.kill9()
+        device = self.restarted_device(broker)
+        for number in range(20):
+            self.ok(device.status(f"f{number}"), state="complete", received=number)
+            self.ok(device.fin(f"f{number}", number))
+
+    def test_unfinished_files_never_appear_under_files(self):
+        broker = self.start_broker()
+        device = self.device("dev", broker=broker)
+        self.ok(device.init("f"))
+        self.ok(device.segment("f", 0, b"half of it"))
+        self.answered(device.fin("f", 20), "incomplete")
+        broker.kill9()
+        self.restarted_device(broker)
+        self.assertEqual(broker.storage.finished_files(), [])
+
+
+class Stopped(Case):
+    """SIGTERM, and what a start finds."""
+
+    shared = False
+
+    def test_an_upload_is_resumed_after_a_clean_stop(self):
+        content = os.urandom(200_000)
+        broker = self.start_broker()
+        device = self.device("dev", broker=broker)
+        self.ok(device.init("f", size=len(content)))
+        for _ in device.pipeline("f", pieces(content[:120_000], 1000)):
+            pass
+        broker.restart()
+        device = self.device("dev", broker=broker)
+        self.ok(device.init("f", size=len(content)), state="receiving", received=120_000,
+                have=[[0, 120_000]])
+        for _ in device.pipeline("f", pieces(content[120_000:], 1000, 120_000)):
+            pass
+        self.ok(device.fin("f", len(content), sha256(content)))
+
+    def test_a_broker_stops_while_it_assembles(self):
+        chunk = 2 << 20
+        broker = self.start_broker()
+        device = self.device("dev", broker=broker, responses=False)
+        device.init("f")
+        for _ in device.pipeline("f", [(at * chunk, b"x" * chunk) for at in range(20, -1, -1)],
+                                 window=4):
+            pass
+        device.acked(device.publish(f"$file/f/fin/{21 * chunk}"))
+        broker.restart()
+        device = self.device("dev", broker=broker)
+        self.ok(device.fin("f", 21 * chunk, sha256(b"x" * 21 * chunk)))
+
+    def test_a_broker_stops_while_clients_upload(self):
+        broker = self.start_broker()
+        device = self.device("dev", broker=broker, responses=False)
+        device.init("f")
+        for at in range(200):
+            device.publish(f"$file/f/{at * 1000}", b"x" * 1000)
+        broker.stop()
+
+    def test_a_second_broker_on_the_same_storage_does_not_start(self):
+        broker = self.start_broker()
+        second = self.start_broker(start=False, storage=broker.storage.path)
+        status, log = second.run_to_end()
+        self.assertNotIn(status, (0, None), log)
+        lines = [line for line in log.splitlines() if broker.storage.path in line]
+        self.assertEqual(len(lines), 1, log)
+        self.assertRegex(lines[0], r"file-transfer: .*storage_dir.*(another|other|in use|lock)")
+        self.device("dev", broker=broker).init("f")
+
+    def test_a_killed_brokers_lock_does_not_block_the_next(self):
+        broker = self.start_broker()
+        broker.kill9()
+        broker.start()
+
+    def test_what_was_removed_by_hand_is_begun_anew(self):
+        broker = self.start_broker()
+        device = self.device("dev", broker=broker)
+        self.ok(device.init("f"))
+        self.ok(device.segment("f", 0, b"x"))
+        broker.kill9()
+        shutil.rmtree(broker.storage.transfer_dir("incoming", "dev", "f"))
+        broker.start()
+        device = self.device("dev", broker=broker)
+        self.answered(device.segment("f", 0, b"x"), "no_such_transfer")
+        self.ok(device.upload("f", b"anew"))
+
+    def damage(self, name, change):
+        broker = self.start_broker()
+        device = self.device("dev", broker=broker)
+        self.ok(device.init("f"))
+        self.ok(device.segment("f", 0, b"x" * 5000))
+        self.ok(device.init("g"))
+        self.ok(device.segment("g", 0, b"y" * 5000))
+        broker.kill9()
+        path = os.path.join(broker.storage.transfer_dir("incoming", "dev", "f"), name)
+        with open(path, "r+b") as file:
+            change(file)
+        broker.start()
+        device = self.device("dev", broker=broker)
+        self.ok(device.fin("g", 5000, sha256(b"y" * 5000)))
+        return broker, device
+
+    def test_a_journal_cut_short_claims_only_what_is_sure(self):
+        _, device = self.damage(b"journal", lambda f: f.truncate(os.fstat(f.fileno()).st_size - 1))
+        answer = device.fin("f", 5000, sha256(b"x" * 5000))
+        if answer.word != "success":
+            self.assertIn(answer.word, ("incomplete", "no_such_transfer"))
+            self.ok(device.init("f"))
+            self.ok(device.segment("f", 0, b"x" * 5000))
+            self.ok(device.fin("f", 5000, sha256(b"x" * 5000)))
+
+    def test_a_journal_of_rubbish_claims_nothing(self):
+        def rubbish(file):
+            size = os.fstat(file.fileno()).st_size
+            file.write(os.urandom(size))
+        _, device = self.damage(b"journal", rubbish)
+        self.assertIn(device.fin("f", 5000).word, ("incomplete", "no_such_transfer"))
+
+    def test_data_cut_short_is_never_passed_off_as_held(self):
+        _, device = self.damage(b"data", lambda f: f.truncate(100))
+        answer = device.fin("f", 5000)
+        self.assertIn(answer.word, ("incomplete", "no_such_transfer"))
+        if answer.word == "incomplete":
+            self.assertTrue(covers(answer.get("missing"), [(100, 4900)]))
+
+    def test_a_manifest_of_rubbish_is_set_aside(self):
+        broker, device = self.damage(b"manifest.json", lambda f: f.truncate(3))
+        self.answered(device.segment("f", 0, b"x"), "no_such_transfer")
+        self.ok(device.upload("f", b"anew"))
+        self.assertTrue(broker.plugin_log())
+
+    def test_many_unfinished_transfers_do_not_slow_the_start(self):
+        broker = self.start_broker({"max_transfers_per_client": "5000"})
+        device = self.device("dev", broker=broker, responses=False)
+        mids = [device.publish(f"$file/f{n}/init", b'{"name":"a"}') for n in range(1000)]
+        for mid in mids:
+            self.assertEqual(device.acked(mid), 0)
+        broker.kill9()
+        broker.start()
+        device = self.device("dev", broker=broker)
+        self.ok(device.status("f999"), state="receiving")
+        eventually(lambda: device.is_alive(), "the broker to serve", 2)
