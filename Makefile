@@ -1,62 +1,132 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 #
-# make            build the plugin and the examples
-# make demo       install what is missing, build, show a real upload
-# make test       install what is missing, build, run every test
-# make install    copy the plugin to where Mosquitto's plugins live (PREFIX, DESTDIR)
-# make check-*    single checks, see below; SAN=address|thread|undefined for sanitized builds
+#	make			build the plugin and the examples
+#	make demo		install what is missing, build, show a real upload
+#	make test		install what is missing, build, run every test
+#	make install		copy the plugin and ft-put into the system (DESTDIR, PREFIX, PLUGINDIR)
+#	make uninstall		remove them
+#	make check		floors, exported symbols, warnings of gcc and clang, shell scripts
+#	make sanitize		the C tests and the end-to-end tests under ASan+UBSan, then TSan
+#	make valgrind		the C tests under valgrind
+#	make clean		remove what was built
 #
-# Everything that is built goes to $(BUILD).
+# All that is built goes to $(BUILD). SAN=address,undefined or SAN=thread builds with that
+# sanitizer, V=1 shows the commands.
 
 CC ?= gcc
-SAN ?=
-BUILD ?= build$(if $(SAN),/$(subst $(comma),-,$(SAN)))
+PREFIX ?= /usr/local
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+# Where the distribution's own plugins live.
+PLUGINDIR ?= $(patsubst %/,%,$(firstword $(dir $(wildcard \
+	/usr/lib/$(MULTIARCH)/mosquitto_dynamic_security.so \
+	/usr/lib/$(MULTIARCH)/mosquitto/mosquitto_dynamic_security.so \
+	/usr/lib/mosquitto_dynamic_security.so)) $(PREFIX)/lib/))
 comma := ,
+SAN ?=
+BUILD ?= build$(if $(SAN),/san-$(firstword $(subst $(comma), ,$(SAN))))
+V ?=
+say = @$(if $(V),,echo "  $(1)	$(patsubst $(BUILD)/%,%,$@)";)
 
-WARN := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wconversion \
+WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wconversion \
 	-Wformat=2 -Wpointer-arith -Wcast-qual -Wundef -Walloca -Werror
-CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iinclude -Iplugin -include plugin/base/banned.h
 CFLAGS ?= -O2 -g
-ALL_CFLAGS := -std=c11 $(WARN) -fPIC -fvisibility=hidden -pthread $(CFLAGS) \
-	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
-LDLIBS := -lcjson -lcrypto -luuid -lmosquitto -lpthread -ldl
+FT_CPPFLAGS := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iinclude -Iplugin \
+	-include plugin/base/banned.h $(CPPFLAGS)
+FT_CFLAGS := -std=c11 $(WARNINGS) -fPIC -fvisibility=hidden -pthread $(CFLAGS) \
+	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+FT_LDLIBS := -lcjson -lcrypto -luuid -lmosquitto -lpthread -ldl -lm $(LDLIBS)
 
 PLUGIN := $(BUILD)/mosquitto_file_transfer.so
-LIB := $(BUILD)/libft.a
-
-# Floors 0 to 3, and the files of floor 4 that do not need the broker, can be linked into tests.
-SRCS := $(wildcard plugin/*/*.c)
-OBJS := $(SRCS:%.c=$(BUILD)/%.o)
-EXAMPLES := $(patsubst examples/%.c,$(BUILD)/examples/%,$(wildcard examples/ft-*.c))
+ARCHIVE := $(BUILD)/libfile_transfer.a
+SOURCES := $(wildcard plugin/*/*.c)
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+EXAMPLES := $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/ft-*.c))
 TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c \
 	tests/property/test_*.c tests/fault/test_*.c))
 
-.PHONY: all plugin examples tests clean
+.PHONY: all plugin examples tests demo test deps install uninstall check check-floors \
+	check-exports check-warnings check-shell sanitize valgrind clean
+.SECONDARY:
+
 all: plugin examples
 plugin: $(PLUGIN)
 examples: $(EXAMPLES)
 tests: $(TESTS)
 
-$(PLUGIN): $(OBJS) plugin/exports.map
-	$(CC) $(ALL_CFLAGS) -shared -Wl,--version-script=plugin/exports.map -Wl,-z,relro,-z,now -o $@ $(OBJS) $(LDFLAGS) $(LDLIBS)
+# The broker provides what is undefined here.
+$(PLUGIN): $(OBJECTS) plugin/exports.map
+	$(call say,LINK)$(CC) $(FT_CFLAGS) -shared -Wl,--version-script=plugin/exports.map \
+		-Wl,-z,relro,-z,now -o $@ $(OBJECTS) $(LDFLAGS) $(FT_LDLIBS)
 
-$(LIB): $(OBJS)
-	@rm -f $@
-	$(AR) rcs $@ $^
+$(ARCHIVE): $(OBJECTS)
+	$(call say,AR)rm -f $@ && $(AR) rcs $@ $^
 
 $(BUILD)/%.o: %.c
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC)mkdir -p $(@D) && $(CC) $(FT_CPPFLAGS) $(FT_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIB)
-	$(CC) $(ALL_CFLAGS) -o $@ $< $(LIB) $(LDFLAGS) -lcheck -lsubunit -lm -lrt $(LDLIBS)
+$(BUILD)/tests/%: $(BUILD)/tests/%.o $(ARCHIVE)
+	$(call say,LINK)$(CC) $(FT_CFLAGS) -o $@ $(filter %.o,$^) $(ARCHIVE) $(LDFLAGS) \
+		-lcheck -lsubunit -lrt $(FT_LDLIBS)
 
-$(BUILD)/examples/%: $(BUILD)/examples/%.o
-	$(CC) $(ALL_CFLAGS) -o $@ $(filter %.o,$^) $(LDFLAGS) $(LDLIBS)
+$(BUILD)/ft-%: $(BUILD)/examples/ft-%.o
+	$(call say,LINK)$(CC) $(FT_CFLAGS) -o $@ $(filter %.o,$^) $(LDFLAGS) $(FT_LDLIBS)
 
-$(BUILD)/examples/ft-put: $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/ft-put/*.c))
+$(BUILD)/ft-put: $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/ft-put/*.c))
+
+deps:
+	@scripts/deps build
+
+demo:
+	@scripts/deps demo
+	@$(MAKE) --no-print-directory all
+	@scripts/demo $(BUILD)
+
+test:
+	@scripts/deps test
+	@$(MAKE) --no-print-directory all tests check
+	@tests/run --build $(BUILD)
+
+install: all
+	install -d $(DESTDIR)$(PLUGINDIR) $(DESTDIR)$(PREFIX)/bin
+	install -m 0644 $(PLUGIN) $(DESTDIR)$(PLUGINDIR)/
+	install -m 0755 $(BUILD)/ft-put $(DESTDIR)$(PREFIX)/bin/
+	@echo "Now add to mosquitto.conf:"
+	@echo "    plugin $(PLUGINDIR)/$(notdir $(PLUGIN))"
+	@echo "    plugin_opt_storage_dir /var/lib/mosquitto/files"
+
+uninstall:
+	rm -f $(DESTDIR)$(PLUGINDIR)/$(notdir $(PLUGIN)) $(DESTDIR)$(PREFIX)/bin/ft-put
+
+check: check-floors check-exports check-warnings check-shell
+
+check-floors:
+	@scripts/check-floors
+
+check-exports: $(PLUGIN)
+	@scripts/check-exports $(PLUGIN)
+
+# Both compilers, every file, no objects.
+check-warnings:
+	@for cc in gcc clang; do \
+		echo "  WARN	$$cc"; \
+		printf '%s\n' $(SOURCES) $(wildcard tests/*/*.c examples/*.c examples/*/*.c) | \
+		xargs -P 2 -I{} $$cc $(FT_CPPFLAGS) $(FT_CFLAGS) -fsyntax-only {} || exit 1; \
+	done
+
+check-shell:
+	@shellcheck $$(grep -rlE '^#!.*(bash|/sh)' scripts tests examples .ci --include='*' \
+		--exclude-dir=node_modules --exclude-dir=__pycache__)
+	@echo "  SHELL	scripts are clean"
+
+sanitize:
+	@scripts/deps test
+	@scripts/sanitize
+
+valgrind: tests
+	@scripts/valgrind $(BUILD)
 
 clean:
 	rm -rf build
 
--include $(shell find $(BUILD)/plugin $(BUILD)/tests $(BUILD)/examples -name '*.d' -type f 2>/dev/null)
+-include $(shell find $(BUILD)/plugin $(BUILD)/tests $(BUILD)/examples -name '*.d' -type f \
+	2>/dev/null)
