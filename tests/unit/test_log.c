@@ -6,10 +6,26 @@
 #include <stdbool.h>
 
 #include "base/utf8.h"
-#include "file_transfer/log.h"
 
-#define QUEUE_MAX 256	/* lines */
-#define LINE_MAX 1023	/* bytes */
+static atomic_bool memory_is_out;
+
+static void *test_malloc(size_t size)
+{
+	return atomic_load(&memory_is_out) ? NULL : malloc(size);
+}
+
+static void *test_calloc(size_t count, size_t size)
+{
+	return atomic_load(&memory_is_out) ? NULL : calloc(count, size);
+}
+
+#define malloc test_malloc
+#define calloc test_calloc
+#include "base/log.c"
+#undef malloc
+#undef calloc
+
+#define LONGEST (LINE_ROOM - 1)
 #define WRITERS 4
 #define LINES_EACH 20000
 
@@ -157,6 +173,36 @@ START_TEST(test_log__drops_what_the_queue_cannot_hold_and_says_how_much)
 }
 END_TEST
 
+static void *write_without_memory(void *log)
+{
+	ft_log_printf(log, FT_LOG_INFO, "before");
+	atomic_store(&memory_is_out, true);
+	ft_log_printf(log, FT_LOG_INFO, "lost");
+	atomic_store(&memory_is_out, false);
+	ft_log_printf(log, FT_LOG_INFO, "after");
+	return NULL;
+}
+
+START_TEST(test_log__tells_of_lost_lines_where_they_were_lost)
+{
+	struct ft_log *log = log_new();
+
+	on_another_thread(write_without_memory, log);
+	ft_log_drain(log);
+	ck_assert_uint_eq(out.dropped, 2);
+	ck_assert_int_eq(strncmp(out.all, "before|2 log lines", 18), 0);
+	ft_log_free(log);
+}
+END_TEST
+
+START_TEST(test_log__is_null_where_memory_runs_out)
+{
+	memory_is_out = true;
+	ck_assert_ptr_null(ft_log_new(sink, &out));
+	memory_is_out = false;
+}
+END_TEST
+
 START_TEST(test_log__cuts_long_lines)
 {
 	static char text[3000];
@@ -164,11 +210,11 @@ START_TEST(test_log__cuts_long_lines)
 
 	memset(text, 'x', sizeof text - 1);
 	ft_log_printf(log, FT_LOG_INFO, "%.1023s", text);
-	ck_assert_uint_eq(strlen(out.last), LINE_MAX);
+	ck_assert_uint_eq(strlen(out.last), LONGEST);
 	ft_log_printf(log, FT_LOG_INFO, "%.1024s", text);
-	ck_assert_uint_eq(strlen(out.last), LINE_MAX);
+	ck_assert_uint_eq(strlen(out.last), LONGEST);
 	ft_log_printf(log, FT_LOG_INFO, "%s", text);
-	ck_assert_uint_eq(strlen(out.last), LINE_MAX);
+	ck_assert_uint_eq(strlen(out.last), LONGEST);
 	ft_log_free(log);
 }
 END_TEST
@@ -177,10 +223,10 @@ START_TEST(test_log__cuts_no_character_in_two)
 {
 	struct ft_log *log = log_new();
 
-	for (int before = LINE_MAX - 5; before <= LINE_MAX; before++) {
+	for (int before = LONGEST - 5; before <= LONGEST; before++) {
 		ft_log_printf(log, FT_LOG_INFO, "%*s%s", before, "", "\xf0\x9f\x92\xa9\xc3\xa9~~~");
 		ck_assert(ft_utf8_valid(out.last, strlen(out.last)));
-		ck_assert_uint_ge(strlen(out.last), LINE_MAX - 4);
+		ck_assert_uint_ge(strlen(out.last), LONGEST - 4);
 	}
 	ft_log_free(log);
 }
@@ -284,6 +330,8 @@ int main(void)
 	tcase_add_test(cases, test_log__writes_queued_lines_when_freed);
 	tcase_add_test(cases, test_log__null_is_a_log_that_says_nothing);
 	tcase_add_test(cases, test_log__drops_what_the_queue_cannot_hold_and_says_how_much);
+	tcase_add_test(cases, test_log__tells_of_lost_lines_where_they_were_lost);
+	tcase_add_test(cases, test_log__is_null_where_memory_runs_out);
 	tcase_add_test(cases, test_log__cuts_long_lines);
 	tcase_add_test(cases, test_log__cuts_no_character_in_two);
 	tcase_add_test(cases, test_log__makes_one_line_of_hostile_names);
