@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "base/buf.h"
 #include "base/utf8.h"
 
 static atomic_bool memory_is_out;
@@ -38,7 +39,8 @@ static struct {
 	unsigned long dropped;
 	enum ft_log_level level;
 	char last[2048];
-	char all[1 << 16];
+	char all[1 << 16];	/* every line, each with a bar behind it */
+	struct ft_buf text;	/* on `all` */
 	unsigned next[WRITERS];
 	bool answers;
 } out;
@@ -52,8 +54,8 @@ static void sink(void *context, enum ft_log_level level, const char *line)
 	out.count++;
 	out.level = level;
 	snprintf(out.last, sizeof out.last, "%s", line);
-	if (strlen(out.all) + strlen(line) + 2 < sizeof out.all)
-		snprintf(out.all + strlen(out.all), sizeof out.all - strlen(out.all), "%s|", line);
+	ft_buf_str(&out.text, line);
+	ft_buf_char(&out.text, '|');
 	if (strstr(line, "log lines were dropped") && sscanf(line, "%lu", &dropped) == 1) {
 		out.warnings++;
 		out.dropped += dropped;
@@ -68,6 +70,7 @@ static struct ft_log *log_new(void)
 {
 	memset(&out, 0, sizeof out);
 	out.owner = pthread_self();
+	out.text = ft_buf_on(out.all, sizeof out.all);
 	out.log = ft_log_new(sink, &out);
 	ck_assert_ptr_nonnull(out.log);
 	return out.log;
@@ -292,7 +295,6 @@ static void check_order(void *context, enum ft_log_level level, const char *line
 	if (writer >= WRITERS || number < out.next[writer])
 		ck_abort_msg("\"%s\" but %u expected", line, out.next[writer]);
 	out.next[writer] = number + 1;
-	out.all[0] = '\0';
 }
 
 START_TEST(test_log__loses_no_line_of_many_threads_unsaid)
