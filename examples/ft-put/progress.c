@@ -122,6 +122,10 @@ void progress_total(struct progress *progress, uint64_t done, int64_t now, char 
 	double bytes = done > progress->start_bytes ? (double)(done - progress->start_bytes) : 0;
 	double seconds = (double)(now - progress->start_ms) / 1000;
 
+	if (bytes <= 0) {
+		snprintf(text, room, "nothing had to be sent");
+		return;
+	}
 	progress_bytes(sent, sizeof(sent), bytes);
 	progress_bytes(speed, sizeof(speed), seconds > 0 ? bytes / seconds : bytes);
 	snprintf(text, room, "%s sent in %.1f s (%s/s)", sent, seconds, speed);

@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+"""Uploads a file; run it again after an interruption and it sends what is missing.
+
+    examples/upload.py FILE HOST CLIENT_ID
+
+Needs Paho (Debian: python3-paho-mqtt), version 1 or 2.
+"""
+import hashlib
+import json
+import os
+import queue
+import sys
+
+import paho.mqtt.client as mqtt
+
+SEGMENT, WINDOW = 256 * 1024, 20
+
+
+def gaps(have, size):
+    """What is not in have, a list of [offset, length] in ascending order."""
+    end = 0
+    for offset, length in have + [[size, 0]]:
+        if offset > end:
+            yield [end, offset - end]
+        end = max(end, offset + length)
+
+
+def upload(path, host, client_id, port=1883):
+    size = os.path.getsize(path)
+    with open(path, "rb") as file:
+        digest = hashlib.sha256()
+        for block in iter(lambda: file.read(SEGMENT), b""):
+            digest.update(block)
+    checksum = digest.hexdigest()
+    answers = queue.Queue()
+    version = [mqtt.CallbackAPIVersion.VERSION2] if hasattr(mqtt, "CallbackAPIVersion") else []
+    client = mqtt.Client(*version, client_id=client_id, protocol=mqtt.MQTTv5)
+    client.on_message = lambda client, data, message: answers.put(json.loads(message.payload))
+
+    def send(command, payload=b""):
+        client.publish(f"$file/{checksum}/{command}", payload, qos=1)
+
+    def answer(*accepted):
+        response = answers.get(timeout=300)
+        if response["reason_code"] and response["reason_description"] not in accepted:
+            raise RuntimeError(response)
+        return response
+
+    client.connect(host, port)
+    client.subscribe(f"$file-response/{client_id}", qos=1)
+    client.loop_start()
+    send("init", json.dumps({"name": os.path.basename(path), "size": size, "checksum": checksum}))
+    missing = list(gaps(answer()["have"], size))
+    with open(path, "rb") as file:
+        while True:
+            pending = 0
+            for offset, length in missing:
+                file.seek(offset)
+                for at in range(offset, offset + length, SEGMENT):
+                    send(at, file.read(min(SEGMENT, offset + length - at)))
+                    pending += 1
+                    if pending == WINDOW:
+                        answer()
+                        pending -= 1
+            for _ in range(pending):
+                answer()
+            send(f"fin/{size}")
+            response = answer("incomplete")
+            if response["reason_code"] == 0:
+                break
+            missing = response["missing"]
+    client.disconnect()
+    client.loop_stop()
+
+
+if __name__ == "__main__":
+    upload(*sys.argv[1:4])
+    print("complete")
