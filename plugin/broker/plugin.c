@@ -189,7 +189,7 @@ static bool start(struct ft_plugin *plugin)
 	const struct ft_engine_hooks hooks = {
 		.context = plugin, .respond = respond, .notify = notify,
 	};
-	const struct ft_ack_sink_config sink = {
+	struct ft_ack_sink_config sink = {
 		.off = plugin->options.ack_sink == FT_ACK_SINK_OFF,
 		.storage_dir = plugin->options.storage_dir,
 		.log = plugin->log,
@@ -206,6 +206,7 @@ static bool start(struct ft_plugin *plugin)
 		store->ops->close(&store);
 		return false;
 	}
+	sink.wake = plugin->wake;
 	if (ft_engine_new(&plugin->options, &store, plugin->log, &hooks, &plugin->engine) != FT_OK)
 		return false;
 	plugin->sink = ft_ack_sink_new(plugin->id, &sink);
