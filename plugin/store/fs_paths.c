@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include "store/fs.h"
+
+#include "base/buf.h"
+
+#define DIR_MODE 0750
+#define FILE_MODE 0640
+#define QUIET_MS 1000	/* the same error again within this time is not logged */
+
+/* --- names --- */
+
+void fs_names_of(struct fs_names *names, const struct ft_key *key)
+{
+	ft_escape(names->client, key->client, key->client_len);
+	ft_escape(names->file, key->file, key->file_len);
+}
+
+void fs_names_of_upload(struct fs_names *names, const struct fs_upload *up)
+{
+	const struct ft_key key = {
+		.client = up->ids,
+		.client_len = up->client_len,
+		.file = up->ids + up->client_len,
+		.file_len = up->file_len,
+	};
+
+	fs_names_of(names, &key);
+}
+
+/* --- opening --- */
+
+int fs_open_at(struct fs *fs, int dir, const char *name, int flags)
+{
+	int fd = ft_sys_openat(dir, name, flags | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
+
+	if (fd >= 0 || (errno != EMFILE && errno != ENFILE))
+		return fd;
+	if (!pthread_equal(fs->broker, pthread_self()) || !fs_cache_evict(fs))
+		return -1;
+	return ft_sys_openat(dir, name, flags | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
+}
+
+int fs_open_dir(struct fs *fs, int dir, const char *name)
+{
+	return fs_open_at(fs, dir, name, O_RDONLY | O_DIRECTORY);
+}
+
+int fs_open_pair(struct fs *fs, int top, const struct fs_names *names)
+{
+	int client = fs_open_dir(fs, top, names->client);
+	int file;
+
+	if (client < 0)
+		return -1;
+	file = fs_open_dir(fs, client, names->file);
+	ft_sys_close(client);
+	return file;
+}
+
+static int make_dir(struct fs *fs, int dir, const char *name, bool *made)
+{
+	int fd = fs_open_dir(fs, dir, name);
+
+	*made = false;
+	if (fd >= 0 || errno != ENOENT)
+		return fd;
+	if (ft_sys_mkdirat(dir, name, DIR_MODE) != 0)
+		return -1;
+	*made = true;
+	fd = fs_open_dir(fs, dir, name);
+	/* mkdir honours the umask, which belongs to the whole process. */
+	if (fd >= 0 && ft_sys_fchmod(fd, DIR_MODE) == 0)
+		return fd;
+	ft_sys_close(fd);
+	return -1;
+}
+
+int fs_make_pair(struct fs *fs, int top, const struct fs_names *names, bool *made)
+{
+	int client = make_dir(fs, top, names->client, made);
+	int file = client < 0 ? -1 : make_dir(fs, client, names->file, made);
+
+	ft_sys_close(client);
+	if (file < 0)
+		fs_remove_pair(fs, top, names);
+	return file;
+}
+
+void fs_remove_pair(struct fs *fs, int top, const struct fs_names *names)
+{
+	int saved = errno;
+	int client = fs_open_dir(fs, top, names->client);
+
+	if (client >= 0) {
+		(void)ft_sys_unlinkat(client, names->file, AT_REMOVEDIR);
+		ft_sys_close(client);
+		(void)ft_sys_unlinkat(top, names->client, AT_REMOVEDIR);
+	}
+	errno = saved;
+}
+
+bool fs_sync_parents(struct fs *fs, int top, const struct fs_names *names)
+{
+	int client = fs_open_dir(fs, top, names->client);
+	bool done = client >= 0 && ft_sys_fsync(client) == 0 && ft_sys_fsync(top) == 0;
+
+	ft_sys_close(client);
+	return done;
+}
+
+bool fs_is_same(int dir, const char *name, int fd)
+{
+	struct stat there, here;
+
+	return ft_sys_fstatat(dir, name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+		ft_sys_fstat(fd, &here) == 0 && S_ISREG(there.st_mode) &&
+		there.st_ino == here.st_ino && there.st_dev == here.st_dev;
+}
+
+/* --- text --- */
+
+static enum ft_status read_text(int fd, char **text, size_t *len)
+{
+	struct stat file;
+	ssize_t got;
+	char *room;
+
+	if (ft_sys_fstat(fd, &file) != 0)
+		return ft_sys_status(errno);
+	if (!S_ISREG(file.st_mode) || file.st_size == 0 || (uint64_t)file.st_size > FS_TEXT_MAX)
+		return FT_DAMAGED;
+	room = malloc((size_t)file.st_size + 1);
+	if (!room)
+		return FT_NO_MEMORY;
+	got = ft_sys_read_all(fd, room, (size_t)file.st_size, 0);
+	if (got < 0) {
+		free(room);
+		return ft_sys_status(errno);
+	}
+	room[got] = '\0';
+	*text = room;
+	*len = (size_t)got;
+	return FT_OK;
+}
+
+enum ft_status fs_read_text(struct fs *fs, int dir, const char *name, char **text, size_t *len)
+{
+	/* O_NONBLOCK: what lies there might be a FIFO. */
+	int fd = fs_open_at(fs, dir, name, O_RDONLY | O_NONBLOCK);
+	enum ft_status st;
+
+	if (fd < 0)
+		return errno == ELOOP ? FT_DAMAGED : ft_sys_status(errno);
+	st = read_text(fd, text, len);
+	ft_sys_close(fd);
+	return st;
+}
+
+/* --- reports --- */
+
+static const char *remedy(int error)
+{
+	switch (error) {
+	case ENOSPC:
+		return " (free space, or lower storage_quota)";
+	case EACCES:
+	case EPERM:
+		return " (the broker's user must own storage_dir and all in it)";
+	case EMFILE:
+	case ENFILE:
+		return " (raise the limit of open files)";
+	case EROFS:
+	case EIO:
+		return " (check the disk and the kernel's log)";
+	default:
+		return "";
+	}
+}
+
+/* A full disk meets every segment of every client; one line a second says so as well. */
+static bool just_said(struct fs *fs, int error)
+{
+	int64_t now = ft_clock_ms();
+
+	if (atomic_load(&fs->complaint) == error &&
+	    now - atomic_load(&fs->complained_ms) < QUIET_MS)
+		return true;
+	atomic_store(&fs->complaint, error);
+	atomic_store(&fs->complained_ms, now);
+	return false;
+}
+
+static void complain(struct fs *fs, const char *what, const struct fs_names *names, int error)
+{
+	char room[128];
+
+	if (!just_said(fs, error))
+		ft_log_printf(fs->log, FT_LOG_ERROR, "cannot %s/%s/%s: %s%s", what, names->client,
+			      names->file, strerror_r(error, room, sizeof room), remedy(error));
+	errno = error;
+}
+
+enum ft_status fs_failed(struct fs *fs, const char *what, const struct fs_names *names)
+{
+	complain(fs, what, names, errno);
+	return ft_sys_status(errno);
+}
+
+enum ft_status fs_sync_failed(struct fs *fs, const char *what, const struct fs_names *names)
+{
+	complain(fs, what, names, errno);
+	return FT_IO_ERROR;
+}
+
+enum ft_status fs_set_aside(struct fs *fs, int top, const struct fs_names *names, const char *why)
+{
+	char name[FT_UUID_ROOM];
+	int client = fs_open_dir(fs, top, names->client);
+
+	ft_uuid(name);
+	if (client >= 0 && ft_sys_renameat(client, names->file, fs->damaged, name) == 0)
+		ft_log_printf(fs->log, FT_LOG_ERROR,
+			      "%s/%s/%s was damaged (%s) and is now damaged/%s",
+			      top == fs->files ? "files" : "incoming", names->client,
+			      names->file, why, name);
+	else if (errno != ENOENT)
+		(void)fs_failed(fs, "set aside the damaged transfer", names);
+	ft_sys_close(client);
+	return FT_DAMAGED;
+}
