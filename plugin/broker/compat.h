@@ -25,12 +25,10 @@ void ft_compat_property_free(void *value);
 /*
  * An offline session that exists without a connection. Broker 2.1 only.
  * Returns false where it could not be made; true where it is there, new or not.
- * It expires `expiry_s` seconds from now; calling again does not prolong it.
+ * It expires `expiry_s` seconds from now (UINT32_MAX: never), also where the broker has
+ * a persistent_client_expiration; calling again does not prolong it.
  */
 bool ft_compat_session_add(const char *client_id, uint32_t expiry_s);
-
-/* Ends such a session, with its subscriptions and its queue. Broker 2.1 only. */
-void ft_compat_session_remove(const char *client_id);
 
 /* Subscribes such a session at QoS 0; repeating it is harmless. Broker 2.1 only. */
 bool ft_compat_session_subscribe(const char *client_id, const char *topic);

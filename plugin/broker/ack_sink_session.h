@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+/*
+ * One short MQTT 5 connection that leaves an offline session with one subscription.
+ *
+ * Threads: any; blocks, at most for the time given, until `stop_fd` turns readable.
+ */
+#ifndef FT_BROKER_ACK_SINK_SESSION_H
+#define FT_BROKER_ACK_SINK_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "broker/listeners.h"
+
+#define FT_SINK_AUTH_METHOD "file-transfer-ack"
+#define FT_SINK_SECRET_LEN 32
+
+/* What is left of the session, should the plugin be removed. Visits prolong it. */
+#define FT_SINK_EXPIRY_S ((uint32_t)7 * 24 * 3600)
+
+enum ft_sink_login {
+	FT_SINK_LOGIN_EXTENDED,		/* extended authentication with the secret */
+	FT_SINK_LOGIN_ANONYMOUS,
+	FT_SINK_LOGINS,
+};
+
+struct ft_sink_visit {
+	const struct ft_listener *listener;
+	const char *client_id;
+	const char *topic;
+	enum ft_sink_login login;
+	bool tls;
+	const uint8_t *secret;		/* FT_SINK_SECRET_LEN bytes */
+	int stop_fd;
+	int timeout_ms;
+};
+
+enum ft_sink_result {
+	FT_SINK_MADE,
+	FT_SINK_SUBSCRIBE_REFUSED,	/* logged in, but may not subscribe */
+	FT_SINK_LOGIN_REFUSED,		/* the broker said so */
+	FT_SINK_NOT_MQTT,		/* speaks something else: TLS, WebSockets; or TLS wants more of us */
+	FT_SINK_CLOSED,			/* closed before any answer: full, or TLS */
+	FT_SINK_FAILED,			/* no answer: may be different later */
+	FT_SINK_STOPPED,
+};
+
+/* Makes or renews the session. `drained`: how many messages had been queued for it. */
+enum ft_sink_result ft_sink_visit(const struct ft_sink_visit *visit, size_t *drained);
+
+#endif
