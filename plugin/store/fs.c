@@ -162,6 +162,7 @@ const struct ft_store_ops ft_store_fs = {
 	.matches = fs_matches,
 	.release = fs_release,
 	.detach = fs_detach,
+	.set_aside = fs_set_aside,
 	.purge = fs_purge,
 	.work = fs_work,
 	.work_close = fs_work_close,

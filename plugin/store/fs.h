@@ -166,8 +166,12 @@ enum ft_status fs_failed(struct fs *fs, const char *what, const struct fs_names 
 /* The same for a failed fsync or fdatasync: always FT_IO_ERROR. */
 enum ft_status fs_sync_failed(struct fs *fs, const char *what, const struct fs_names *names);
 
-/* Moves <top>/<client>/<file> to damaged/ and logs it. Always FT_DAMAGED. */
-enum ft_status fs_set_aside(struct fs *fs, int top, const struct fs_names *names, const char *why);
+/* Moves <top>/<client>/<file> to damaged/ and logs it. The caller holds fs->names. */
+enum ft_status fs_set_aside_pair(struct fs *fs, int top, const struct fs_names *names,
+				 const char *why);
+
+/* The same for a caller that does not hold fs->names. Always FT_DAMAGED. */
+enum ft_status fs_damaged(struct fs *fs, int top, const struct fs_names *names, const char *why);
 
 /* --- fs_cache.c: the descriptors of uploads, broker's thread only --- */
 
@@ -204,6 +208,7 @@ void fs_release(struct ft_upload **upload);
 /* --- fs_detach.c --- */
 
 enum ft_status fs_detach(struct ft_upload **upload, struct ft_trash **out);
+enum ft_status fs_set_aside(struct ft_upload **upload, const char *why);
 enum ft_status fs_purge(struct ft_trash **trash);
 
 /* Removes trash/<name> with what is in it; one that is gone is no error. */

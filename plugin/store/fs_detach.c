@@ -59,6 +59,20 @@ enum ft_status fs_detach(struct ft_upload **upload, struct ft_trash **out)
 	return FT_OK;
 }
 
+enum ft_status fs_set_aside(struct ft_upload **upload, const char *why)
+{
+	struct fs *fs = fs_of((*upload)->store);
+	struct fs_names names;
+	enum ft_status st;
+
+	fs_names_of_upload(&names, fs_upload_of(*upload));
+	fs_release(upload);
+	pthread_mutex_lock(&fs->names);
+	st = fs_set_aside_pair(fs, fs->incoming, &names, why);
+	pthread_mutex_unlock(&fs->names);
+	return st;
+}
+
 static bool unlink_any(int dir, const char *name)
 {
 	return ft_sys_unlinkat(dir, name, 0) == 0 || errno == ENOENT ||

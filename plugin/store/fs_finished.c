@@ -151,7 +151,7 @@ enum ft_status fs_find(struct ft_store *store, const struct ft_key *key, char **
 	if (st == FT_OK) {
 		st = fs_read_text(fs, dirfd(dir), name, manifest, manifest_len);
 		if (st == FT_DAMAGED)
-			(void)fs_set_aside(fs, fs->files, &names, "its manifest is empty or no file");
+			(void)fs_damaged(fs, fs->files, &names, "its manifest is empty or no file");
 		else if (st != FT_OK && st != FT_NO_MEMORY)
 			(void)fs_failed(fs, "read the manifest in files", &names);
 	}

@@ -212,19 +212,44 @@ enum ft_status fs_sync_failed(struct fs *fs, const char *what, const struct fs_n
 	return FT_IO_ERROR;
 }
 
-enum ft_status fs_set_aside(struct fs *fs, int top, const struct fs_names *names, const char *why)
+static enum ft_status move_to_damaged(struct fs *fs, int top, const struct fs_names *names,
+				      const char *to)
 {
-	char name[FT_UUID_ROOM];
 	int client = fs_open_dir(fs, top, names->client);
+	bool done = client >= 0 && ft_sys_renameat(client, names->file, fs->damaged, to) == 0;
 
-	ft_uuid(name);
-	if (client >= 0 && ft_sys_renameat(client, names->file, fs->damaged, name) == 0)
-		ft_log_printf(fs->log, FT_LOG_ERROR,
-			      "%s/%s/%s was damaged (%s) and is now damaged/%s",
-			      top == fs->files ? "files" : "incoming", names->client,
-			      names->file, why, name);
-	else if (errno != ENOENT)
-		(void)fs_failed(fs, "set aside the damaged transfer", names);
 	ft_sys_close(client);
+	if (done)
+		return FT_OK;
+	/* Gone by itself: nobody's to keep. */
+	return errno == ENOENT ? FT_NO_SUCH_TRANSFER
+		: fs_failed(fs, "set aside the damaged incoming", names);
+}
+
+enum ft_status fs_set_aside_pair(struct fs *fs, int top, const struct fs_names *names,
+				 const char *why)
+{
+	char to[FT_UUID_ROOM];
+	enum ft_status st;
+	bool finished;
+
+	/* A manifest that stayed behind in files/ would make the key look finished. */
+	if (top == fs->incoming && (st = fs_clear_stale(fs, names, &finished)) != FT_OK)
+		return st;
+	ft_uuid(to);
+	if ((st = move_to_damaged(fs, top, names, to)) != FT_OK)
+		return st;
+	fs_remove_pair(fs, top, names);
+	ft_log_printf(fs->log, FT_LOG_ERROR, "%s/%s/%s was damaged (%s) and is now damaged/%s",
+		      top == fs->files ? "files" : "incoming", names->client, names->file, why,
+		      to);
+	return FT_OK;
+}
+
+enum ft_status fs_damaged(struct fs *fs, int top, const struct fs_names *names, const char *why)
+{
+	pthread_mutex_lock(&fs->names);
+	(void)fs_set_aside_pair(fs, top, names, why);
+	pthread_mutex_unlock(&fs->names);
 	return FT_DAMAGED;
 }

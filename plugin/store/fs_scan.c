@@ -199,8 +199,8 @@ static void clear_damage(struct walk *walk)
 
 	pthread_mutex_lock(&walk->fs->names);
 	if (look(walk, &content) == FT_DAMAGED)
-		(void)fs_set_aside(walk->fs, walk->fs->incoming, &walk->names,
-				   "not a transfer with data and a manifest");
+		(void)fs_set_aside_pair(walk->fs, walk->fs->incoming, &walk->names,
+					"not a transfer with data and a manifest");
 	pthread_mutex_unlock(&walk->fs->names);
 	content_release(&content);
 }

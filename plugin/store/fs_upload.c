@@ -182,7 +182,7 @@ struct loading {
 
 static enum ft_status damaged(const struct loading *loading, const char *why)
 {
-	return fs_set_aside(loading->fs, loading->fs->incoming, loading->names, why);
+	return fs_damaged(loading->fs, loading->fs->incoming, loading->names, why);
 }
 
 static enum ft_status load_dir(struct loading *loading)
