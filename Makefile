@@ -8,6 +8,8 @@
 #	make check		floors, exported symbols, warnings of gcc and clang, shell scripts
 #	make sanitize		the C tests and the end-to-end tests under ASan+UBSan, then TSan
 #	make valgrind		the C tests under valgrind
+#	make bench		every benchmark, side by side with nginx, vsftpd and tus
+#	make bench-quick	the main ones, under 2 minutes
 #	make clean		remove what was built
 #
 # All that is built goes to $(BUILD). SAN=address,undefined or SAN=thread builds with that
@@ -45,7 +47,7 @@ TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c tests/contract
 	tests/property/test_*.c tests/fault/test_*.c))
 
 .PHONY: all plugin examples tests demo test deps install uninstall check check-floors \
-	check-exports check-warnings check-shell sanitize valgrind clean
+	bench bench-quick 	check-exports check-warnings check-shell sanitize valgrind clean
 .SECONDARY:
 
 all: plugin examples
@@ -72,6 +74,8 @@ $(BUILD)/ft-%: $(BUILD)/examples/ft-%.o
 	$(call say,LINK)$(CC) $(FT_CFLAGS) -o $@ $(filter %.o,$^) $(LDFLAGS) $(FT_LDLIBS)
 
 $(BUILD)/ft-put: $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/ft-put/*.c))
+
+$(BUILD)/tests/bench/load: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/load*.c))
 
 deps:
 	@scripts/deps build
@@ -124,6 +128,9 @@ sanitize:
 
 valgrind: tests
 	@scripts/valgrind $(BUILD)
+
+bench bench-quick: plugin $(BUILD)/tests/bench/load
+	@tests/bench/run --build $(BUILD) $(if $(filter bench-quick,$@),--quick)
 
 clean:
 	rm -rf build
