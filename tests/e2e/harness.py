@@ -127,18 +127,26 @@ class Broker:
                 (_VALGRIND if VALGRIND else []) + COMMAND + ["-c", conf], stdout=log, stderr=log,
                 stdin=subprocess.DEVNULL, env=env, preexec_fn=_die_with_parent)
 
-    def start(self):
-        """Returns when the broker answers a CONNECT."""
+    def start(self, wait_for_sink=True):
+        """Returns when the broker answers a CONNECT and the plugin can acknowledge with 0x00."""
         if self.plugin and not os.path.exists(self.plugin):
             raise AssertionError(f"no plugin at {self.plugin}: build it with make")
         for _ in range(5):
             self._launch()
             if eventually(self._ready_or_dead, "the broker to listen", 30) == "ready":
+                if wait_for_sink:
+                    self._wait_for_sink()
                 return self
             if "Address already in use" not in self.log():
                 break
         status, self.process = self.process.returncode, None
         raise AssertionError(f"broker ended with {status} at start:\n{self.log()[-3000:]}")
+
+    def _wait_for_sink(self):
+        """Brokers before 2.1 get their sink through a listener, so a moment after it opened."""
+        if self.plugin and broker_version() < (2, 1, 0) and self.options.get("ack_sink") != "off":
+            eventually(lambda: "0x00" in self.log() or "0x10" in self.log(),
+                       "a line about the acknowledgement sink")
 
     def _ready_or_dead(self):
         if self.process.poll() is not None:
@@ -157,7 +165,8 @@ class Broker:
         except subprocess.TimeoutExpired:
             self.kill9()
             return None, self.log()
-        return self.process.returncode, self.log()
+        status, self.process = self.process.returncode, None
+        return status, self.log()
 
     def log(self):
         """What this start has logged so far."""

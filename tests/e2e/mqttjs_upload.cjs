@@ -29,6 +29,8 @@ client.on('message', (topic, payload) => {
   if (!answer.topic.includes('/fin/')) return
   console.log(payload.toString())
   client.removeAllListeners('close')
+  client.removeAllListeners('error')
+  client.on('error', () => {}) // the broker may close first
   client.end(false, () => process.exit(0))
 })
 client.subscribe(`$file-response/${clientId}`, { qos: 1 }, (error) => {

@@ -170,6 +170,7 @@ class Client:
         self._in, self._out = bytearray(), bytearray()
         self._mids = itertools.cycle(range(1, 65536))
         self._busy = set()
+        self._broken = None
 
     def __enter__(self):
         return self if self.sock else self.connect()
@@ -193,6 +194,7 @@ class Client:
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock.setblocking(False)
         self.closed = self.connack = self.disconnect_code = None
+        self._broken = None
         self._in.clear()
         self._out.clear()
         return self
@@ -325,11 +327,21 @@ class Client:
         self.wait(lambda: self.closed, timeout, "end of the connection")
         return self.closed
 
+    def idle(self, seconds):
+        """Lets time pass, for tests of what time does; bytes still move."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.pump(left)
+
     # --- moving bytes ---------------------------------------------------------------
 
     def pump(self, timeout):
         """Sends what is queued and handles what has arrived, waiting at most `timeout`."""
         if self.closed:
+            return
+        if self._broken:
+            self._read()
+            self.closed = self.closed or self._broken
             return
         readable, writable, _ = select.select([self.sock], [self.sock] if self._out else [], [],
                                               max(0, timeout))
@@ -339,7 +351,7 @@ class Client:
             self._read()
 
     def _write(self):
-        if self.closed or not self.sock:
+        if self.closed or self._broken or not self.sock:
             return
         try:
             while self._out:
@@ -347,9 +359,8 @@ class Client:
                 del self._out[:sent]
         except BlockingIOError:
             pass
-        except OSError as error:
-            self._read()
-            self.closed = self.closed or str(error)
+        except OSError as error:  # what the broker said last may still be there
+            self._broken = str(error)
 
     def _read(self):
         try:

@@ -99,7 +99,8 @@ class HappyPath(Case):
         self.assertNotEqual(answer.get("truncated"), True)
 
     def test_the_very_first_command_after_start_is_acknowledged_with_0x00(self):
-        broker = self.start_broker()
+        broker = self.start_broker(start=False)
+        broker.start(wait_for_sink=False)
         device = self.device("first", broker=broker, responses=False)
         self.assertEqual(device.init("f1").ack, 0)
 

@@ -119,9 +119,20 @@ class Fin(Case):
     @rows(*BOTH)
     def test_two_fins_at_once_are_both_answered(self, version):
         device = self.begun(A, version)
-        tickets = [device.send("$file/f/fin/10"), device.send("$file/f/fin/10/" + sha256(A))]
+        tickets = [device.send("$file/f/fin/10") for _ in range(2)]
         for ticket in tickets:
             self.ok(device.answer(ticket))
+        self.finished(device, A)
+
+    @rows(*BOTH)
+    def test_two_different_fins_at_once_are_answered_by_the_result_or_told_to_wait(self, version):
+        device = self.begun(A, version)
+        tickets = [device.send("$file/f/fin/10"), device.send("$file/f/fin/10/" + sha256(A)),
+                   device.send("$file/f/fin/9")]
+        first, second, third = [device.answer(ticket) for ticket in tickets]
+        self.ok(first)
+        self.answered(second, "busy" if second.word == "busy" else "success")
+        self.answered(third, "busy" if third.word == "busy" else "already_complete")
         self.finished(device, A)
 
     def test_nothing_is_visible_before_it_is_complete(self):
@@ -238,7 +249,7 @@ class Assembling(Case):
 
     def test_fin_again_is_answered_by_the_one_result(self):
         answers, result = self.begin((f"$file/f/fin/{self.SIZE}",),
-                                     (f"$file-async/f/fin/{self.SIZE}/{sha256(self.content)}",))
+                                     (f"$file-async/f/fin/{self.SIZE}",))
         for answer in [*answers, result]:
             self.ok(answer)
 

@@ -10,6 +10,7 @@ class Growth(Case):
     """Memory and descriptors of the broker process."""
 
     shared = False
+    options = {"durability": "none"}
     COUNT = 2000 if not INSTRUMENTED else 300
 
     def measure(self, broker, work):

@@ -4,7 +4,7 @@ import os
 import stat
 
 from harness import Case, rows, spread
-from ondisk import escaped
+from ondisk import escaped, eventually
 
 CLIENTS = (
     ("dot", "."), ("dot_dot", ".."), ("up_and_up", "../.."), ("absolute", "/etc/passwd"),
@@ -18,6 +18,7 @@ CLIENTS = (
 )
 FILES = ("..", ".", "...", ".hidden", "🚀", "f" * 255, "%2e%2e", "~", "\\..\\", "-rf", "a b", "data",
          "%sha256-" + "f" * 64, "*", "é" * 127)
+OURS = (b"lock", b"incoming", b"files", b"damaged", b"trash", b"ack-sink")
 
 
 def levels_ok(file):
@@ -32,7 +33,7 @@ class Ids(Case):
         for path, mode in self.broker.storage.entries().items():
             self.assertFalse(stat.S_ISLNK(mode), path)
             levels = path.split(b"/")
-            self.assertIn(levels[0], (b"lock", b"incoming", b"files"), path)
+            self.assertIn(levels[0], OURS, path)
             self.assertLessEqual(len(levels), 4, path)
             wanted = 0o750 if stat.S_ISDIR(mode) else 0o640
             self.assertEqual(stat.S_IMODE(mode), wanted, path)
@@ -84,8 +85,7 @@ class Ids(Case):
                            device.fin(f"f{version}", 4)):
                 self.assertEqual(answer.ack, 0)
             path = self.broker.storage.finished(client, f"f{version}", "data.bin")
-            device.wait(lambda path=path: os.path.exists(path) or device.ping() and None,
-                        what="the file")
+            eventually(lambda path=path: os.path.exists(path), "the file")
             self.broker.storage.check_finished(self, client, f"f{version}", "data.bin", b"wild")
 
     @rows(("v3", 4), ("v5", 5))
