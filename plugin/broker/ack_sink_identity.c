@@ -27,6 +27,7 @@ static bool make(struct ft_sink_identity *identity)
 	struct ft_buf client = ft_buf_on(identity->client_id, sizeof identity->client_id);
 	struct ft_buf topic = ft_buf_on(identity->topic, sizeof identity->topic);
 
+	identity->kept = false;
 	if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
 		return false;
 	ft_buf_str(&client, CLIENT_PREFIX);
