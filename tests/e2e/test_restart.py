@@ -112,7 +112,7 @@ class Killed(Case):
     @rows(("seed0", 0), ("seed1", 1), ("seed2", 2))
     def test_an_assembly_cut_off_is_done_by_the_next_fin(self, seed):
         dice = random.Random(seed)
-        chunk, size = 2 << 20, 48 << 20
+        chunk, size = 1 << 20, 48 << 20
         block = dice.randbytes(chunk)
         broker = self.start_broker()
         device = self.device("dev", broker=broker, responses=False)
@@ -181,17 +181,17 @@ class Stopped(Case):
         self.ok(device.fin("f", len(content), sha256(content)))
 
     def test_a_broker_stops_while_it_assembles(self):
-        chunk = 2 << 20
+        chunk = 1 << 20
         broker = self.start_broker()
         device = self.device("dev", broker=broker, responses=False)
         device.init("f")
-        for _ in device.pipeline("f", [(at * chunk, b"x" * chunk) for at in range(20, -1, -1)],
+        for _ in device.pipeline("f", [(at * chunk, b"x" * chunk) for at in range(40, -1, -1)],
                                  window=4):
             pass
-        device.acked(device.publish(f"$file/f/fin/{21 * chunk}"))
+        device.acked(device.publish(f"$file/f/fin/{41 * chunk}"))
         broker.restart()
         device = self.device("dev", broker=broker)
-        self.ok(device.fin("f", 21 * chunk, sha256(b"x" * 21 * chunk)))
+        self.ok(device.fin("f", 41 * chunk, sha256(b"x" * 41 * chunk)))
 
     def test_a_broker_stops_while_clients_upload(self):
         broker = self.start_broker()

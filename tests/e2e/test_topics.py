@@ -85,9 +85,15 @@ class Properties(Case):
 
     def test_correlation_data_is_echoed(self):
         device = self.device()
-        for data in (b"\0\xff binary", b"", b"x" * 1000):
+        for data in (b"\0\xff binary", b"\0", b"x" * 1000):
             answer = device.command("$file/f/status", correlation_data=data)
-            self.assertEqual(answer.message.properties.get("correlation_data", b""), data)
+            self.assertEqual(answer.message.properties.get("correlation_data"), data)
+
+    def test_empty_correlation_data_is_echoed_or_left_out(self):
+        device = self.device()
+        device.acked(device.publish("$file/f/status", correlation_data=b""))
+        message = device.message(device.response_topic)
+        self.assertIn(message.properties.get("correlation_data"), (b"", None))
 
     def test_without_correlation_data_there_is_none(self):
         device = self.device()
