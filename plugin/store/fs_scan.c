@@ -88,7 +88,7 @@ struct walk {
 	ft_store_visit *visit;
 	void *context;
 	struct fs_names names;
-	size_t entries;		/* seen in the client's directory */
+	size_t entries;		/* in the client's directory, but for what was removed */
 	bool ended;		/* the visitor has seen enough */
 	enum ft_status st;	/* the first error */
 };
@@ -188,8 +188,10 @@ static void clear_leftover(struct walk *walk)
 	pthread_mutex_lock(&walk->fs->names);
 	moved = trash_leftover(walk, trash);
 	pthread_mutex_unlock(&walk->fs->names);
-	if (moved)
-		(void)fs_purge_name(walk->fs, trash);
+	if (!moved)
+		return;
+	walk->entries--;
+	(void)fs_purge_name(walk->fs, trash);
 }
 
 /* What looks damaged may be on its way out or in: looks again with the names held still. */

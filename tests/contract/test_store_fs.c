@@ -2,8 +2,6 @@
 /* The fs backend: what is on the disk, what survives, and what is set aside. */
 #include "store_rig.h"
 
-#include <sys/resource.h>
-
 static const struct ft_key KEY = {"c/1", 3, "f1", 2};
 #define UNFINISHED "incoming/c%%2F1/f1"
 #define FINISHED "files/c%%2F1/f1"
@@ -402,107 +400,6 @@ START_TEST(test_fs__never_replaces_a_finished_file)
 }
 END_TEST
 
-/* --- limits of the process --- */
-
-START_TEST(test_fs__closes_descriptors_it_may_not_keep)
-{
-	size_t before = rig_entries("/proc/self/fd"), open;
-	struct ft_upload *upload[50];
-	char id[16];
-	struct rig rig;
-
-	rig_open(&rig, "fs", FT_DURABILITY_FILE);
-	for (int round = 0; round < 3; round++) {
-		for (int i = 0; i < 50; i++) {
-			snprintf(id, sizeof id, "%d", i);
-			if (round == 0) {
-				struct ft_key key = rig_key("c", id);
-
-				upload[i] = rig_create(&rig, &key);
-			}
-			rig_put_text(&rig, upload[i], (uint64_t)round * 4, id);
-		}
-		open = rig_entries("/proc/self/fd") - before;
-		/* The store's own four directories besides. */
-		ck_assert_uint_le(open, rig.config.max_open + 4);
-	}
-	for (int i = 0; i < 50; i++) {
-		snprintf(id, sizeof id, "%d", i);
-		rig_expect(&rig, upload[i], 8, id, strlen(id));
-		rig.ops->release(&upload[i]);
-	}
-	rig_close(&rig);
-	ck_assert_uint_eq(rig_entries("/proc/self/fd"), before);
-}
-END_TEST
-
-static void allow_descriptors(rlim_t more)
-{
-	struct rlimit limit;
-
-	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
-	limit.rlim_cur = more ? rig_entries("/proc/self/fd") - 1 + more : limit.rlim_max;
-	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
-}
-
-START_TEST(test_fs__gives_up_descriptors_when_the_process_has_none_left)
-{
-	struct ft_upload *first, *second, *third;
-	struct ft_key a = rig_key("c", "a"), b = rig_key("c", "b"), c = rig_key("c", "c");
-	struct rig rig;
-
-	rig_open(&rig, "fs", FT_DURABILITY_FILE);
-	first = rig_create(&rig, &a);
-	second = rig_create(&rig, &b);
-	/* Descriptors are handed out lowest first, so this leaves none. */
-	allow_descriptors(1);
-	third = rig_create(&rig, &c);
-	rig_put_text(&rig, third, 0, "3");
-	rig_put_text(&rig, first, 0, "1");
-	rig_put_text(&rig, second, 0, "2");
-	allow_descriptors(0);
-	rig.ops->release(&first);
-	rig.ops->release(&second);
-	rig.ops->release(&third);
-	rig_close(&rig);
-}
-END_TEST
-
-START_TEST(test_fs__is_busy_when_no_descriptor_can_be_had)
-{
-	struct ft_upload *upload = NULL;
-	struct rig rig;
-
-	rig_open(&rig, "fs", FT_DURABILITY_FILE);
-	allow_descriptors(1);
-	ck_assert_int_eq(rig.ops->create(rig.store, &KEY, "{}", 2, &upload), FT_BUSY);
-	allow_descriptors(0);
-	upload = rig_create(&rig, &KEY);
-	rig.ops->release(&upload);
-	rig_close(&rig);
-}
-END_TEST
-
-START_TEST(test_fs__refuses_what_the_process_may_not_write)
-{
-	struct rlimit limit;
-	struct ft_upload *upload;
-	struct ft_put done;
-	struct rig rig;
-
-	rig_open(&rig, "fs", FT_DURABILITY_FILE);
-	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
-	limit.rlim_cur = 1000000;
-	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
-	rig_restart(&rig);
-	upload = rig_create(&rig, &KEY);
-	ck_assert_int_eq(rig.ops->put(upload, 999999, "xy", 2, &done), FT_FILE_TOO_LARGE);
-	(void)rig_put(&rig, upload, 999999, "x", 1);
-	rig.ops->release(&upload);
-	rig_close(&rig);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("fs");
@@ -532,10 +429,6 @@ int main(void)
 	tcase_add_test(cases, test_fs__is_not_finished_after_detach_of_what_was_half_published);
 	tcase_add_test(cases, test_fs__is_finished_though_a_consumer_took_the_file_away);
 	tcase_add_test(cases, test_fs__never_replaces_a_finished_file);
-	tcase_add_test(cases, test_fs__closes_descriptors_it_may_not_keep);
-	tcase_add_test(cases, test_fs__gives_up_descriptors_when_the_process_has_none_left);
-	tcase_add_test(cases, test_fs__is_busy_when_no_descriptor_can_be_had);
-	tcase_add_test(cases, test_fs__refuses_what_the_process_may_not_write);
 	suite_add_tcase(suite, cases);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
