@@ -76,6 +76,8 @@ void ft_compat_property_free(void *value)
 {
 	free_21 *release = NULL;
 
+	if (!value)
+		return;
 	if (ft_compat_is_21())
 		LOOK_UP(release, "mosquitto_free");
 	if (release)
