@@ -183,7 +183,9 @@ static enum exit_code report(struct put *put)
 				"or cannot be read any more", put->settings->path);
 	switch (upload->verdict) {
 	case UPLOAD_REFUSED:
-		return complain(EXIT_REFUSED, "the broker refuses: %s", upload->why);
+		return complain(EXIT_REFUSED, "the broker refuses: %s%s", upload->why,
+				strncmp(upload->why, "segment_too_large", 17) == 0
+				? "; use a smaller --segment-size" : "");
 	case UPLOAD_NOT_SERVED:
 		return complain(EXIT_DENIED, "%s", upload->why);
 	case UPLOAD_GAVE_UP:

@@ -189,9 +189,12 @@ bool link_publish(struct link *link, const char *topic, const void *payload, siz
 
 	if (rc == MOSQ_ERR_SUCCESS)
 		return true;
-	bool lost = rc == MOSQ_ERR_NO_CONN || rc == MOSQ_ERR_CONN_LOST || rc == MOSQ_ERR_ERRNO;
-	end_link(link, lost ? LINK_LOST : LINK_REFUSED, "cannot publish: %s%s", error_text(rc),
-		 rc == MOSQ_ERR_OVERSIZE_PACKET ? "; use a smaller --segment-size" : "");
+	if (rc == MOSQ_ERR_NO_CONN || rc == MOSQ_ERR_CONN_LOST || rc == MOSQ_ERR_ERRNO) {
+		end_link(link, LINK_LOST, "connection lost: %s", error_text(rc));
+	} else {
+		end_link(link, LINK_REFUSED, "cannot publish: %s%s", error_text(rc),
+			 rc == MOSQ_ERR_OVERSIZE_PACKET ? "; use a smaller --segment-size" : "");
+	}
 	return false;
 }
 
