@@ -43,7 +43,9 @@ int ft_on_acl(int event, void *event_data, void *userdata)
 	enum ft_guard_access access;
 
 	(void)event;
-	if (ft_ack_sink_is_client(plugin->sink, check->client))
+	/* To subscribe only, so that whoever learns its id gains nothing. */
+	if (check->access == MOSQ_ACL_SUBSCRIBE
+	    && ft_ack_sink_is_client(plugin->sink, check->client))
 		return MOSQ_ERR_SUCCESS;
 	if (guarded(check->access, &access))
 		verdict = ft_guard_check(access, check->topic,
