@@ -234,7 +234,8 @@ static void run_link(struct put *put)
 		/* The broker does not find the checksum that was announced: see why. */
 		if (put->upload.begun_again && !source_unchanged(&put->source))
 			put->file_failed = true;
-		show(put, now);
+		if (put->link.state == LINK_READY)
+			show(put, now);
 		upload_tick(&put->upload, now);
 		if (upload_wants_new_link(&put->upload, now))
 			break;
@@ -265,8 +266,11 @@ static void run(struct put *put)
 		run_link(put);
 		if (!goes_on(put) || put->link.state == LINK_REFUSED || !put->was_ready)
 			return;
-		upload_link_down(&put->upload);
 		attempt = put->upload.headway_ms > headway ? 0 : attempt + 1;
+		if (attempt == 3 && put->upload.phase == PHASE_SEND)
+			progress_note(&put->progress, "the connection breaks with the first segment "
+				      "each time: try a smaller --segment-size");
+		upload_link_down(&put->upload);
 		wait_before_reconnect(put, attempt);
 	}
 }
