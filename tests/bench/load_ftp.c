@@ -39,6 +39,7 @@ static void open_ftp(struct net_client *client)
 	command(&client->net, "USER anonymous\r\n", 331, line);
 	command(&client->net, "PASS bench\r\n", 230, line);
 	command(&client->net, "TYPE I\r\n", 200, line);
+	command(&client->net, "CWD up\r\n", 250, line);
 }
 
 static void open_data(struct net *net, struct net *data)

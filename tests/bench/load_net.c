@@ -181,6 +181,7 @@ int net_run(const struct load_options *options, const struct net_protocol *proto
 	putchar('{');
 	load_print_upload(options, &clock);
 	puts("}");
+	fflush(stdout);
 	for (uint64_t i = 0; i < options->clients; i++)
 		net_close(&threads[i].client.net);
 	pthread_barrier_destroy(&go);

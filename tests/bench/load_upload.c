@@ -334,6 +334,7 @@ static void report(struct upload *up)
 	       (unsigned long long)up->responses);
 	load_print_spread("fin_ms", up->fin_ns, up->fins, 1e6);
 	puts("}");
+	fflush(stdout);
 }
 
 static void release(struct upload *up)
