@@ -105,6 +105,18 @@ bool ft_ack_sink_is_client(const struct ft_ack_sink *sink, const struct mosquitt
 	       strcmp(client_id, sink->identity.client_id) == 0;
 }
 
+void ft_ack_sink_reload(struct ft_ack_sink *sink)
+{
+	if (sink->kind == KIND_20)
+		ft_sink_20_revisit(sink->v20, true);
+}
+
+void ft_ack_sink_disconnected(struct ft_ack_sink *sink, const struct mosquitto *client)
+{
+	if (sink->kind == KIND_20 && ft_ack_sink_is_client(sink, client))
+		ft_sink_20_revisit(sink->v20, false);
+}
+
 bool ft_ack_sink_is_ready(const struct ft_ack_sink *sink)
 {
 	switch (sink->kind) {

@@ -10,17 +10,19 @@
  *
  *	plugin_init:          sink = ft_ack_sink_new(id, &config);
  *	any event, first:     ft_ack_sink_tick(sink, now_ms);
+ *	on_reload:            ft_ack_sink_reload(sink);
+ *	on_disconnect:        ft_ack_sink_disconnected(sink, client);
  *	accepted command:     overwrite the topic in place with ft_ack_sink_topic(sink)
  *	"begin again":        overwrite it with FT_NOBODYS_TOPIC
  *	plugin_cleanup:       ft_ack_sink_free(&sink);
  *
  * On 2.1 the session is made by a function of the broker. On 2.0 a helper thread
- * makes it, once, as an MQTT 5 client on one of the broker's own listeners. It logs
- * in by extended authentication, which a callback of the plugin answers: passwords,
- * anonymous access and other clients are not concerned. Where a subscription is
- * refused by an ACL plugin, a second callback lets just this one pass. The session's
- * names are kept in <storage_dir>/ack-sink, so that brokers that persist sessions
- * keep one, not one per start.
+ * makes it, once, as an MQTT 5 client on one of the broker's own listeners, plain or
+ * TLS. Where anonymous clients may not log in it does so by extended authentication,
+ * which a callback of the plugin answers: that concerns neither passwords nor other
+ * clients. Where a subscription is refused by an ACL plugin, a second callback lets
+ * just this one pass. The session's names are kept in <storage_dir>/ack-sink, so that
+ * brokers that persist sessions keep one, not one per start.
  *
  * The session is visited again every 50 minutes, because persistent_client_expiration
  * may end it after an hour, and after many commands, because queue_qos0_messages
@@ -77,6 +79,12 @@ const char *ft_ack_sink_topic(struct ft_ack_sink *sink);
 
 /* Cheap. Not from a callback that the sink itself registered. `now_ms`: ft_clock_ms(). */
 void ft_ack_sink_tick(struct ft_ack_sink *sink, int64_t now_ms);
+
+/* In the RELOAD callback: who may log in how may have changed. */
+void ft_ack_sink_reload(struct ft_ack_sink *sink);
+
+/* In the DISCONNECT callback: whoever took the sink's session over may have ended it. */
+void ft_ack_sink_disconnected(struct ft_ack_sink *sink, const struct mosquitto *client);
 
 /* Whether this client is the sink's own session. */
 bool ft_ack_sink_is_client(const struct ft_ack_sink *sink, const struct mosquitto *client);

@@ -25,6 +25,9 @@ bool ft_sink_20_ready(const struct ft_sink_20 *sink);
 /* Whether it was not and probably will not be. */
 bool ft_sink_20_hopeless(const struct ft_sink_20 *sink);
 
+/* Looks after the session soon; `forget`: passwords and the like may have changed. */
+void ft_sink_20_revisit(struct ft_sink_20 *sink, bool forget);
+
 /* Counts a message for the session, and has the queue emptied now and then. */
 void ft_sink_20_used(struct ft_sink_20 *sink);
 

@@ -249,9 +249,8 @@ static void put_connect_properties(struct ft_buf *buf, const struct ft_sink_visi
 	struct ft_buf properties = ft_buf_on(room, sizeof room);
 
 	ft_buf_char(&properties, PROPERTY_SESSION_EXPIRY);
-	put_u16(&properties, FT_SINK_EXPIRY_S >> 16);
-	put_u16(&properties, FT_SINK_EXPIRY_S & 0xffff);
-	if (visit->login == FT_SINK_LOGIN_EXTENDED) {
+	ft_buf_bytes(&properties, "\xff\xff\xff\xff", 4);	/* never */
+	if (visit->login != FT_SINK_LOGIN_ANONYMOUS) {
 		ft_buf_char(&properties, PROPERTY_AUTH_METHOD);
 		put_field(&properties, FT_SINK_AUTH_METHOD, strlen(FT_SINK_AUTH_METHOD));
 		ft_buf_char(&properties, PROPERTY_AUTH_DATA);
@@ -268,7 +267,7 @@ static enum ft_sink_result send_connect(struct line *line, const struct ft_sink_
 {
 	char room[PACKET_ROOM];
 	struct ft_buf body = ft_buf_on(room, sizeof room);
-	bool named = visit->login == FT_SINK_LOGIN_EXTENDED;
+	bool named = visit->login == FT_SINK_LOGIN_NAMED;
 
 	put_field(&body, "MQTT", 4);
 	ft_buf_char(&body, 5);
@@ -305,7 +304,7 @@ static enum ft_sink_result send_empty(struct line *line, uint8_t type)
  * A TLS or WebSockets listener does not answer with a CONNACK, if at all. The client
  * that is refused gets one. A TLS listener that wants a certificate closes only now.
  */
-static enum ft_sink_result await_connack(struct line *line)
+static enum ft_sink_result await_connack(struct line *line, bool *present)
 {
 	struct packet packet;
 	uint8_t first;
@@ -321,6 +320,7 @@ static enum ft_sink_result await_connack(struct line *line)
 		return result;
 	if (packet.head_len < 2)
 		return FT_SINK_NOT_MQTT;
+	*present = (packet.head[0] & 1) != 0;
 	return packet.head[1] == 0 ? FT_SINK_MADE : FT_SINK_LOGIN_REFUSED;
 }
 
@@ -397,19 +397,21 @@ static enum ft_sink_result talk(struct line *line, const struct ft_sink_visit *v
 				size_t *drained)
 {
 	enum ft_sink_result result = await_connection(line);
+	bool present = false;
 
 	if (result == FT_SINK_MADE && visit->tls)
 		result = begin_tls(line);
 	if (result == FT_SINK_MADE)
 		result = send_connect(line, visit);
 	if (result == FT_SINK_MADE)
-		result = await_connack(line);
+		result = await_connack(line, &present);
 	if (result == FT_SINK_MADE)
 		result = subscribe(line, visit, drained);
 	if (result == FT_SINK_MADE)
 		result = drain(line, drained);
+	/* A session that was there before has its subscription, even if it may not renew it now. */
 	if (result == FT_SINK_MADE || result == FT_SINK_SUBSCRIBE_REFUSED)
-		take_leave(line, result == FT_SINK_MADE);
+		take_leave(line, result == FT_SINK_MADE || present);
 	return result;
 }
 

@@ -2,6 +2,9 @@
 /*
  * One short MQTT 5 connection that leaves an offline session with one subscription.
  *
+ * The session never expires by itself: 2.0 may list a session that does twice, when a
+ * reload finds it unauthorised, and would later use the one that is freed.
+ *
  * Threads: any; blocks, at most for the time given, until `stop_fd` turns readable.
  */
 #ifndef FT_BROKER_ACK_SINK_SESSION_H
@@ -16,13 +19,10 @@
 #define FT_SINK_AUTH_METHOD "file-transfer-ack"
 #define FT_SINK_SECRET_LEN 32
 
-/* What is left of the session, should the plugin be removed. Visits prolong it. */
-#define FT_SINK_EXPIRY_S ((uint32_t)7 * 24 * 3600)
-
 enum ft_sink_login {
-	FT_SINK_LOGIN_EXTENDED,		/* extended authentication with the secret */
-	FT_SINK_LOGIN_ANONYMOUS,
-	FT_SINK_LOGINS,
+	FT_SINK_LOGIN_ANONYMOUS,	/* as any client may where allow_anonymous is true */
+	FT_SINK_LOGIN_GUEST,		/* extended authentication with the secret, no user name */
+	FT_SINK_LOGIN_NAMED,		/* the same, with the client id as user name */
 };
 
 struct ft_sink_visit {

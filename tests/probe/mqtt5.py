@@ -88,7 +88,7 @@ class WebSocket:
 
 class Client:
     def __init__(self, where, client_id="", username=None, password=None, websocket=False,
-                 cafile=None, certfile=None, keyfile=None, timeout=5, clean=True, expiry=0, version=5):
+                 cafile=None, certfile=None, keyfile=None, timeout=5, clean=True, expiry=0, version=5, auth=None):
         self.timeout = timeout
         self.messages = []
         self.version = version
@@ -111,6 +111,8 @@ class Client:
         flags = (2 if clean else 0) | (0x80 if username is not None else 0) | \
             (0x40 if password is not None else 0)
         properties = b"\x11" + struct.pack(">I", expiry) if expiry else b""
+        if auth:
+            properties += b"\x15" + field(auth[0]) + b"\x16" + field(auth[1])
         body = field("MQTT") + bytes([version, flags]) + struct.pack(">H", 0)
         if version == 5:
             body += varint(len(properties)) + properties

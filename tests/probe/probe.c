@@ -143,9 +143,22 @@ static int on_tick(int event, void *data, void *userdata)
 
 static int on_disconnect(int event, void *data, void *userdata)
 {
+	const struct mosquitto_evt_disconnect *disconnect = data;
+	struct probe *probe = userdata;
+
+	(void)event;
+	ft_ack_sink_disconnected(probe->sink, disconnect->client);
+	every_event(probe);
+	return MOSQ_ERR_SUCCESS;
+}
+
+static int on_reload(int event, void *data, void *userdata)
+{
+	struct probe *probe = userdata;
+
 	(void)event;
 	(void)data;
-	every_event(userdata);
+	ft_ack_sink_reload(probe->sink);
 	return MOSQ_ERR_SUCCESS;
 }
 
@@ -197,6 +210,7 @@ static const struct {
 	{ MOSQ_EVT_MESSAGE, on_message },
 	{ MOSQ_EVT_TICK, on_tick },
 	{ MOSQ_EVT_DISCONNECT, on_disconnect },
+	{ MOSQ_EVT_RELOAD, on_reload },
 };
 #define CALLBACKS (sizeof callbacks / sizeof callbacks[0])
 
