@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "broker/listeners.h"
+#include "broker/mqtt_line.h"
 
 #define FT_SINK_AUTH_METHOD "file-transfer-ack"
 #define FT_SINK_SECRET_LEN 32
@@ -36,17 +36,7 @@ struct ft_sink_visit {
 	int timeout_ms;
 };
 
-enum ft_sink_result {
-	FT_SINK_MADE,
-	FT_SINK_SUBSCRIBE_REFUSED,	/* logged in, but may not subscribe */
-	FT_SINK_LOGIN_REFUSED,		/* the broker said so */
-	FT_SINK_NOT_MQTT,		/* speaks something else: TLS, WebSockets; or TLS wants more of us */
-	FT_SINK_CLOSED,			/* closed before any answer: full, or TLS */
-	FT_SINK_FAILED,			/* no answer: may be different later */
-	FT_SINK_STOPPED,
-};
-
 /* Makes or renews the session. `drained`: how many messages had been queued for it. */
-enum ft_sink_result ft_sink_visit(const struct ft_sink_visit *visit, size_t *drained);
+enum ft_line_result ft_sink_visit(const struct ft_sink_visit *visit, size_t *drained);
 
 #endif

@@ -49,10 +49,10 @@ static bool pause_helper(struct ft_sink_20 *sink, int ms, bool until_visit)
 	return fds[0].revents == 0;
 }
 
-static enum ft_sink_result visit_as(struct ft_sink_20 *sink, struct ft_sink_visit *visit,
+static enum ft_line_result visit_as(struct ft_sink_20 *sink, struct ft_sink_visit *visit,
 				    const struct ft_sink_way *way, size_t *drained)
 {
-	enum ft_sink_result result;
+	enum ft_line_result result;
 
 	visit->login = way->login;
 	atomic_store(&sink->wants_acl, way->acl);
@@ -65,22 +65,22 @@ static enum ft_sink_result visit_as(struct ft_sink_20 *sink, struct ft_sink_visi
  * Without a user name where that is allowed: a reload finds such a session authorised.
  * A subscription that is refused is tried again with the ACL callback's help.
  */
-static enum ft_sink_result find_way_in(struct ft_sink_20 *sink, struct ft_sink_visit *visit,
+static enum ft_line_result find_way_in(struct ft_sink_20 *sink, struct ft_sink_visit *visit,
 				       struct ft_sink_way *way, size_t *drained)
 {
-	enum ft_sink_result result;
+	enum ft_line_result result;
 
 	*way = (struct ft_sink_way){ .login = FT_SINK_LOGIN_ANONYMOUS };
 	result = visit_as(sink, visit, way, drained);
-	if (result == FT_SINK_SUBSCRIBE_REFUSED) {
+	if (result == FT_LINE_SUBSCRIBE_REFUSED) {
 		*way = (struct ft_sink_way){ .login = FT_SINK_LOGIN_GUEST, .acl = true };
 		return visit_as(sink, visit, way, drained);
 	}
-	if (result != FT_SINK_LOGIN_REFUSED)
+	if (result != FT_LINE_LOGIN_REFUSED)
 		return result;
 	*way = (struct ft_sink_way){ .login = FT_SINK_LOGIN_NAMED };
 	result = visit_as(sink, visit, way, drained);
-	if (result != FT_SINK_SUBSCRIBE_REFUSED)
+	if (result != FT_LINE_SUBSCRIBE_REFUSED)
 		return result;
 	way->acl = true;
 	return visit_as(sink, visit, way, drained);
@@ -90,7 +90,7 @@ static enum ft_sink_result find_way_in(struct ft_sink_20 *sink, struct ft_sink_v
  * Where it is not MQTT it may be MQTT over TLS; a listener that is full closes, as one
  * with TLS does.
  */
-static enum ft_sink_result visit_place(struct ft_sink_20 *sink, struct ft_sink_place *place, int timeout_ms,
+static enum ft_line_result visit_place(struct ft_sink_20 *sink, struct ft_sink_place *place, int timeout_ms,
 				       size_t *drained)
 {
 	struct ft_sink_visit visit = {
@@ -102,24 +102,24 @@ static enum ft_sink_result visit_place(struct ft_sink_20 *sink, struct ft_sink_p
 		.timeout_ms = timeout_ms,
 		.tls = place->tls,
 	};
-	enum ft_sink_result result;
+	enum ft_line_result result;
 
 	if (place->known)
 		return visit_as(sink, &visit, &place->way, drained);
 	result = find_way_in(sink, &visit, &place->way, drained);
-	if (result == FT_SINK_NOT_MQTT || result == FT_SINK_CLOSED) {
+	if (result == FT_LINE_NOT_MQTT || result == FT_LINE_CLOSED) {
 		visit.tls = true;
 		result = find_way_in(sink, &visit, &place->way, drained);
 	}
 	place->tls = visit.tls;
-	place->known = result == FT_SINK_MADE;
+	place->known = result == FT_LINE_OK;
 	return result;
 }
 
 /* Whether a later attempt there may end otherwise. */
-static bool is_passing(enum ft_sink_result result)
+static bool is_passing(enum ft_line_result result)
 {
-	return result == FT_SINK_FAILED || result == FT_SINK_CLOSED;
+	return result == FT_LINE_FAILED || result == FT_LINE_CLOSED;
 }
 
 static void note_made(struct ft_sink_20 *sink, const struct ft_sink_place *place, size_t drained)
@@ -160,19 +160,19 @@ static size_t list_places(struct ft_sink_20 *sink, struct ft_sink_place places[P
 }
 
 /* Tries each listener; `passing`: whether it makes sense to try again later. */
-static enum ft_sink_result visit_all(struct ft_sink_20 *sink, int timeout_ms, bool *passing)
+static enum ft_line_result visit_all(struct ft_sink_20 *sink, int timeout_ms, bool *passing)
 {
 	struct ft_sink_place places[PLACES_MAX];
 	size_t count = list_places(sink, places), drained;
-	enum ft_sink_result result = FT_SINK_FAILED;
+	enum ft_line_result result = FT_LINE_FAILED;
 
 	*passing = count == 0;
 	atomic_store(&sink->visiting, true);
 	for (size_t i = 0; i < count; i++) {
 		result = visit_place(sink, &places[i], timeout_ms, &drained);
-		if (result == FT_SINK_MADE)
+		if (result == FT_LINE_OK)
 			note_made(sink, &places[i], drained);
-		if (result == FT_SINK_MADE || result == FT_SINK_STOPPED)
+		if (result == FT_LINE_OK || result == FT_LINE_STOPPED)
 			break;
 		*passing = *passing || is_passing(result);
 	}
@@ -198,15 +198,15 @@ static void complain(struct ft_sink_20 *sink)
 /* Visits until it worked. False: it is time to end, or there is no hope. */
 static bool visit_with_patience(struct ft_sink_20 *sink)
 {
-	enum ft_sink_result result;
+	enum ft_line_result result;
 	bool passing;
 	int pause_ms;
 
 	for (size_t round = 0; ; round++) {
 		result = visit_all(sink, round == 0 ? QUICK_VISIT_MS : VISIT_MS, &passing);
-		if (result == FT_SINK_MADE)
+		if (result == FT_LINE_OK)
 			return true;
-		if (result == FT_SINK_STOPPED)
+		if (result == FT_LINE_STOPPED)
 			return false;
 		/* A session that was made once most likely still is there. */
 		if (!atomic_load(&sink->ready)) {

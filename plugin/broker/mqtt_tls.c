@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-#include "broker/ack_sink_tls.h"
+#include "broker/mqtt_tls.h"
 
 #include <dlfcn.h>
 #include <stdbool.h>
@@ -20,7 +20,7 @@
 	X(SSL_write) \
 	X(SSL_get_error)
 
-struct ft_sink_tls {
+struct ft_mqtt_tls {
 #define X(function) __typeof__(function) *function;
 	FUNCTIONS(X)
 #undef X
@@ -37,7 +37,7 @@ static bool look_up(void *function, const char *name)
 	return found != NULL;
 }
 
-static bool look_up_all(struct ft_sink_tls *tls)
+static bool look_up_all(struct ft_mqtt_tls *tls)
 {
 	bool complete = true;
 
@@ -47,7 +47,7 @@ static bool look_up_all(struct ft_sink_tls *tls)
 	return complete;
 }
 
-static bool begin(struct ft_sink_tls *tls, int fd)
+static bool begin(struct ft_mqtt_tls *tls, int fd)
 {
 	tls->context = tls->SSL_CTX_new(tls->TLS_client_method());
 	if (!tls->context)
@@ -58,9 +58,9 @@ static bool begin(struct ft_sink_tls *tls, int fd)
 	return tls->ssl && tls->SSL_set_fd(tls->ssl, fd) == 1;
 }
 
-struct ft_sink_tls *ft_sink_tls_new(int fd)
+struct ft_mqtt_tls *ft_mqtt_tls_new(int fd)
 {
-	struct ft_sink_tls *tls = calloc(1, sizeof *tls);
+	struct ft_mqtt_tls *tls = calloc(1, sizeof *tls);
 
 	if (!tls)
 		return NULL;
@@ -69,13 +69,13 @@ struct ft_sink_tls *ft_sink_tls_new(int fd)
 		return NULL;
 	}
 	if (!begin(tls, fd))
-		ft_sink_tls_free(&tls);
+		ft_mqtt_tls_free(&tls);
 	return tls;
 }
 
-void ft_sink_tls_free(struct ft_sink_tls **tls)
+void ft_mqtt_tls_free(struct ft_mqtt_tls **tls)
 {
-	struct ft_sink_tls *gone = *tls;
+	struct ft_mqtt_tls *gone = *tls;
 
 	*tls = NULL;
 	if (!gone)
@@ -85,33 +85,33 @@ void ft_sink_tls_free(struct ft_sink_tls **tls)
 	free(gone);
 }
 
-static int outcome(struct ft_sink_tls *tls, int returned)
+static int outcome(struct ft_mqtt_tls *tls, int returned)
 {
 	if (returned > 0)
 		return returned;
 	switch (tls->SSL_get_error(tls->ssl, returned)) {
 	case SSL_ERROR_WANT_READ:
-		return FT_SINK_TLS_WANTS_READ;
+		return FT_MQTT_TLS_WANTS_READ;
 	case SSL_ERROR_WANT_WRITE:
-		return FT_SINK_TLS_WANTS_WRITE;
+		return FT_MQTT_TLS_WANTS_WRITE;
 	case SSL_ERROR_ZERO_RETURN:
 		return 0;
 	default:
-		return FT_SINK_TLS_FAILED;
+		return FT_MQTT_TLS_FAILED;
 	}
 }
 
-int ft_sink_tls_handshake(struct ft_sink_tls *tls)
+int ft_mqtt_tls_handshake(struct ft_mqtt_tls *tls)
 {
 	return outcome(tls, tls->SSL_connect(tls->ssl));
 }
 
-ssize_t ft_sink_tls_read(struct ft_sink_tls *tls, void *buffer, size_t len)
+ssize_t ft_mqtt_tls_read(struct ft_mqtt_tls *tls, void *buffer, size_t len)
 {
 	return outcome(tls, tls->SSL_read(tls->ssl, buffer, (int)(len < INT32_MAX ? len : INT32_MAX)));
 }
 
-ssize_t ft_sink_tls_write(struct ft_sink_tls *tls, const void *bytes, size_t len)
+ssize_t ft_mqtt_tls_write(struct ft_mqtt_tls *tls, const void *bytes, size_t len)
 {
 	return outcome(tls, tls->SSL_write(tls->ssl, bytes, (int)(len < INT32_MAX ? len : INT32_MAX)));
 }
