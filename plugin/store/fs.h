@@ -290,8 +290,12 @@ struct fs_ids {
 	size_t file_len;
 };
 
-/* Whether the manifest is one, and names ids that have just these names. False: holds nothing. */
-bool fs_ids_read(struct fs_ids *ids, const char *manifest, size_t len, const struct fs_names *names);
+/*
+ * The ids that a manifest names. After an error holds nothing. FT_DAMAGED: it is no
+ * manifest, or its ids do not have these names; FT_NO_MEMORY.
+ */
+enum ft_status fs_ids_read(struct fs_ids *ids, const char *manifest, size_t len,
+			   const struct fs_names *names);
 void fs_ids_release(struct fs_ids *ids);
 
 #endif

@@ -177,12 +177,13 @@ enum ft_status fs_finished_matches(struct ft_store *store, const struct ft_key *
 	fd = dir < 0 ? -1 : fs_open_at(fs, dir, name, O_RDONLY | O_NONBLOCK);
 	/* A consumer may have taken the file away: then nothing can be compared. */
 	if (fd < 0 && errno != ENOENT && errno != ELOOP)
-		st = fs_failed(fs, "open files", &names);
-	if (fd >= 0 && ft_sys_fstat(fd, &file) == 0 && S_ISREG(file.st_mode)) {
+		st = ft_sys_status(errno);
+	if (fd >= 0 && ft_sys_fstat(fd, &file) != 0)
+		st = ft_sys_status(errno);
+	else if (fd >= 0 && S_ISREG(file.st_mode))
 		st = fs_compare(fs, fd, offset, bytes, len, same);
-		if (st != FT_OK)
-			st = fs_failed(fs, "read files", &names);
-	}
+	if (st != FT_OK)
+		(void)fs_failed(fs, "read files", &names);
 	ft_sys_close(fd);
 	ft_sys_close(dir);
 	return st;

@@ -229,12 +229,15 @@ static enum ft_status place_data(const struct publishing *p)
 static void withdraw(const struct publishing *p, bool data_placed)
 {
 	int saved = errno;
+	bool there;
 
 	pthread_mutex_lock(&p->fs->names);
-	if (data_placed && ft_sys_renameat(p->to, p->name, p->from, FS_DATA) != 0)
+	/* A file that cannot be taken back is whole, only perhaps not for long: it keeps its manifest. */
+	there = data_placed && ft_sys_renameat(p->to, p->name, p->from, FS_DATA) != 0;
+	if (there)
 		(void)fs_failed(p->fs, "take back the unsynced file in files", &p->own->names);
 	/* The name may be that of a later publish by now; then it is not ours to remove. */
-	if (p->manifest_fd >= 0 && fs_is_same(p->to, p->manifest_name, p->manifest_fd))
+	else if (p->manifest_fd >= 0 && fs_is_same(p->to, p->manifest_name, p->manifest_fd))
 		(void)ft_sys_unlinkat(p->to, p->manifest_name, 0);
 	fs_remove_pair(p->fs, p->fs->files, &p->own->names);
 	pthread_mutex_unlock(&p->fs->names);
@@ -242,7 +245,7 @@ static void withdraw(const struct publishing *p, bool data_placed)
 }
 
 /* What is left of the unfinished transfer; enumerate() removes what stays. */
-static void tidy(const struct publishing *p)
+static void clear_unfinished(const struct publishing *p)
 {
 	(void)ft_sys_unlinkat(p->from, FS_MANIFEST, 0);
 	(void)ft_sys_unlinkat(p->from, FS_JOURNAL, 0);
@@ -276,7 +279,7 @@ static enum ft_status place(struct publishing *p, const char *manifest, size_t l
 		withdraw(p, true);
 		return st;
 	}
-	tidy(p);
+	clear_unfinished(p);
 	return FT_OK;
 }
 

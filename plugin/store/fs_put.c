@@ -43,7 +43,7 @@ static bool next_piece(const struct ft_ranges *held, uint64_t at, uint64_t end,
 	return true;
 }
 
-static enum ft_status failed(const struct patch *patch, const char *what)
+static enum ft_status put_failed(const struct patch *patch, const char *what)
 {
 	struct fs_names names;
 
@@ -97,7 +97,7 @@ enum ft_status fs_matches(struct ft_upload *upload, uint64_t offset, const void 
 	if ((st = fs_cache_use(patch.fs, patch.up)) != FT_OK)
 		return st;
 	st = fs_compare(patch.fs, patch.up->data_fd, offset, bytes, len, same);
-	return st == FT_OK ? FT_OK : failed(&patch, "read incoming");
+	return st == FT_OK ? FT_OK : put_failed(&patch, "read incoming");
 }
 
 static void note_difference(struct patch *patch, uint64_t start, size_t len)
@@ -117,7 +117,7 @@ static void note_difference(struct patch *patch, uint64_t start, size_t len)
 }
 
 /* Finds out what the put adds and what it changes. */
-static enum ft_status look(struct patch *patch)
+static enum ft_status compare_held(struct patch *patch)
 {
 	const struct ft_ranges *held = &patch->up->base.held;
 	struct piece piece;
@@ -133,7 +133,7 @@ static enum ft_status look(struct patch *patch)
 		st = read_held(patch->up->data_fd, patch->fs->scratch,
 			       (size_t)(piece.end - piece.start), piece.start);
 		if (st != FT_OK)
-			return failed(patch, "read incoming");
+			return put_failed(patch, "read incoming");
 		note_difference(patch, piece.start, (size_t)(piece.end - piece.start));
 	}
 	return FT_OK;
@@ -161,7 +161,7 @@ static enum ft_status keep_old(struct patch *patch)
 		st = read_held(patch->up->data_fd, patch->old + (piece.start - patch->from),
 			       (size_t)(piece.end - piece.start), piece.start);
 		if (st != FT_OK)
-			return failed(patch, "read incoming");
+			return put_failed(patch, "read incoming");
 	}
 	return FT_OK;
 }
@@ -227,11 +227,11 @@ static enum ft_status record(struct patch *patch)
 			    segment ? FT_JOURNAL_DURABLE : FT_JOURNAL_HELD,
 			    patch->start, patch->end);
 	if (st != FT_OK)
-		return failed(patch, "write the journal of incoming");
+		return put_failed(patch, "write the journal of incoming");
 	if (!segment)
 		return FT_OK;
 	if (ft_sys_fdatasync(up->journal_fd) != 0) {
-		(void)failed(patch, "sync the journal of incoming");
+		(void)put_failed(patch, "sync the journal of incoming");
 		/* Not acknowledged, so not to be found by a later load either. */
 		up->journal = before;
 		(void)ft_sys_ftruncate(up->journal_fd,
@@ -248,7 +248,7 @@ static enum ft_status sync_data(struct patch *patch)
 	if (patch->fs->durability != FT_DURABILITY_SEGMENT ||
 	    ft_sys_fdatasync(patch->up->data_fd) == 0)
 		return FT_OK;
-	(void)failed(patch, "sync incoming");
+	(void)put_failed(patch, "sync incoming");
 	(void)fs_fall_back(patch->fs, patch->up);
 	if (changes(patch))
 		fs_lose(patch->fs, patch->up, patch->from, patch->to,
@@ -261,7 +261,7 @@ static enum ft_status write_patch(struct patch *patch)
 	enum ft_status st;
 
 	if (!write_pieces(patch)) {
-		st = failed(patch, "write incoming");
+		st = put_failed(patch, "write incoming");
 		undo(patch);
 		return st;
 	}
@@ -313,7 +313,7 @@ enum ft_status fs_put(struct ft_upload *upload, uint64_t offset, const void *byt
 		return st;
 	if (!ft_ranges_overlap(&upload->held, patch.start, patch.end))
 		patch.added = len;
-	else if ((st = look(&patch)) != FT_OK)
+	else if ((st = compare_held(&patch)) != FT_OK)
 		return st;
 	if (patch.added > 0 || changes(&patch))
 		st = apply(&patch);

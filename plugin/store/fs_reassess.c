@@ -13,6 +13,24 @@ static void report(struct fs *fs, struct fs_upload *up, uint64_t before, const c
 }
 
 /*
+ * The last resort where a taking back cannot be written: an empty journal holds nothing,
+ * and costs no room. Rather all again than bytes that are not what was acknowledged.
+ */
+static void hold_nothing(struct fs *fs, struct fs_upload *up)
+{
+	struct fs_names names;
+
+	ft_ranges_release(&up->base.held);
+	if (ft_sys_ftruncate(up->journal_fd, 0) != 0) {
+		fs_names_of_upload(&names, up);
+		(void)fs_failed(fs, "empty the journal of incoming", &names);
+		return;
+	}
+	up->journal = (struct ft_journal){.records = 0};
+	up->durable = false;
+}
+
+/*
  * Writes a record that takes something back. Where the journal promises bytes beyond a
  * power cut, this must not come later than what it warns of: so it waits for the disk,
  * here alone also on the broker's thread; these are rare.
@@ -42,7 +60,8 @@ void fs_lose(struct fs *fs, struct fs_upload *up, uint64_t start, uint64_t end, 
 	/* Cutting a range in two needs room; where there is none nothing can be trusted. */
 	if (ft_ranges_remove(&up->base.held, start, end) != FT_OK)
 		ft_ranges_release(&up->base.held);
-	(void)take_back(fs, up, FT_JOURNAL_LOST, start, end);
+	if (take_back(fs, up, FT_JOURNAL_LOST, start, end) != FT_OK)
+		hold_nothing(fs, up);
 	report(fs, up, before, why);
 }
 
@@ -66,7 +85,7 @@ enum ft_status fs_fall_back(struct fs *fs, struct fs_upload *up)
 {
 	uint64_t before = up->base.held.bytes;
 	struct ft_journal_found found;
-	enum ft_status st;
+	enum ft_status st, taken;
 
 	fs_checkpoint_spoiled(up);
 	ft_ranges_release(&up->base.held);
@@ -74,11 +93,13 @@ enum ft_status fs_fall_back(struct fs *fs, struct fs_upload *up)
 	if (st == FT_OK) {
 		up->base.held = found.durable;
 		ft_ranges_init(&found.durable);
-		st = take_back(fs, up, FT_JOURNAL_BOOT, 0, 0);
 	}
 	ft_journal_found_release(&found);
+	taken = take_back(fs, up, FT_JOURNAL_BOOT, 0, 0);
+	if (taken != FT_OK)
+		hold_nothing(fs, up);
 	report(fs, up, before, "an fsync failed, and they may not have reached the disk");
-	return st;
+	return st == FT_OK ? taken : st;
 }
 
 enum ft_status fs_doubt(struct fs *fs, struct fs_upload *up)

@@ -15,39 +15,44 @@ static int hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static char *from_hex(const char *hex, size_t *len)
+static enum ft_status from_hex(const char *hex, char **id, size_t *len)
 {
 	size_t digits = strlen(hex);
-	char *bytes = digits % 2 ? NULL : malloc(digits / 2 + 1);
+	char *bytes;
 
+	if (digits % 2)
+		return FT_DAMAGED;
+	bytes = malloc(digits / 2 + 1);
 	if (!bytes)
-		return NULL;
+		return FT_NO_MEMORY;
 	for (size_t i = 0; i < digits; i += 2) {
 		int high = hex_digit(hex[i]), low = hex_digit(hex[i + 1]);
 
 		if (high < 0 || low < 0) {
 			free(bytes);
-			return NULL;
+			return FT_DAMAGED;
 		}
 		bytes[i / 2] = (char)(high << 4 | low);
 	}
-	bytes[digits / 2] = '\0';
+	*id = bytes;
 	*len = digits / 2;
-	return bytes;
+	return FT_OK;
 }
 
 /* The id under `key`, or where it is no UTF-8 in hex under `hex_key`; malloc'd. */
-static char *read_id(const cJSON *manifest, const char *key, const char *hex_key, size_t *len)
+static enum ft_status read_id(const cJSON *manifest, const char *key, const char *hex_key,
+			      char **id, size_t *len)
 {
 	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(manifest, key));
 	const char *hex;
 
 	if (text) {
 		*len = strlen(text);
-		return strdup(text);
+		*id = strdup(text);
+		return *id ? FT_OK : FT_NO_MEMORY;
 	}
 	hex = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(manifest, hex_key));
-	return hex ? from_hex(hex, len) : NULL;
+	return hex ? from_hex(hex, id, len) : FT_DAMAGED;
 }
 
 static bool has_names(const struct fs_ids *ids, const struct fs_names *names)
@@ -59,18 +64,35 @@ static bool has_names(const struct fs_ids *ids, const struct fs_names *names)
 	return !strcmp(own.client, names->client) && !strcmp(own.file, names->file);
 }
 
-bool fs_ids_read(struct fs_ids *ids, const char *manifest, size_t len, const struct fs_names *names)
+/*
+ * cJSON does not tell bad text from a lack of memory, and a good transfer must not be
+ * set aside for the latter: where less than it may have needed cannot be had, it was that.
+ */
+static enum ft_status why_not_parsed(size_t len)
+{
+	void *probe = malloc(4096 + 16 * len);
+
+	free(probe);
+	return probe ? FT_DAMAGED : FT_NO_MEMORY;
+}
+
+enum ft_status fs_ids_read(struct fs_ids *ids, const char *manifest, size_t len,
+			   const struct fs_names *names)
 {
 	cJSON *root = cJSON_ParseWithLength(manifest, len);
+	enum ft_status st = root ? FT_OK : why_not_parsed(len);
 
 	*ids = (struct fs_ids){.client = NULL};
-	ids->client = read_id(root, "client_id", "client_id_hex", &ids->client_len);
-	ids->file = read_id(root, "file_id", "file_id_hex", &ids->file_len);
+	if (st == FT_OK)
+		st = read_id(root, "client_id", "client_id_hex", &ids->client, &ids->client_len);
+	if (st == FT_OK)
+		st = read_id(root, "file_id", "file_id_hex", &ids->file, &ids->file_len);
 	cJSON_Delete(root);
-	if (ids->client && ids->file && has_names(ids, names))
-		return true;
-	fs_ids_release(ids);
-	return false;
+	if (st == FT_OK && !has_names(ids, names))
+		st = FT_DAMAGED;
+	if (st != FT_OK)
+		fs_ids_release(ids);
+	return st;
 }
 
 void fs_ids_release(struct fs_ids *ids)
@@ -130,8 +152,9 @@ static enum ft_status read_content(struct walk *walk, int dir, struct content *c
 	st = fs_read_text(walk->fs, dir, FS_MANIFEST, &content->manifest, &content->manifest_len);
 	if (st != FT_OK)
 		return st == FT_NO_SUCH_TRANSFER ? FT_DAMAGED : st;
-	if (!fs_ids_read(&content->ids, content->manifest, content->manifest_len, &walk->names))
-		return FT_DAMAGED;
+	st = fs_ids_read(&content->ids, content->manifest, content->manifest_len, &walk->names);
+	if (st != FT_OK)
+		return st;
 	content->last_news = data.st_mtime;
 	content->stored_bytes = (uint64_t)data.st_blocks * 512;
 	take_time(dir, FS_JOURNAL, content);
@@ -139,7 +162,7 @@ static enum ft_status read_content(struct walk *walk, int dir, struct content *c
 	return FT_OK;
 }
 
-static enum ft_status look(struct walk *walk, struct content *content)
+static enum ft_status look_at(struct walk *walk, struct content *content)
 {
 	int dir = fs_open_pair(walk->fs, walk->fs->incoming, &walk->names);
 	enum ft_status st;
@@ -200,7 +223,7 @@ static void clear_damage(struct walk *walk)
 	struct content content;
 
 	pthread_mutex_lock(&walk->fs->names);
-	if (look(walk, &content) == FT_DAMAGED)
+	if (look_at(walk, &content) == FT_DAMAGED)
 		(void)fs_set_aside_pair(walk->fs, walk->fs->incoming, &walk->names,
 					"not a transfer with data and a manifest");
 	pthread_mutex_unlock(&walk->fs->names);
@@ -228,7 +251,7 @@ static void visit(struct walk *walk, const struct content *content)
 static void scan_transfer(struct walk *walk)
 {
 	struct content content;
-	enum ft_status st = look(walk, &content);
+	enum ft_status st = look_at(walk, &content);
 
 	if (st == FT_OK)
 		visit(walk, &content);

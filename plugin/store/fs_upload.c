@@ -112,7 +112,7 @@ static enum ft_status make_room(struct making *making, const struct fs_names *na
 	return FT_OK;
 }
 
-static bool anchor(struct making *making, const struct fs_names *names)
+static bool anchor_new(struct making *making, const struct fs_names *names)
 {
 	return ft_sys_fsync(making->journal_fd) == 0 && ft_sys_fsync(making->dir) == 0 &&
 		fs_sync_parents(making->fs, making->fs->incoming, names);
@@ -127,7 +127,7 @@ static enum ft_status make(struct making *making, const struct fs_names *names,
 	if ((st = make_room(making, names)) != FT_OK)
 		return st;
 	st = make_files(making, manifest, len);
-	if (st == FT_OK && fs->durability == FT_DURABILITY_SEGMENT && !anchor(making, names))
+	if (st == FT_OK && fs->durability == FT_DURABILITY_SEGMENT && !anchor_new(making, names))
 		st = FT_IO_ERROR;
 	if (st == FT_OK)
 		return FT_OK;
@@ -214,10 +214,11 @@ static enum ft_status load_manifest(struct loading *loading)
 		return st;
 	if (st != FT_OK)
 		return fs_failed(loading->fs, "read the manifest of incoming", loading->names);
-	if (!fs_ids_read(&ids, loading->manifest, loading->manifest_len, loading->names))
+	st = fs_ids_read(&ids, loading->manifest, loading->manifest_len, loading->names);
+	if (st == FT_DAMAGED)
 		return damaged(loading, "manifest.json is no manifest of this transfer");
 	fs_ids_release(&ids);
-	return FT_OK;
+	return st;
 }
 
 /* Opens a file that must be there: -1 and FT_DAMAGED where it is something else. */
@@ -225,11 +226,13 @@ static int open_regular(struct loading *loading, const char *name, enum ft_statu
 {
 	int fd = fs_open_at(loading->fs, loading->dir, name, O_RDWR | O_NONBLOCK);
 	struct stat file;
+	bool known = fd >= 0 && ft_sys_fstat(fd, &file) == 0;
 
 	*st = FT_OK;
-	if (fd >= 0 && ft_sys_fstat(fd, &file) == 0 && S_ISREG(file.st_mode))
+	if (known && S_ISREG(file.st_mode))
 		return fd;
-	if (fd >= 0 || errno == EISDIR || errno == ELOOP || errno == ENXIO || errno == ENOENT)
+	if (known || (fd < 0 && (errno == EISDIR || errno == ELOOP || errno == ENXIO ||
+				 errno == ENOENT)))
 		*st = damaged(loading, name);
 	else
 		*st = fs_failed(loading->fs, "open incoming", loading->names);

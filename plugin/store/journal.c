@@ -60,7 +60,7 @@ static bool decode(struct record *record, const uint8_t bytes[RECORD])
 		record->a < record->b && record->b <= FT_JOURNAL_END;
 }
 
-static int hex_digit(char c)
+static int boot_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -77,7 +77,7 @@ struct ft_boot ft_boot_parse(const char *text)
 	size_t digits = 0;
 
 	for (; *text; text++) {
-		int digit = hex_digit(*text);
+		int digit = boot_digit(*text);
 
 		if (*text == '-')
 			continue;
@@ -236,7 +236,7 @@ static enum ft_status apply_boot(struct reading *reading, const struct record *r
 	return ft_ranges_copy(&found->held, &found->durable);
 }
 
-static enum ft_status apply(struct reading *reading, const struct record *record)
+static enum ft_status apply_record(struct reading *reading, const struct record *record)
 {
 	struct ft_journal_found *found = reading->found;
 	enum ft_status st = FT_OK;
@@ -298,7 +298,7 @@ static enum ft_status read_block(struct reading *reading, const uint8_t *block, 
 		/* A record this program writes comes after a BOOT record. */
 		if (!reading->boot_known && record.type != FT_JOURNAL_BOOT)
 			return FT_DAMAGED;
-		if ((st = apply(reading, &record)) != FT_OK)
+		if ((st = apply_record(reading, &record)) != FT_OK)
 			return st == FT_QUOTA_EXCEEDED ? FT_DAMAGED : st;
 		reading->found->journal.records++;
 	}
