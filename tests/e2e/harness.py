@@ -27,6 +27,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.path.abspath(os.environ.get("FT_BUILD", os.path.join(ROOT, "build")))
 PLUGIN = os.path.abspath(os.environ.get("FT_PLUGIN",
                                         os.path.join(BUILD, "mosquitto_file_transfer.so")))
+HERE = os.path.join(ROOT, "tests", "e2e")
+TOOLS = os.path.join(BUILD, "tests", "e2e")
 WORK = os.path.abspath(os.environ.get("FT_WORK", os.path.join(BUILD, "e2e")))
 COMMAND = shlex.split(os.environ.get("FT_BROKER", shutil.which("mosquitto") or
                                      "/usr/sbin/mosquitto"))
@@ -70,6 +72,20 @@ def dynamic_security_plugin():
     return None
 
 
+def compiled(name, *libraries):
+    """Path of a C helper of this folder, built once: NAME.so as a library, else a program."""
+    target, source = os.path.join(TOOLS, name), os.path.join(HERE, name.split(".")[0] + ".c")
+    if not os.path.exists(target) or os.path.getmtime(target) < os.path.getmtime(source):
+        os.makedirs(TOOLS, exist_ok=True)
+        fresh = f"{target}.{os.getpid()}"
+        subprocess.run([os.environ.get("CC", "gcc"), "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra",
+                        "-Wshadow", "-Wconversion", "-Werror", "-O1", "-g",
+                        *(["-shared", "-fPIC"] if name.endswith(".so") else []),
+                        "-o", fresh, source, *libraries], check=True)
+        os.rename(fresh, target)
+    return target
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -91,10 +107,14 @@ class Broker:
     """
 
     def __init__(self, name="broker", options=None, config=(), after=(), plugin=PLUGIN,
-                 storage=None, user="root", folder=None):
-        self.dir = folder or work_dir(name)
+                 storage=None, user="root", preload=""):
+        self.dir = work_dir(name)
         self.options, self.config, self.after = dict(options or {}), list(config), list(after)
         self.plugin, self.user = plugin, user
+        self.environment = {}
+        preloads = " ".join(filter(None, (PRELOAD, preload)))
+        if preloads:
+            self.environment["LD_PRELOAD"] = preloads
         self.storage = Storage(storage or os.path.join(self.dir, "storage"))
         self.log_path = os.path.join(self.dir, "broker.log")
         self.process = self.port = None
@@ -121,9 +141,7 @@ class Broker:
         conf = os.path.join(self.dir, "mosquitto.conf")
         with open(conf, "w", encoding="utf-8", errors="surrogateescape") as out:
             out.write("\n".join(self._config_lines()) + "\n")
-        env = {**_SANITIZERS, **os.environ}
-        if PRELOAD:
-            env["LD_PRELOAD"] = PRELOAD
+        env = {**_SANITIZERS, **os.environ, **self.environment}
         self._log_mark = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(

@@ -9,12 +9,10 @@ import threading
 import unittest
 
 from device import pieces
-from harness import BUILD, Case, rows, spread
+from harness import BUILD, HERE, TOOLS, Case, compiled, rows, spread
 from ondisk import eventually, sha256, sha256_of
 from rawmqtt import SCALE
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-TOOLS = os.path.join(BUILD, "tests", "e2e")
 NODE = os.path.join(BUILD, "node")
 META = {"expire_at": 4102444800, "segments_ttl": 3600, "user_data": {"by": "a real client"}}
 
@@ -30,15 +28,9 @@ def run(*command, **env):
 
 def paho_c():
     """The C client, built once; it needs libpaho-mqtt-dev."""
-    program = os.path.join(TOOLS, "paho_c_upload")
-    source = os.path.join(HERE, "paho_c_upload.c")
     if not os.path.exists("/usr/include/MQTTClient.h"):
         raise unittest.SkipTest("libpaho-mqtt-dev is not installed")
-    if not os.path.exists(program) or os.path.getmtime(program) < os.path.getmtime(source):
-        os.makedirs(TOOLS, exist_ok=True)
-        run(os.environ.get("CC", "gcc"), "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Wshadow",
-            "-Wconversion", "-Werror", "-O1", "-g", "-o", program, source, "-lpaho-mqtt3c")
-    return program
+    return compiled("paho_c_upload", "-lpaho-mqtt3c")
 
 
 def mqtt_js():
@@ -61,9 +53,8 @@ class ClientCase(Case):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        folder = os.path.join(BUILD, "tests", "e2e")
-        os.makedirs(folder, exist_ok=True)
-        cls.archive = os.path.join(folder, f"documents-{os.getpid()}.tar")
+        os.makedirs(TOOLS, exist_ok=True)
+        cls.archive = os.path.join(TOOLS, f"documents-{os.getpid()}.tar")
         with tarfile.open(cls.archive, "w") as tar:
             for name in sorted(os.listdir("/usr/share/doc"))[:40]:
                 tar.add(os.path.join("/usr/share/doc", name))

@@ -78,6 +78,16 @@ class Order(Case):
             self.ok(device.segment("f", offset, b"\2" * length))
         self.ok(device.fin("f", 200_000))
 
+    @rows(*[(f"{size}_bytes_at_{at}", size, at) for size in (1, 2, 10, 300_000)
+            for at in sorted({0, 1, size // 2, size - 1}) if at < size])
+    def test_one_other_byte_among_equal_ones(self, size, at):
+        device, content = self.device(), bytearray(b"a" * size)
+        self.ok(device.init("f"))
+        self.ok(device.segment("f", 0, bytes(content)))
+        content[at] = ord("b")
+        self.ok(device.segment("f", 0, bytes(content)))
+        self.check(device, bytes(content))
+
     def test_backwards_byte_by_byte(self):
         device, content = self.device(version=4), bytes(range(256)) * 4
         self.ok(device.init("f"))
