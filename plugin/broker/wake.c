@@ -14,7 +14,7 @@
 
 #define NOTHING_DUE INT64_MAX
 
-/* Signals: quick at first, for latency; then rarely, so that a broker that is busy loses nothing. */
+/* Signals: quick at first, for latency; then rarely, so that a busy broker loses nothing. */
 #define SIGNAL_PAUSE_MIN_US 200
 #define SIGNAL_PAUSE_MAX_US 2000
 #define SIGNAL_PAUSE_STUCK_US 10000
@@ -26,6 +26,10 @@
  * one may belong to the pass before.
  */
 #define ECHOES 3
+
+/* Rings wait for their effect by themselves. */
+#define BELL_PAUSE_MIN_US 200
+#define BELL_PAUSE_MAX_US 20000
 
 /* Connections: each costs lines in the broker's log. */
 #define KNOCK_AFTER_MS 5
@@ -45,6 +49,7 @@ struct ft_wake {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool stop;			/* under lock */
+	struct ft_wake_bell bell;	/* under lock */
 
 	_Atomic uint64_t rung;		/* how often something was announced */
 	_Atomic uint64_t heard;		/* the value of `rung` up to which all is handled */
@@ -58,6 +63,7 @@ struct ft_wake {
 	uint64_t answering;		/* value of `rung` this round of waking is for */
 	int64_t since_ms;		/* when that round began */
 	long pause_us;
+	long bell_pause_us;
 	bool echo_sent;			/* the last signal was for an echo */
 	uint64_t echo_ticks;		/* `ticks` when it was sent */
 	bool tickless;
@@ -127,7 +133,7 @@ static void in_us(struct timespec *when, int64_t us)
 	when->tv_nsec = (long)(us % 1000000) * 1000;
 }
 
-/* Sleeps, lock held, until told to stop, or something changes where `wakeable`, or the time is over. */
+/* Sleeps, lock held, until the time is over or told to stop; where `wakeable`, until anything changes. */
 static void sleep_us(struct ft_wake *wake, int64_t us, bool wakeable)
 {
 	struct timespec when;
@@ -203,6 +209,7 @@ static void knock(struct ft_wake *wake)
 static void begin_round(struct ft_wake *wake)
 {
 	wake->since_ms = ft_clock_ms();
+	wake->bell_pause_us = 0;
 	wake->pause_us = wake->tickless ? KNOCK_AFTER_MS * 1000 : SIGNAL_PAUSE_MIN_US;
 }
 
@@ -247,7 +254,23 @@ static void ring_by_knocking(struct ft_wake *wake)
 		wake->pause_us = KNOCK_PAUSE_MAX_US;
 }
 
-static void ring(struct ft_wake *wake)
+static bool ring_by_bell(struct ft_wake *wake)
+{
+	struct ft_wake_bell bell;
+
+	pthread_mutex_lock(&wake->lock);
+	bell = wake->bell;
+	pthread_mutex_unlock(&wake->lock);
+	if (!bell.ring || !bell.ring(bell.bell))
+		return false;
+	wake->bell_pause_us = wake->bell_pause_us == 0 ? BELL_PAUSE_MIN_US : wake->bell_pause_us * 2;
+	if (wake->bell_pause_us > BELL_PAUSE_MAX_US)
+		wake->bell_pause_us = BELL_PAUSE_MAX_US;
+	return true;
+}
+
+/* Returns how long to wait for the effect. Lock not held. */
+static long ring(struct ft_wake *wake)
 {
 	uint64_t heard = atomic_load(&wake->heard);
 
@@ -257,24 +280,29 @@ static void ring(struct ft_wake *wake)
 		wake->answering = heard;
 		begin_round(wake);
 	}
-	if (wake->tickless)
-		ring_by_knocking(wake);
-	else
+	if (!wake->tickless)
 		ring_by_signal(wake);
+	else if (ring_by_bell(wake))
+		return wake->bell_pause_us;
+	else
+		ring_by_knocking(wake);
+	return wake->pause_us;
 }
 
 static void *help(void *argument)
 {
 	struct ft_wake *wake = argument;
 	bool watching = true;
+	long pause_us;
 
 	pthread_mutex_lock(&wake->lock);
 	while (!wake->stop) {
 		if (is_busy(wake)) {
 			pthread_mutex_unlock(&wake->lock);
-			ring(wake);
+			pause_us = ring(wake);
 			pthread_mutex_lock(&wake->lock);
-			sleep_us(wake, wake->pause_us, false);
+			if (is_busy(wake))
+				sleep_us(wake, pause_us, false);
 			continue;
 		}
 		wake->since_ms = 0;
@@ -355,17 +383,28 @@ struct ft_wake *ft_wake_new(struct ft_log *log)
 void ft_wake_free(struct ft_wake **wake)
 {
 	struct ft_wake *gone = *wake;
+	struct ft_wake_bell bell;
 
 	*wake = NULL;
 	if (!gone)
 		return;
 	pthread_mutex_lock(&gone->lock);
 	gone->stop = true;
+	bell = gone->bell;
 	pthread_cond_signal(&gone->changed);
 	pthread_mutex_unlock(&gone->lock);
+	if (bell.stop)
+		bell.stop(bell.bell);
 	pthread_join(gone->helper, NULL);
 	handler_release();
 	destroy(gone);
+}
+
+void ft_wake_set_bell(struct ft_wake *wake, const struct ft_wake_bell *bell)
+{
+	pthread_mutex_lock(&wake->lock);
+	wake->bell = *bell;
+	pthread_mutex_unlock(&wake->lock);
 }
 
 /* The helper looks at what was changed, if it sleeps for that. */

@@ -8,10 +8,11 @@
  * sleep, so a helper thread repeats it until the broker's thread says that it has
  * taken what there was.
  *
- * Brokers before 2.0.15 with per_listener_settings never tick. There the helper
- * connects to one of the broker's own listeners and closes again, which ends in a
- * DISCONNECT event. Each time costs two lines in the broker's log, so other events
- * get a few milliseconds to come first.
+ * Brokers before 2.0.15 with per_listener_settings never tick, and a signal leads to
+ * no event. There the helper rings a bell, see doorbell.h; without one it connects to
+ * one of the broker's own listeners and closes again, which ends in a DISCONNECT event.
+ * Each time costs two lines in the broker's log, so other events get a few milliseconds
+ * to come first.
  *
  *	worker:            queue_push(result); ft_wake_notify(wake);
  *	on every event:    if (ft_wake_pending(wake)) {
@@ -34,8 +35,18 @@
 
 struct ft_wake;
 
-/* Called in plugin_init: remembers the calling thread and starts the helper. NULL when out of resources. */
+/* A way to cause an event that is no tick. */
+struct ft_wake_bell {
+	bool (*ring)(void *bell);	/* on the helper's thread; false: impossible at present */
+	void (*stop)(void *bell);	/* on the broker's: ends a ring() that waits */
+	void *bell;
+};
+
+/* In plugin_init: remembers the calling thread, starts the helper. NULL when out of resources. */
 struct ft_wake *ft_wake_new(struct ft_log *log);
+
+/* Hands over the bell, which must outlive the wake. */
+void ft_wake_set_bell(struct ft_wake *wake, const struct ft_wake_bell *bell);
 
 /*
  * Stops the helper; after the last instance SIGURG is handled as before the first.

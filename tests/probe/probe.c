@@ -22,6 +22,7 @@
 
 #include "base/system.h"
 #include "broker/ack_sink.h"
+#include "broker/doorbell.h"
 #include "broker/wake.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -34,6 +35,7 @@ struct probe {
 	struct ft_log *log;
 	struct ft_wake *wake;
 	struct ft_ack_sink *sink;
+	struct ft_doorbell *bell;
 	pthread_t worker;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -107,8 +109,9 @@ static bool take(struct probe *probe, int64_t *when)
 	return any;
 }
 
-static void every_event(struct probe *probe)
+static void every_event(void *context)
 {
+	struct probe *probe = context;
 	int64_t when;
 
 	ft_log_drain(probe->log);
@@ -254,6 +257,8 @@ int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **userdata,
 	probe->sink = ft_ack_sink_new(id, &config);
 	if (!probe->log || !probe->wake || !probe->sink)
 		return MOSQ_ERR_NOMEM;
+	if (!option(options, count, "no_bell"))
+		probe->bell = ft_doorbell_new(id, probe->wake, every_event, probe);
 	pthread_mutex_init(&probe->lock, NULL);
 	pthread_cond_init(&probe->changed, NULL);
 	if (pthread_create(&probe->worker, NULL, work, probe) != 0)
@@ -281,6 +286,7 @@ int mosquitto_plugin_cleanup(void *userdata, struct mosquitto_opt *options, int 
 		mosquitto_callback_unregister(probe->id, callbacks[i].event, callbacks[i].callback, NULL);
 	ft_ack_sink_free(&probe->sink);
 	ft_wake_free(&probe->wake);
+	ft_doorbell_free(&probe->bell);
 	sigaction(SIGURG, NULL, &urg);
 	ft_log_printf(probe->log, FT_LOG_INFO, "SIGURG %s", urg.sa_handler == SIG_DFL ? "default" : "handled");
 	ft_log_free(probe->log);

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -277,6 +278,80 @@ START_TEST(test_wake__does_not_knock_where_there_are_ticks)
 }
 END_TEST
 
+static _Atomic int rings, stops;
+static _Atomic bool bell_works;
+
+static bool ring(void *bell)
+{
+	ck_assert_ptr_eq(bell, &rings);
+	atomic_fetch_add(&rings, 1);
+	return bell_works;
+}
+
+static void stop(void *bell)
+{
+	ck_assert_ptr_eq(bell, &rings);
+	atomic_fetch_add(&stops, 1);
+}
+
+static void hang_bell(bool works)
+{
+	rings = stops = 0;
+	bell_works = works;
+	ft_wake_set_bell(wake, &(struct ft_wake_bell){ .ring = ring, .stop = stop, .bell = &rings });
+}
+
+static void sleep_until_rung(int times)
+{
+	for (int64_t end_ms = ft_clock_ms() + LONG_MS; rings < times; broker_sleeps(10))
+		ck_assert_int_lt(ft_clock_ms(), end_ms);
+}
+
+START_TEST(test_wake__rings_the_bell_where_there_are_no_ticks)
+{
+	int fd = listen_somewhere(), heard;
+
+	hang_bell(true);
+	push();
+	sleep_until_rung(3);
+	ck_assert(!somebody_knocks(fd, 100));
+	ck_assert(ft_wake_pending(wake));
+	ft_wake_drained(wake);
+	broker_sleeps(100);
+	heard = rings;
+	broker_sleeps(100);
+	ck_assert_int_eq(rings, heard);
+	ft_wake_free(&wake);
+	ck_assert_int_eq(stops, 1);
+	close(fd);
+}
+END_TEST
+
+START_TEST(test_wake__knocks_where_the_bell_is_out_of_order)
+{
+	int fd = listen_somewhere();
+
+	hang_bell(false);
+	push();
+	ck_assert(somebody_knocks(fd, LONG_MS));
+	ck_assert_int_gt(rings, 0);
+	close(fd);
+}
+END_TEST
+
+START_TEST(test_wake__does_not_ring_where_there_are_ticks)
+{
+	int fd = listen_somewhere();
+
+	hang_bell(true);
+	ft_wake_tick_seen(wake);
+	push();
+	ck_assert(!somebody_knocks(fd, 700));
+	ck_assert_int_eq(rings, 0);
+	close(fd);
+}
+END_TEST
+
 static void (*urg_handler(void))(int)
 {
 	struct sigaction now;
@@ -353,6 +428,9 @@ int main(void)
 	tcase_add_test(tests, test_wake__knocks_at_a_listener_where_there_are_no_ticks);
 	tcase_add_test(tests, test_wake__knocks_at_every_listener_until_heard);
 	tcase_add_test(tests, test_wake__does_not_knock_where_there_are_ticks);
+	tcase_add_test(tests, test_wake__rings_the_bell_where_there_are_no_ticks);
+	tcase_add_test(tests, test_wake__knocks_where_the_bell_is_out_of_order);
+	tcase_add_test(tests, test_wake__does_not_ring_where_there_are_ticks);
 	tcase_add_test(tests, test_wake__restores_sigurg_after_the_last_instance);
 	tcase_add_test(tests, test_wake__leaves_another_plugins_handler_alone);
 	tcase_add_test(tests, test_wake__ends_at_any_time);
