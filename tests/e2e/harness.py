@@ -6,6 +6,7 @@ Environment:
   FT_BROKER    command that starts the broker, "-c FILE" is appended; default mosquitto
   FT_PRELOAD   library to LD_PRELOAD into the broker (a sanitizer's runtime)
   FT_VALGRIND  1: run the broker under valgrind
+  FT_SETTING   how the broker is set up: see settings.py; default open
   FT_WORK      where configurations, logs and storage go; default build/e2e
 """
 import ctypes
@@ -22,6 +23,7 @@ import unittest
 from device import REFUSED, RETRY, WORDS, Device
 from ondisk import Storage, eventually
 from rawmqtt import SCALE, Client
+from settings import PASSWORD, SETTINGS
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get("FT_BUILD", os.path.join(ROOT, "build")))
@@ -32,6 +34,7 @@ TOOLS = os.path.join(BUILD, "tests", "e2e")
 WORK = os.path.abspath(os.environ.get("FT_WORK", os.path.join(BUILD, "e2e")))
 COMMAND = shlex.split(os.environ.get("FT_BROKER", shutil.which("mosquitto") or
                                      "/usr/sbin/mosquitto"))
+SETTING = SETTINGS[os.environ.get("FT_SETTING", "open")]
 PRELOAD = os.environ.get("FT_PRELOAD", "")
 VALGRIND = os.environ.get("FT_VALGRIND", "") not in ("", "0")
 INSTRUMENTED = bool(PRELOAD) or VALGRIND
@@ -103,14 +106,16 @@ class Broker:
     """One broker process. Options are plugin options; plugin=None runs without the plugin.
 
     `config` lines come after the defaults and before the plugin line, `after` behind
-    it. `user=None` lets the broker drop its privileges as packaged.
+    it. `user=None` lets the broker drop its privileges as packaged. `setting`: see
+    settings.py; without the plugin, or with a setting of the test's own, it is `open`.
     """
 
     def __init__(self, name="broker", options=None, config=(), after=(), plugin=PLUGIN,
-                 storage=None, user="root", preload=""):
+                 storage=None, user="root", preload="", setting=None):
         self.dir = work_dir(name)
         self.options, self.config, self.after = dict(options or {}), list(config), list(after)
         self.plugin, self.user = plugin, user
+        self.setting = setting or (SETTING if plugin else SETTINGS["open"])
         self.environment = {}
         preloads = " ".join(filter(None, (PRELOAD, preload)))
         if preloads:
@@ -121,11 +126,11 @@ class Broker:
         self._log_mark = 0
 
     def _config_lines(self):
-        lines = [f"listener {self.port} 127.0.0.1", "log_dest stderr", "log_type error",
+        lines = [*self.setting.first(self), "log_dest stderr", "log_type error",
                  "log_type warning", "log_type notice", "log_type information",
-                 "set_tcp_nodelay true"]
+                 "set_tcp_nodelay true", *self.setting.listener(self)]
         if not any(line.startswith("allow_anonymous") for line in self.config):
-            lines.append("allow_anonymous true")
+            lines += self.setting.access(self)
         if IS_ROOT and self.user:
             lines.append(f"user {self.user}")
         lines += self.config
@@ -134,7 +139,15 @@ class Broker:
             options = {"storage_dir": self.storage.path, "min_free_space": "0", **self.options}
             lines += [f"plugin_opt_{key} {value}" for key, value in options.items()
                       if value is not None]
-        return lines + self.after
+        return lines + self.after + self.setting.after(self)
+
+    @property
+    def endpoint(self):
+        return self.setting.endpoint(self)
+
+    @staticmethod
+    def dynamic_security_plugin():
+        return dynamic_security_plugin() or "mosquitto_dynamic_security.so"
 
     def _launch(self):
         self.port = free_port()
@@ -166,14 +179,16 @@ class Broker:
     def _wait_for_sink(self):
         """Brokers before 2.1 get their sink through a listener, so a moment after it opened."""
         if self.plugin and broker_version() < (2, 1, 0) and self.options.get("ack_sink") != "off":
-            eventually(lambda: "0x00" in self.log() or "0x10" in self.log(),
-                       "a line about the acknowledgement sink")
+            eventually(self.has_sink, "a line about the acknowledgement sink")
+
+    def has_sink(self):
+        return "acknowledged with 0x00" in self.log()
 
     def _ready_or_dead(self):
         if self.process.poll() is not None:
             return "dead"
         try:  # any CONNACK will do: the broker may want a password
-            with Client(self.port, "").connect(expect=None):
+            with Client(self.endpoint, "").connect(expect=None):
                 return "ready"
         except (OSError, AssertionError):
             return None
@@ -240,12 +255,13 @@ class Broker:
         if not self.is_running():
             raise AssertionError(f"the broker died ({self.process and self.process.returncode}):\n"
                                  f"{self.log()[-3000:]}")
-        with Client(self.port, "").connect(expect=None) as probe:
+        with Client(self.endpoint, "").connect(expect=None) as probe:
             if probe.connack.code == 0:
                 probe.ping()
 
     def remove(self):
         """After success; failures leave the folder to look at."""
+        self.setting.release(self)
         shutil.rmtree(self.dir, ignore_errors=True)
 
     # --- facts about the process ----------------------------------------------------
@@ -265,6 +281,7 @@ class Case(unittest.TestCase):
     options: dict = {}
     config: list = []
     after: list = []
+    setting = None
     versions = (4, 5)
 
     broker = None
@@ -287,7 +304,8 @@ class Case(unittest.TestCase):
         if self.shared:
             cls = type(self)
             if not cls.broker or not cls.broker.is_running():
-                cls.broker = Broker(cls.__name__, self.options, self.config, self.after)
+                cls.broker = Broker(cls.__name__, self.options, self.config, self.after,
+                                    setting=self.setting)
                 cls.broker.start()
             self.addCleanup(self._check, cls.broker, False)
         self.addCleanup(self._drop_clients)
@@ -300,7 +318,7 @@ class Case(unittest.TestCase):
         """A broker of this test's own, checked and stopped when the test ends."""
         broker = Broker(self._testMethodName, {**self.options, **(options or {})},
                         settings.pop("config", self.config), settings.pop("after", self.after),
-                        **settings)
+                        setting=settings.pop("setting", self.setting), **settings)
         self.addCleanup(self._check, broker, True)
         if start:
             broker.start()
@@ -335,17 +353,26 @@ class Case(unittest.TestCase):
         return f"{prefix}{Case._serial}"
 
     def client(self, client_id=None, version=5, broker=None, connect=True, **options):
-        client = Client((broker or self.broker).port,
-                        self.new_id("client") if client_id is None else client_id, version,
-                        **options)
+        broker = broker or self.broker
+        client = Client(broker.endpoint, self.new_id("client") if client_id is None else client_id,
+                        version, **self.login(broker, options))
         self._clients.append(client)
         return client.connect() if connect else client
 
     def device(self, client_id=None, version=5, broker=None, connect=True, **options):
-        device = Device((broker or self.broker).port,
-                        self.new_id() if client_id is None else client_id, version, **options)
+        broker = broker or self.broker
+        device = Device(broker.endpoint, self.new_id() if client_id is None else client_id, version,
+                        **self.login(broker, options))
         self._clients.append(device)
         return device.connect() if connect else device
+
+    @staticmethod
+    def login(broker, options):
+        """Adds what the setting wants to what a test says about users."""
+        if broker.setting.username:
+            options.setdefault("username", broker.setting.username)
+            options.setdefault("password", PASSWORD)
+        return options
 
     # --- assertions -----------------------------------------------------------------
 

@@ -15,9 +15,10 @@ import collections
 import itertools
 import os
 import select
-import socket
 import struct
 import time
+
+from transport import endpoint
 
 CONNECT, CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBSCRIBE, SUBACK, UNSUBSCRIBE, \
     UNSUBACK, PINGREQ, PINGRESP, DISCONNECT, AUTH = range(1, 16)
@@ -152,11 +153,11 @@ class _Reader:
 
 
 class Client:
-    """One connection. `version` is 4 (MQTT 3.1.1) or 5."""
+    """One connection. `port` is a number or an endpoint, `version` 4 (MQTT 3.1.1) or 5."""
 
     def __init__(self, port, client_id="", version=5, clean=True, username=None, password=None,
-                 will=None, keepalive=600, host="127.0.0.1", **properties):
-        self.address, self.client_id, self.version = (host, port), client_id, version
+                 will=None, keepalive=600, **properties):
+        self.endpoint, self.client_id, self.version = endpoint(port), client_id, version
         self.clean, self.username, self.password = clean, username, password
         self.will, self.keepalive, self.connect_properties = will, keepalive, properties
         self.auto_ack = True       # acknowledge what the broker sends
@@ -190,9 +191,7 @@ class Client:
 
     def open(self):
         """Connects the socket, sends nothing."""
-        self.sock = socket.create_connection(self.address, timeout=PATIENCE)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.sock.setblocking(False)
+        self.sock = self.endpoint.connect(PATIENCE)
         self.closed = self.connack = self.disconnect_code = None
         self._broken = None
         self._in.clear()
@@ -343,19 +342,23 @@ class Client:
             self._read()
             self.closed = self.closed or self._broken
             return
-        readable, writable, _ = select.select([self.sock], [self.sock] if self._out else [], [],
+        readable, writable, _ = select.select([self.sock], [self.sock] if self._unsent() else [], [],
                                               max(0, timeout))
         if writable:
             self._write()
         if readable:
             self._read()
 
+    def _unsent(self):
+        return self._out or self.sock.backlog()
+
     def _write(self):
         if self.closed or self._broken or not self.sock:
             return
         try:
-            while self._out:
-                sent = self.sock.send(memoryview(self._out)[:1 << 20])
+            while self._unsent():
+                with memoryview(self._out)[:1 << 18] as part:
+                    sent = self.sock.send(part)
                 del self._out[:sent]
         except BlockingIOError:
             pass

@@ -12,6 +12,7 @@ from device import pieces
 from harness import BUILD, HERE, TOOLS, Case, compiled, rows, spread
 from ondisk import eventually, sha256, sha256_of
 from rawmqtt import SCALE
+from settings import SETTINGS
 
 NODE = os.path.join(BUILD, "node")
 META = {"expire_at": 4102444800, "segments_ttl": 3600, "user_data": {"by": "a real client"}}
@@ -48,7 +49,9 @@ def mqtt_js():
 
 
 class ClientCase(Case):
-    """Two real files: an archive and a program."""
+    """Two real files: an archive and a program, to a plain listener."""
+
+    setting = SETTINGS["open"]
 
     @classmethod
     def setUpClass(cls):

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """Nothing of a transfer reaches anybody else; nothing of anybody else changes."""
-import base64
-import hashlib
 import json
 import os
 import unittest
 
 from harness import Case, dynamic_security_plugin, rows, spread
 from ondisk import sha256
+from settings import SETTINGS, dynamic_security_client
 
 SNOOPING = ("#", "$file/#", "$file/+/+", "$file/+/+/+", "$file-async/#", "+/+/+", "$share/g/$file/#",
             "$share/g/$file-async/#", "$share/g/#")
@@ -152,7 +151,7 @@ class GuardWithOthers(Case):
 
     def start(self, lines):
         folder_acl = "user anna\n" + "\n".join(lines) + "\n"
-        broker = self.start_broker({"acl": "guard"}, start=False)
+        broker = self.start_broker({"acl": "guard"}, start=False, setting=SETTINGS["open"])
         path = os.path.join(broker.dir, "acl")
         with open(path, "w", encoding="utf-8") as acl:
             acl.write(folder_acl)
@@ -210,12 +209,6 @@ def foreign_script(case, broker, version):
 
 
 def dynamic_security_config():
-    def client(name):
-        salt = b"0123456789ab"
-        digest = hashlib.pbkdf2_hmac("sha512", (name + "pw").encode(), salt, 101)
-        return {"username": name, "password": base64.b64encode(digest).decode(), "iterations": 101,
-                "salt": base64.b64encode(salt).decode(), "roles": [{"rolename": name}]}
-
     def acl(kind, topic, allow=True):
         return {"acltype": kind, "topic": topic, "allow": allow, "priority": 0 if allow else 1}
 
@@ -228,7 +221,7 @@ def dynamic_security_config():
         [acl(kind, "$file-response/#") for kind in kinds[1:]]
     return {"defaultACLAccess": {"publishClientSend": False, "publishClientReceive": True,
                                  "subscribe": False, "unsubscribe": True},
-            "clients": [client(name) for name in ("anna", "bert", "nobody")], "groups": [],
+            "clients": [dynamic_security_client(name, name + "pw", name) for name in ("anna", "bert", "nobody")], "groups": [],
             "roles": roles}
 
 
@@ -259,7 +252,7 @@ class ForeignTopics(Case):
         return ["allow_anonymous false"], [f"plugin {plugin}", f"plugin_opt_config_file {path}"]
 
     def outcome(self, plugin, acl, setup, after, version):
-        broker = self.start_broker({"acl": acl}, start=False,
+        broker = self.start_broker({"acl": acl}, start=False, setting=SETTINGS["open"],
                                    **({} if plugin else {"plugin": None}))
         config, security = setup(broker) if setup else ([], [])
         broker.config = config + ([] if after else security)
@@ -283,7 +276,7 @@ class ForeignTopics(Case):
         self.assertTrue(any(r[2] for r in received), "the script shows nothing")
 
     def test_uploads_work_with_dynamic_security_and_guard(self):
-        broker = self.start_broker({"acl": "guard"}, start=False)
+        broker = self.start_broker({"acl": "guard"}, start=False, setting=SETTINGS["open"])
         broker.config, broker.after = self.dynamic_security(broker)
         broker.start()
         device = self.device("d", broker=broker, username="anna", password="annapw")

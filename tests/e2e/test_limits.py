@@ -2,12 +2,10 @@
 """What the operator's limits refuse, and that what was begun before still ends well."""
 import os
 import subprocess
-import time
 import unittest
 
 from harness import IS_ROOT, Case, rows, spread
 from ondisk import eventually
-from rawmqtt import SCALE
 
 BOTH = (("v3", 4), ("v5", 5))
 
@@ -45,21 +43,6 @@ class Sizes(Case):
         self.answered(device.segment("f", 0, b"x" * 101), "segment_too_large")
         self.ok(device.status("f"), received=0)
         self.ok(device.segment("f", 0, b"x" * 100))
-
-
-@spread
-class Names(Case):
-    """allow_names, deny_names."""
-
-    options = {"allow_names": "*.bin,fw-*", "deny_names": "*secret*,*.tmp.bin"}
-
-    @rows(("allowed_by_suffix", "a.bin", "success"), ("allowed_by_prefix", "fw-1.tar", "success"),
-          ("not_allowed", "a.exe", "name_refused"), ("denied", "secret.bin", "name_refused"),
-          ("denied_by_suffix", "a.tmp.bin", "name_refused"),
-          ("not_allowed_by_part", "a.bin.exe", "name_refused"))
-    def test_a_name_is(self, name, word):
-        for version in (4, 5):
-            self.answered(self.device(version=version).init("f", name), word)
 
 
 @spread
@@ -116,100 +99,6 @@ class Transfers(Case):
             self.ok(device.abort("c"))
             return False
         eventually(is_refused, "transfers on disk to be counted")
-
-
-@spread
-class Quotas(Case):
-    """storage_quota, client_quota: bytes held, unfinished and finished."""
-
-    shared = False
-
-    @rows(("storage_v3", "storage_quota", 4), ("storage_v5", "storage_quota", 5),
-          ("client_v3", "client_quota", 4), ("client_v5", "client_quota", 5))
-    def test_no_more_bytes_are_held_than_the_quota_of(self, option, version):
-        self.broker = self.start_broker({option: "10k"})
-        device = self.device(version=version)
-        self.ok(device.init("f"))
-        self.ok(device.segment("f", 0, b"x" * 10000))
-        self.answered(device.segment("f", 10000, b"x" * 1000), "quota_exceeded")
-        self.ok(device.segment("f", 0, b"x" * 10000))
-        self.ok(device.status("f"), received=10000)
-        self.ok(device.segment("f", 10000, b"x" * 240))
-        self.ok(device.fin("f", 10240))
-
-    def test_abort_gives_quota_back(self):
-        self.broker = self.start_broker({"storage_quota": "10k"})
-        device = self.device()
-        for _ in range(5):
-            self.ok(device.init("f"))
-            self.ok(device.segment("f", 0, b"x" * 10240))
-            self.answered(device.segment("f", 10240, b"x"), "quota_exceeded")
-            self.ok(device.abort("f"))
-
-    def test_finished_files_count(self):
-        self.broker = self.start_broker({"storage_quota": "10k"})
-        device = self.device()
-        self.ok(device.upload("f", b"x" * 10000))
-        self.ok(device.init("g"))
-        self.answered(device.segment("g", 0, b"x" * 1000), "quota_exceeded")
-
-    def test_one_clients_quota_is_not_anothers(self):
-        self.broker = self.start_broker({"client_quota": "1k"})
-        one, two = self.device(), self.device()
-        for device in (one, two):
-            self.ok(device.init("f"))
-            self.ok(device.segment("f", 0, b"x" * 1024))
-            self.answered(device.segment("f", 1024, b"x"), "quota_exceeded")
-
-    def test_an_announced_size_beyond_the_quota_is_refused_at_once(self):
-        self.broker = self.start_broker({"storage_quota": "10k"})
-        self.assertIn(self.device().init("f", size=20000).word,
-                      ("quota_exceeded", "file_too_large"))
-
-
-@spread
-class Rates(Case):
-    """client_rate, client_bandwidth: a burst of one second, then so much a second."""
-
-    shared = False
-
-    @rows(*BOTH)
-    def test_commands_beyond_the_rate_are_refused_and_later_accepted(self, version):
-        self.broker = self.start_broker({"client_rate": "20"})
-        device = self.device(version=version)
-        tickets = [device.send(f"$file/f{n}/status") for n in range(60)]
-        words = [device.answer(t).word for t in tickets]
-        self.assertEqual(set(words), {"success", "rate_limited"})
-        self.assertEqual(words[:20], ["success"] * 20)
-        self.assertLess(words.count("success"), 40 + 20 * SCALE)
-        eventually(lambda: device.status("f0").word == "success", "the rate to allow again")
-        self.assertTrue(device.is_alive())
-
-    def test_refused_is_told_by_code(self):
-        self.broker = self.start_broker({"client_rate": "1"})
-        device = self.device()
-        answers = [device.answer(t) for t in [device.send("$file/f/status") for _ in range(5)]]
-        self.answered(answers[0], "success")
-        self.answered(answers[4], "rate_limited")
-
-    def test_bytes_beyond_the_bandwidth_are_refused_and_not_stored(self):
-        self.broker = self.start_broker({"client_bandwidth": "100k"})
-        device = self.device()
-        self.ok(device.init("f"))
-        began = time.monotonic()
-        tickets = [device.send(f"$file/f/{n * 20480}", b"x" * 20480) for n in range(20)]
-        words = [device.answer(t).word for t in tickets]
-        taken = time.monotonic() - began
-        stored = words.count("success")
-        self.assertEqual(set(words), {"success", "rate_limited"})
-        self.assertGreaterEqual(stored, 4)
-        self.assertLessEqual(stored, 6 + taken * 5)
-        eventually(lambda: device.status("f").get("received") == stored * 20480, "status")
-
-    def test_one_clients_rate_is_not_anothers(self):
-        self.broker = self.start_broker({"client_rate": "1"})
-        for _ in range(5):
-            self.ok(self.device().status("f"))
 
 
 class DiskFull(Case):
