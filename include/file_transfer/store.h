@@ -241,7 +241,8 @@ struct ft_store_ops {
 	/*
 	 * [broker] Records the outcome. Consumes the checkpoint. `upload` NULL: it was
 	 * detached or released meanwhile. `ran` is what checkpoint_run() returned, or
-	 * FT_CANCELLED. Where it is a failed fsync the caller then calls reassess().
+	 * FT_CANCELLED; it is returned where it is an error. After a failed fsync
+	 * upload->held is what an earlier checkpoint made durable.
 	 */
 	enum ft_status (*checkpoint_end)(struct ft_upload *upload, struct ft_checkpoint **checkpoint,
 					 enum ft_status ran);

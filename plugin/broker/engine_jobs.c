@@ -300,7 +300,9 @@ static void finish_checkpoint(struct ft_engine *e, struct ft_transfer *t, struct
 
 	if (st != FT_OK)
 		mark_dirty(e, t, 1);
-	reassess(e, t, a);
+	/* Bytes that did not get through an fsync are not held any more. */
+	if (ft_ranges_prefix(&t->upload->held) < hashed(t))
+		forget_hash(t);
 }
 
 static void finish(struct ft_engine *e, struct ft_transfer *t, struct ft_assembly *a)

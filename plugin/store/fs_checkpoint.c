@@ -108,6 +108,13 @@ static bool anchor(struct fs *fs, const struct fs_checkpoint *checkpoint)
 	return done;
 }
 
+/* Where the directory is gone the transfer was detached meanwhile, which is no news. */
+static enum ft_status checkpoint_failed(struct fs *fs, const struct fs_checkpoint *checkpoint,
+			     const char *what)
+{
+	return errno == ENOENT ? FT_NO_SUCH_TRANSFER : fs_failed(fs, what, &checkpoint->names);
+}
+
 static enum ft_status write_journal(struct fs *fs, struct fs_checkpoint *checkpoint, bool durable)
 {
 	enum ft_status st;
@@ -120,7 +127,7 @@ static enum ft_status write_journal(struct fs *fs, struct fs_checkpoint *checkpo
 					durable ? FT_JOURNAL_DURABLE : FT_JOURNAL_HELD,
 					&checkpoint->noted);
 	if (st != FT_OK)
-		return fs_failed(fs, "write the journal of incoming", &checkpoint->names);
+		return checkpoint_failed(fs, checkpoint, "write the journal of incoming");
 	if (durable && ft_sys_fsync(checkpoint->next.fd) != 0)
 		return fs_sync_failed(fs, "sync the journal of incoming", &checkpoint->names);
 	return FT_OK;
@@ -137,7 +144,7 @@ enum ft_status fs_checkpoint_run(struct ft_checkpoint *base)
 		return fs_sync_failed(fs, "sync incoming", &checkpoint->names);
 	}
 	if (durable && checkpoint->anchor && !anchor(fs, checkpoint))
-		return fs_sync_failed(fs, "sync incoming", &checkpoint->names);
+		return checkpoint_failed(fs, checkpoint, "sync incoming");
 	return write_journal(fs, checkpoint, durable);
 }
 
@@ -199,6 +206,8 @@ enum ft_status fs_checkpoint_end(struct ft_upload *upload, struct ft_checkpoint 
 		st = take_over(fs, up, checkpoint);
 	else if (up && checkpoint->data_failed)
 		st = fs_reassess(upload, true);
+	if (st == FT_OK && ran != FT_OK)
+		st = ran;
 	checkpoint_free(checkpoint);
 	return st;
 }

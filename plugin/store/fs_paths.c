@@ -162,7 +162,7 @@ static const char *remedy(int error)
 {
 	switch (error) {
 	case ENOSPC:
-		return " (free space, or lower storage_quota)";
+		return " (free space where storage_dir is)";
 	case EACCES:
 	case EPERM:
 		return " (the broker's user must own storage_dir and all in it)";

@@ -4,8 +4,6 @@
 
 #include <cjson/cJSON.h>
 
-#define FORGOTTEN_S 60	/* a directory without data may be one that create() is filling */
-
 /* --- the ids in a manifest --- */
 
 static int hex_digit(char c)
@@ -177,15 +175,10 @@ static enum ft_status look_at(struct walk *walk, struct content *content)
 	return st;
 }
 
-static bool forgotten(int dir)
-{
-	struct stat own;
-
-	return ft_sys_fstat(dir, &own) == 0 &&
-		own.st_mtime + FORGOTTEN_S < ft_clock_unix_ms() / 1000;
-}
-
-/* Moves a directory without data to the trash. The caller holds fs->names. */
+/*
+ * Moves a directory without data to the trash. The caller holds fs->names, as create()
+ * does until `data` is there: so it is not one that is being made.
+ */
 static bool trash_leftover(struct walk *walk, const char *trash)
 {
 	struct fs *fs = walk->fs;
@@ -195,7 +188,7 @@ static bool trash_leftover(struct walk *walk, const char *trash)
 	bool done;
 
 	done = dir >= 0 && ft_sys_fstatat(dir, FS_DATA, &data, AT_SYMLINK_NOFOLLOW) != 0 &&
-		errno == ENOENT && forgotten(dir) &&
+		errno == ENOENT && !fs_is_publishing(fs, &walk->names) &&
 		ft_sys_renameat(client, walk->names.file, fs->trash, trash) == 0;
 	ft_sys_close(dir);
 	ft_sys_close(client);

@@ -112,7 +112,6 @@ static void run(struct ft_job *job)
 		break;
 	case FT_TASK_CHECKPOINT:
 		a->status = a->ops->checkpoint_run(a->checkpoint);
-		a->sync_failed = a->status == FT_IO_ERROR;
 		break;
 	case FT_TASK_PUBLISH:
 		a->status = publish(a);
