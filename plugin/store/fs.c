@@ -119,6 +119,7 @@ static struct fs *fs_new(const struct ft_store_config *config)
 	fs->max_open = config->max_open;
 	fs->space_ms = INT64_MIN;
 	ft_list_init(&fs->used);
+	ft_list_init(&fs->publishing);
 	return fs;
 }
 

@@ -53,6 +53,7 @@ struct fs {
 	struct ft_boot boot;
 	struct ft_log *log;
 	pthread_mutex_t names;
+	struct ft_list publishing;	/* guarded by names: data that may have to come back */
 	pthread_t broker;		/* the thread that opened the store */
 	uint64_t limit;			/* no data file may be longer */
 	atomic_llong complained_ms;	/* when an error was logged last, and which */
@@ -108,6 +109,7 @@ struct fs_checkpoint {
 
 struct fs_work {
 	struct ft_work base;
+	struct ft_link publishing;	/* in fs->publishing between the renames and the last fsync */
 	int data_fd;
 	struct fs_names names;
 };
@@ -256,6 +258,9 @@ enum ft_status fs_find(struct ft_store *store, const struct ft_key *key, char **
 enum ft_status fs_finished_matches(struct ft_store *store, const struct ft_key *key,
 				   const char *name, uint64_t offset, const void *bytes,
 				   size_t len, bool *same);
+
+/* Whether a publish may still rename the data back. The caller holds fs->names. */
+bool fs_is_publishing(struct fs *fs, const struct fs_names *names);
 
 /*
  * Removes the manifests in files/<client>/<file>, which a publish that did not come to

@@ -33,6 +33,7 @@ enum ft_status fs_work(struct ft_upload *upload, struct ft_work **out)
 	if (!own)
 		return FT_NO_MEMORY;
 	own->base.store = &fs->base;
+	ft_link_init(&own->publishing);
 	fs_names_of_upload(&own->names, up);
 	own->data_fd = fs_cache_dup(fs, up);
 	if (own->data_fd < 0) {
@@ -115,6 +116,20 @@ enum ft_status fs_manifest(struct ft_work *work, char **manifest, size_t *manife
 }
 
 /* --- publish --- */
+
+bool fs_is_publishing(struct fs *fs, const struct fs_names *names)
+{
+	struct ft_link *head = &fs->publishing.head;
+
+	for (struct ft_link *at = head->next; at != head; at = at->next) {
+		const struct fs_work *own = FT_CONTAINER(at, struct fs_work, publishing);
+
+		if (!strcmp(own->names.client, names->client) &&
+		    !strcmp(own->names.file, names->file))
+			return true;
+	}
+	return false;
+}
 
 /* One publish. */
 struct publishing {
@@ -221,6 +236,8 @@ static enum ft_status place_data(const struct publishing *p)
 		done = false;
 	}
 	done = done && ft_sys_renameat(p->from, FS_DATA, p->to, p->name) == 0;
+	if (done)
+		ft_list_push(&p->fs->publishing, &p->own->publishing);
 	pthread_mutex_unlock(&p->fs->names);
 	return done ? FT_OK : failed(p, "publish incoming");
 }
@@ -233,6 +250,7 @@ static void withdraw(const struct publishing *p, bool data_placed)
 
 	pthread_mutex_lock(&p->fs->names);
 	/* A file that cannot be taken back is whole, only perhaps not for long: it keeps its manifest. */
+	ft_link_remove(&p->own->publishing);
 	there = data_placed && ft_sys_renameat(p->to, p->name, p->from, FS_DATA) != 0;
 	if (there)
 		(void)fs_failed(p->fs, "take back the unsynced file in files", &p->own->names);
@@ -252,6 +270,7 @@ static void clear_unfinished(const struct publishing *p)
 	(void)ft_sys_unlinkat(p->from, FS_JOURNAL_TEMPORARY, 0);
 	(void)ft_sys_unlinkat(p->from, FS_MANIFEST_TEMPORARY, 0);
 	pthread_mutex_lock(&p->fs->names);
+	ft_link_remove(&p->own->publishing);
 	fs_remove_pair(p->fs, p->fs->incoming, &p->own->names);
 	pthread_mutex_unlock(&p->fs->names);
 }

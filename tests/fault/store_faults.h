@@ -19,6 +19,7 @@
 enum fault_kind {
 	FAULT_ERROR,		/* system calls fail with `error` */
 	FAULT_SHORT,		/* reads and writes transfer one byte */
+	FAULT_PARTIAL,		/* a write transfers a part, and going on fails with `error` */
 	FAULT_MEMORY,		/* allocations fail */
 };
 
@@ -27,6 +28,7 @@ struct fault_plan {
 	int error;
 	bool persistent;	/* all calls from the nth on, as after a crash */
 	unsigned nth;		/* from 1 */
+	unsigned more;		/* FAULT_PARTIAL: so many writes after that one fail, too */
 };
 
 static struct {
@@ -34,18 +36,18 @@ static struct {
 	bool armed;
 	unsigned calls;
 	unsigned hits;
+	unsigned to_fail;	/* FAULT_PARTIAL: writes still to fail */
 	bool hit_sync;		/* one of them was an fsync or fdatasync */
-	bool hit_write;		/* ... or a write */
-	const char *first;	/* the first call that was hit */
+	unsigned renames;	/* since it was armed */
+	bool last_renamed;	/* an fsync was hit after two renames: manifest and data */
 } fault;
 
 static inline void fault_arm(const struct fault_plan *plan)
 {
 	fault.plan = *plan;
 	fault.armed = true;
-	fault.calls = fault.hits = 0;
-	fault.hit_sync = fault.hit_write = false;
-	fault.first = NULL;
+	fault.calls = fault.hits = fault.to_fail = fault.renames = 0;
+	fault.hit_sync = fault.last_renamed = false;
 }
 
 static inline void fault_disarm(void)
@@ -66,11 +68,26 @@ static inline bool fault_now(const char *call)
 	    !(fault.plan.persistent && fault.calls > fault.plan.nth))
 		return false;
 	fault.hits++;
-	if (!fault.first)
-		fault.first = call;
 	fault.hit_sync = fault.hit_sync || strstr(call, "sync") != NULL;
-	fault.hit_write = fault.hit_write || !strcmp(call, "pwrite");
+	fault.last_renamed = fault.last_renamed || (!strcmp(call, "fsync") && fault.renames == 2);
 	return true;
+}
+
+/* True: this write fails. Else it may have been shortened. */
+static inline bool fault_partial(const char *call, size_t *len)
+{
+	if (strcmp(call, "pwrite") != 0)
+		return false;
+	if (fault.to_fail > 0) {
+		fault.to_fail--;
+		errno = fault.plan.error;
+		return true;
+	}
+	if (*len > 1 && fault_now(call)) {
+		*len /= 2;
+		fault.to_fail = 1 + fault.plan.more;
+	}
+	return false;
 }
 
 bool ft_fault(const char *call, size_t *len);
@@ -79,6 +96,9 @@ bool ft_fault(const char *call, size_t *len)
 {
 	if (!fault.armed || fault.plan.kind == FAULT_MEMORY)
 		return false;
+	fault.renames += !strcmp(call, "renameat");
+	if (fault.plan.kind == FAULT_PARTIAL)
+		return fault_partial(call, len);
 	if (fault.plan.kind == FAULT_SHORT) {
 		if (len && *len > 1 && fault_now(call))
 			*len = 1;

@@ -29,7 +29,6 @@ struct run {
 	struct ft_upload *upload;
 	bool finished;
 	bool maybe_finished;	/* publish failed, perhaps at its last step */
-	bool detaching;
 };
 
 /* --- the model --- */
@@ -42,12 +41,15 @@ static void fill(char *bytes, size_t len, char seed)
 
 static void model_put(struct model *model, size_t start, const char *bytes, size_t len, bool done)
 {
+	/* A single failure can be undone; one of many, or of an fsync, perhaps not. */
+	bool lasting = fault.plan.persistent || fault.hit_sync;
+
 	for (size_t i = 0; i < len; i++) {
 		if (done) {
 			model->held[start + i] = true;
 			model->unsure[start + i] = false;
 			model->bytes[start + i] = bytes[i];
-		} else if (model->held[start + i] && model->bytes[start + i] != bytes[i]) {
+		} else if (lasting && model->held[start + i] && model->bytes[start + i] != bytes[i]) {
 			model->unsure[start + i] = true;
 		}
 	}
@@ -139,9 +141,9 @@ static void checkpoint(struct run *run)
 	ck_assert_ptr_null(checkpoint);
 	if (st != FT_OK || ran != FT_OK)
 		ck_assert_uint_gt(fault.hits, 0);
-	if (ran == FT_IO_ERROR)
-		(void)ops->reassess(run->upload, true);
-	if (fault.hit_sync || ran == FT_IO_ERROR)
+	if (ran != FT_OK)
+		ck_assert_int_eq(st, ran);
+	if (fault.hit_sync)
 		adopt_losses(run);
 }
 
@@ -210,7 +212,6 @@ static void come_and_go(struct run *run)
 	if (ops->load(run->rig.store, &OTHER, &text, &len, &upload) != FT_OK)
 		return;
 	free(text);
-	run->detaching = true;
 	if (ops->detach(&upload, &trash) != FT_OK)
 		ops->release(&upload);
 	else
@@ -224,13 +225,15 @@ static bool any_visit(void *context, const struct ft_found *found)
 	return true;
 }
 
-static void scenario(struct run *run)
+static void scenario(struct run *run, bool to_the_end)
 {
 	uint64_t space;
 
 	/* Once more, as a client would: a failed create must not stand in the way. */
-	if (!begin(run) && !begin(run))
+	if (!begin(run) && !begin(run)) {
+		ck_assert(fault.plan.persistent);
 		return;
+	}
 	put(run, 0, 100, 'a');
 	put(run, 200, 100, 'b');
 	put(run, 50, 200, 'c');
@@ -241,6 +244,8 @@ static void scenario(struct run *run)
 	put(run, 300, 100, 'e');
 	put(run, 0, 500, 'f');
 	check_handle(run);
+	if (!to_the_end)
+		return;
 	finish(run);
 	look_back(run);
 	come_and_go(run);
@@ -313,7 +318,7 @@ static void expect_retry_works(struct run *run)
 }
 
 /* One run with one plan; false when nothing was hit. */
-static bool try_plan(const struct fault_plan *plan, enum ft_durability durability)
+static bool try_plan(const struct fault_plan *plan, enum ft_durability durability, bool to_the_end)
 {
 	size_t descriptors = rig_entries("/proc/self/fd");
 	struct run *run = calloc(1, sizeof *run);
@@ -322,7 +327,7 @@ static bool try_plan(const struct fault_plan *plan, enum ft_durability durabilit
 	run->plan = *plan;
 	rig_open(&run->rig, "fs", durability);
 	fault_arm(plan);
-	scenario(run);
+	scenario(run, to_the_end);
 	fault_disarm();
 	hit = fault.hits > 0;
 	created = run->upload != NULL;
@@ -341,9 +346,11 @@ static bool try_plan(const struct fault_plan *plan, enum ft_durability durabilit
 
 static void try_all(struct fault_plan plan, enum ft_durability durability)
 {
-	for (plan.nth = 1; try_plan(&plan, durability); plan.nth++)
-		;
-	ck_assert_uint_gt(plan.nth, 10);
+	for (int to_the_end = 0; to_the_end < 2; to_the_end++) {
+		for (plan.nth = 1; try_plan(&plan, durability, to_the_end); plan.nth++)
+			;
+		ck_assert_uint_gt(plan.nth, 10);
+	}
 }
 
 /* --- tests; _i is the durability --- */
@@ -365,6 +372,7 @@ FAULT_TEST(survives_a_disk_that_stays_full, .kind = FAULT_ERROR, .error = ENOSPC
 	   .persistent = true)
 FAULT_TEST(survives_short_transfers, .kind = FAULT_SHORT, .persistent = true)
 FAULT_TEST(survives_one_short_transfer, .kind = FAULT_SHORT)
+FAULT_TEST(survives_a_write_that_fails_half_way, .kind = FAULT_PARTIAL, .error = ENOSPC)
 FAULT_TEST(survives_a_lack_of_memory, .kind = FAULT_MEMORY)
 FAULT_TEST(survives_a_lasting_lack_of_memory, .kind = FAULT_MEMORY, .persistent = true)
 
@@ -379,6 +387,7 @@ int main(void)
 		test_store__survives_a_disk_that_stays_full,
 		test_store__survives_short_transfers,
 		test_store__survives_one_short_transfer,
+		test_store__survives_a_write_that_fails_half_way,
 		test_store__survives_a_lack_of_memory,
 		test_store__survives_a_lasting_lack_of_memory,
 	};
