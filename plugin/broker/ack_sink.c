@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include "broker/ack_sink.h"
 
+#include <errno.h>
+
 #include "base/system.h"
 #include "broker/ack_sink_impl.h"
 #include "broker/compat.h"
@@ -48,6 +50,8 @@ struct ft_ack_sink *ft_ack_sink_new(mosquitto_plugin_id_t *id,
 	if (ft_sink_identity_get(&sink->identity, config->storage_dir, config->log) &&
 	    start(sink, id, config))
 		return sink;
+	ft_log_printf(config->log, FT_LOG_ERROR, "cannot prepare the session that acknowledges "
+		      "commands: %s", strerror(errno));
 	free(sink);
 	return NULL;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include "broker/ack_sink_20.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
@@ -117,10 +118,12 @@ static void destroy(struct ft_sink_20 *sink)
 	free(sink);
 }
 
-struct ft_sink_20 *ft_sink_20_new(mosquitto_plugin_id_t *id, const struct ft_sink_identity *identity,
+struct ft_sink_20 *ft_sink_20_new(mosquitto_plugin_id_t *id,
+				  const struct ft_sink_identity *identity,
 				  const struct ft_ack_sink_config *config)
 {
 	struct ft_sink_20 *sink = calloc(1, sizeof *sink);
+	int error;
 
 	if (!sink)
 		return NULL;
@@ -133,11 +136,12 @@ struct ft_sink_20 *ft_sink_20_new(mosquitto_plugin_id_t *id, const struct ft_sin
 	if (sink->stop_fd < 0 || sink->visit_fd < 0 ||
 	    getrandom(sink->secret, sizeof sink->secret, 0) != (ssize_t)sizeof sink->secret)
 		goto failed;
-	if (mosquitto_callback_register(id, MOSQ_EVT_EXT_AUTH_START, on_ext_auth, NULL, sink) !=
-	    MOSQ_ERR_SUCCESS)
-		goto failed;
-	if (start_helper(sink) != 0) {
+	/* Without it there still is the anonymous way. */
+	mosquitto_callback_register(id, MOSQ_EVT_EXT_AUTH_START, on_ext_auth, NULL, sink);
+	error = start_helper(sink);
+	if (error != 0) {
 		mosquitto_callback_unregister(id, MOSQ_EVT_EXT_AUTH_START, on_ext_auth, NULL);
+		errno = error;
 		goto failed;
 	}
 	return sink;

@@ -12,7 +12,8 @@
 /* Broker 2.0: a visit to a listener, by a helper thread. */
 struct ft_sink_20;
 
-struct ft_sink_20 *ft_sink_20_new(mosquitto_plugin_id_t *id, const struct ft_sink_identity *identity,
+struct ft_sink_20 *ft_sink_20_new(mosquitto_plugin_id_t *id,
+				  const struct ft_sink_identity *identity,
 				  const struct ft_ack_sink_config *config);
 void ft_sink_20_free(struct ft_sink_20 **sink);
 

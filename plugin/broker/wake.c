@@ -37,12 +37,14 @@
 #define KNOCK_PAUSE_MAX_US 1000000
 #define KNOCK_CONNECT_MS 50
 
+/* A broker that accepts a TLS connection after its end tells the plugin nothing. */
+#define KNOCK_STAY_MS 4
+
 /* A 2.0 broker that listens this long and never ticked will not. */
 #define TICKLESS_AFTER_MS 300
 #define WATCH_PAUSE_US 50000
 
 struct ft_wake {
-	struct ft_log *log;
 	bool is_21;
 	pthread_t broker;
 	pthread_t helper;
@@ -133,7 +135,7 @@ static void in_us(struct timespec *when, int64_t us)
 	when->tv_nsec = (long)(us % 1000000) * 1000;
 }
 
-/* Sleeps, lock held, until the time is over or told to stop; where `wakeable`, until anything changes. */
+/* Sleeps, lock held, until the time is over; where `wakeable`, until anything changes. */
 static void sleep_us(struct ft_wake *wake, int64_t us, bool wakeable)
 {
 	struct timespec when;
@@ -203,6 +205,8 @@ static void knock(struct ft_wake *wake)
 	if (pending.fd < 0)
 		return;
 	poll(&pending, 1, KNOCK_CONNECT_MS);
+	pending.events = POLLIN;
+	poll(&pending, 1, KNOCK_STAY_MS);
 	close(pending.fd);
 }
 
@@ -361,7 +365,6 @@ struct ft_wake *ft_wake_new(struct ft_log *log)
 
 	if (!wake)
 		return NULL;
-	wake->log = log;
 	wake->is_21 = ft_compat_is_21();
 	wake->broker = pthread_self();
 	atomic_init(&wake->due_ms, NOTHING_DUE);

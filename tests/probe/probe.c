@@ -58,7 +58,8 @@ static int64_t now_ns(void)
 static void log_line(void *context, enum ft_log_level level, const char *line)
 {
 	(void)context;
-	mosquitto_log_printf(level >= FT_LOG_WARNING ? MOSQ_LOG_WARNING : MOSQ_LOG_INFO, "probe: %s", line);
+	mosquitto_log_printf(level >= FT_LOG_WARNING ? MOSQ_LOG_WARNING : MOSQ_LOG_INFO,
+			     "probe: %s", line);
 }
 
 static void *work(void *argument)
@@ -288,7 +289,8 @@ int mosquitto_plugin_cleanup(void *userdata, struct mosquitto_opt *options, int 
 	ft_wake_free(&probe->wake);
 	ft_doorbell_free(&probe->bell);
 	sigaction(SIGURG, NULL, &urg);
-	ft_log_printf(probe->log, FT_LOG_INFO, "SIGURG %s", urg.sa_handler == SIG_DFL ? "default" : "handled");
+	ft_log_printf(probe->log, FT_LOG_INFO, "SIGURG %s",
+		      urg.sa_handler == SIG_DFL ? "default" : "handled");
 	ft_log_free(probe->log);
 	pthread_cond_destroy(&probe->changed);
 	pthread_mutex_destroy(&probe->lock);
