@@ -21,6 +21,7 @@ class Case:
     sink: bool = False          # a subscriber writes what is published
     warm: bool = True           # after a small upload by another client
     quick: bool = False         # part of `make bench-quick`
+    slow: bool = False          # there only in the first round
 
 
 def plugin(**options):
@@ -146,7 +147,8 @@ def fin():
                 ("100k", "100,000 segments of 1 KiB",
                  ["--size", str(100000 * KIB), "--chunk", str(KIB)])):
             case = mqtt(f"fin/{name}", group, word, load + ["--settle"], word == "none")
-            yield dataclasses.replace(case, kind="fin", label=f"{label}, durability {word}")
+            yield dataclasses.replace(case, kind="fin", label=f"{label}, durability {word}",
+                                      slow=name == "100k")
 
 
 def round_trip():
@@ -173,7 +175,7 @@ def idle():
     group = "10,000 unfinished transfers of 100 clients, 1 KiB held of each"
     load = ["upload", "--leave", "--file-sum", "--clients", "100", "--files", "100",
             "--parallel", "100", "--size", str(KIB), "--chunk", str(KIB)]
-    yield Case("idle/file", group, "plugin", FILE, load, "idle", quick=True)
+    yield Case("idle/file", group, "plugin", FILE, load, "idle", quick=True, slow=True)
 
 
 def all_cases():

@@ -63,7 +63,8 @@ static void on_publish(struct mosquitto *mosq, void *object, int mid, int reason
 	link->events->acked(link->context, mid, reason);
 }
 
-static void on_message(struct mosquitto *mosq, void *object, const struct mosquitto_message *message)
+static void on_message(struct mosquitto *mosq, void *object,
+		       const struct mosquitto_message *message)
 {
 	struct link *link = object;
 

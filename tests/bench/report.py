@@ -161,7 +161,7 @@ def chart(results, facts):
             y += HEAD + len(bars) * ROW
     about = f"{facts['cpu']}, {facts['system']}, Mosquitto {facts['mosquitto']}, loopback; " \
             f"medians of {facts['rounds']} runs"
-    parts.append(f'<text x="{LABEL}" y="{y + 30}" fill="#555">{escape(about)}</text>')
+    parts.append(f'<text x="12" y="{y + 30}" fill="#555">{escape(about)}</text>')
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y + 46}" '
             f'viewBox="0 0 {WIDTH} {y + 46}" font-family="sans-serif" font-size="12" '
             f'fill="#222" role="img" aria-label="Upload speed in MiB per second">\n'

@@ -42,9 +42,11 @@ def _targets():
     for name, what in (("256M", "256 MiB"), ("100k", "100,000 segments of 1 KiB")):
         yield Target(f"fin to response, {what}, durability none", f"fin/{name}/none", "fin_ms",
                      False, 20, unit="ms")
-    for word in ("none", "file"):
-        yield Target(f"another client's round trip, p99, durability {word}, of the stock "
-                     "broker's", f"round-trip/{word}", "p99_us", False, 1.2, "round-trip/stock")
+    for name, what in (("round-trip", "flat out"), ("round-trip-100M", "at 100 MiB/s")):
+        for word in ("none", "file"):
+            yield Target(f"another client's round trip, p99, upload {what}, durability {word}, "
+                         "of the stock broker's", f"{name}/{word}", "p99_us", False, 1.2,
+                         f"{name}/stock")
     yield Target("broker CPU per foreign message, of that without the plugin", "cost/plugin",
                  "us_per_message", False, 1.02, "cost/stock")
     yield Target("memory of an unfinished idle transfer", "idle/file", "bytes_per_transfer", False,
