@@ -185,6 +185,9 @@ static enum ft_status store_segment(struct call *call, struct ft_transfer *t)
 	struct ft_put put = { 0 };
 	enum ft_status st;
 
+	/* What lies beyond the size that fin said may be cut off at any moment. */
+	if (t->state == FT_STATE_ASSEMBLING && offset + call->len > t->fin_size)
+		return FT_BUSY;
 	if (t->state == FT_STATE_ASSEMBLING)
 		return unless_held(call, t, FT_BUSY);
 	if ((st = ft_engine_check_space(e, call->len)) != FT_OK)

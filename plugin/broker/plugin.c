@@ -88,7 +88,6 @@ void ft_plugin_poll(struct ft_plugin *plugin)
 	ft_ack_sink_tick(plugin->sink, now_ms);
 	if (!pending)
 		return;
-	plugin->armed = false;
 	ft_plugin_arm(plugin);
 	if (!more)
 		ft_wake_drained(plugin->wake);
@@ -96,13 +95,7 @@ void ft_plugin_poll(struct ft_plugin *plugin)
 
 void ft_plugin_arm(struct ft_plugin *plugin)
 {
-	int64_t due_ms;
-
-	if (plugin->armed)
-		return;
-	due_ms = ft_engine_due_ms(plugin->engine);
-	ft_wake_at(plugin->wake, due_ms);
-	plugin->armed = due_ms != INT64_MAX;
+	ft_wake_at(plugin->wake, ft_engine_due_ms(plugin->engine));
 }
 
 /* --- start --- */

@@ -18,7 +18,6 @@
 struct ft_plugin {
 	uint32_t magic;
 	bool closing;
-	bool armed;		/* the wake knows when something is due */
 	mosquitto_plugin_id_t *id;
 	struct ft_options options;
 	struct ft_log *log;

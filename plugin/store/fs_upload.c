@@ -279,13 +279,28 @@ static enum ft_status load_files(struct loading *loading)
 	return st;
 }
 
-/* An earlier process, with a weaker durability, may have left the names unsynced. */
+/*
+ * Durability segment: an earlier process may have been killed before it synced what it
+ * wrote, or may have promised less. A segment that is sent again is not written again,
+ * so all that is found must be on the disk before it counts.
+ */
 static enum ft_status load_anchor(struct loading *loading)
 {
 	struct fs *fs = loading->fs;
+	struct fs_upload *up = loading->up;
+	enum ft_status st;
 
 	if (fs->durability != FT_DURABILITY_SEGMENT)
 		return FT_OK;
+	if (ft_sys_fdatasync(up->data_fd) != 0)
+		return fs_sync_failed(fs, "sync incoming", loading->names);
+	if (up->base.held.count > 0) {
+		st = ft_journal_add_all(&up->journal, up->journal_fd, FT_JOURNAL_DURABLE,
+					&up->base.held);
+		if (st != FT_OK)
+			return fs_failed(fs, "write the journal of incoming", loading->names);
+		up->durable = true;
+	}
 	if (ft_sys_fsync(loading->up->journal_fd) != 0 || ft_sys_fsync(loading->dir) != 0 ||
 	    !fs_sync_parents(fs, fs->incoming, loading->names))
 		return fs_sync_failed(fs, "sync incoming", loading->names);
