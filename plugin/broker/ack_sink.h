@@ -61,7 +61,7 @@ struct ft_ack_sink_config {
 	bool off;			/* use FT_ACK_SINK_FIXED_TOPIC, do nothing, log nothing */
 	const char *storage_dir;	/* exists; NULL: nothing is kept */
 	struct ft_log *log;		/* outlives the sink */
-	struct ft_wake *wake;		/* outlives the sink; told when there is something to log */
+	struct ft_wake *wake;		/* outlives the sink; told of log lines; may be NULL */
 };
 
 /* In plugin_init. `id` must stay valid until ft_ack_sink_free(). NULL when out of resources. */

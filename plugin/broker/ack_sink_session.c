@@ -28,7 +28,8 @@ static void put_connect_properties(struct ft_buf *buf, const struct ft_sink_visi
  * The user name equals the client id: so it is unknown to every ACL, and listeners
  * with use_username_as_clientid make no difference. Clean Start is 0.
  */
-static enum ft_line_result send_connect(struct ft_mqtt_line *line, const struct ft_sink_visit *visit)
+static enum ft_line_result send_connect(struct ft_mqtt_line *line,
+					const struct ft_sink_visit *visit)
 {
 	char room[FT_MQTT_PACKET_ROOM];
 	struct ft_buf body = ft_buf_on(room, sizeof room);
@@ -45,7 +46,8 @@ static enum ft_line_result send_connect(struct ft_mqtt_line *line, const struct 
 	return ft_mqtt_line_send(line, FT_MQTT_CONNECT, &body);
 }
 
-static enum ft_line_result send_subscribe(struct ft_mqtt_line *line, const struct ft_sink_visit *visit)
+static enum ft_line_result send_subscribe(struct ft_mqtt_line *line,
+					  const struct ft_sink_visit *visit)
 {
 	char room[FT_MQTT_PACKET_ROOM];
 	struct ft_buf body = ft_buf_on(room, sizeof room);

@@ -90,8 +90,8 @@ static enum ft_line_result find_way_in(struct ft_sink_20 *sink, struct ft_sink_v
  * Where it is not MQTT it may be MQTT over TLS; a listener that is full closes, as one
  * with TLS does.
  */
-static enum ft_line_result visit_place(struct ft_sink_20 *sink, struct ft_sink_place *place, int timeout_ms,
-				       size_t *drained)
+static enum ft_line_result visit_place(struct ft_sink_20 *sink, struct ft_sink_place *place,
+				       int timeout_ms, size_t *drained)
 {
 	struct ft_sink_visit visit = {
 		.listener = &place->listener,
@@ -122,6 +122,13 @@ static bool is_passing(enum ft_line_result result)
 	return result == FT_LINE_FAILED || result == FT_LINE_CLOSED;
 }
 
+/* Log lines wait for the broker's thread, and some brokers never tick. */
+static void announce(struct ft_sink_20 *sink)
+{
+	if (sink->wake)
+		ft_wake_notify(sink->wake);
+}
+
 static void note_made(struct ft_sink_20 *sink, const struct ft_sink_place *place, size_t drained)
 {
 	char text[FT_LISTENER_TEXT_ROOM];
@@ -137,7 +144,7 @@ static void note_made(struct ft_sink_20 *sink, const struct ft_sink_place *place
 		ft_log_printf(sink->log, FT_LOG_INFO, "accepted commands are acknowledged with 0x00 "
 			      "by session %s, made on %s%s", sink->identity->client_id, text,
 			      place->tls ? " (TLS)" : "");
-		ft_wake_notify(sink->wake);
+		announce(sink);
 	}
 	sink->good = *place;
 	atomic_store(&sink->named, place->way.login == FT_SINK_LOGIN_NAMED);
@@ -192,7 +199,7 @@ static void complain(struct ft_sink_20 *sink)
 		      "\"address 127.0.0.1:1\", \"start_type lazy\", \"cleansession true\", "
 		      "\"notifications false\", \"try_private false\", \"topic %s out 0\"",
 		      "/run/mosquitto/file-transfer.sock", FT_ACK_SINK_FIXED_TOPIC);
-	ft_wake_notify(sink->wake);
+	announce(sink);
 }
 
 /* Visits until it worked. False: it is time to end, or there is no hope. */

@@ -70,7 +70,7 @@ static ssize_t receive_some(struct ft_mqtt_line *line, short *events)
 	return plain_outcome(recv(line->fd, line->input, sizeof line->input, 0), events, POLLIN);
 }
 
-/* Where the handshake fails the other end either is no TLS or wants a certificate, a PSK ... */
+/* Where it answers but the handshake fails, it is no TLS or wants a certificate, a PSK ... */
 static enum ft_line_result begin_tls(struct ft_mqtt_line *line)
 {
 	enum ft_line_result result;
@@ -81,7 +81,7 @@ static enum ft_line_result begin_tls(struct ft_mqtt_line *line)
 		return FT_LINE_NOT_MQTT;
 	while ((outcome = ft_mqtt_tls_handshake(line->tls)) != 1) {
 		if (outcome != FT_MQTT_TLS_WANTS_READ && outcome != FT_MQTT_TLS_WANTS_WRITE)
-			return FT_LINE_NOT_MQTT;
+			return ft_mqtt_tls_heard(line->tls) ? FT_LINE_NOT_MQTT : FT_LINE_CLOSED;
 		result = wait_for(line, outcome == FT_MQTT_TLS_WANTS_WRITE ? POLLOUT : POLLIN);
 		if (result != FT_LINE_OK)
 			return result;
@@ -190,7 +190,8 @@ void ft_mqtt_put_with_length(struct ft_buf *to, const struct ft_buf *body)
 	ft_buf_bytes(to, body->text, body->len);
 }
 
-enum ft_line_result ft_mqtt_line_send(struct ft_mqtt_line *line, uint8_t type, const struct ft_buf *body)
+enum ft_line_result ft_mqtt_line_send(struct ft_mqtt_line *line, uint8_t type,
+				      const struct ft_buf *body)
 {
 	char room[FT_MQTT_PACKET_ROOM];
 	struct ft_buf packet = ft_buf_on(room, sizeof room);

@@ -6,7 +6,7 @@
 
 #include <openssl/ssl.h>
 
-/* X(function): all that is used of libssl. */
+/* X(function): all that is used of libssl and libcrypto. */
 #define FUNCTIONS(X) \
 	X(TLS_client_method) \
 	X(SSL_CTX_new) \
@@ -18,7 +18,9 @@
 	X(SSL_connect) \
 	X(SSL_read) \
 	X(SSL_write) \
-	X(SSL_get_error)
+	X(SSL_get_error) \
+	X(SSL_get_rbio) \
+	X(BIO_number_read)
 
 struct ft_mqtt_tls {
 #define X(function) __typeof__(function) *function;
@@ -104,6 +106,13 @@ static int outcome(struct ft_mqtt_tls *tls, int returned)
 int ft_mqtt_tls_handshake(struct ft_mqtt_tls *tls)
 {
 	return outcome(tls, tls->SSL_connect(tls->ssl));
+}
+
+bool ft_mqtt_tls_heard(struct ft_mqtt_tls *tls)
+{
+	BIO *input = tls->SSL_get_rbio(tls->ssl);
+
+	return input && tls->BIO_number_read(input) > 0;
 }
 
 ssize_t ft_mqtt_tls_read(struct ft_mqtt_tls *tls, void *buffer, size_t len)

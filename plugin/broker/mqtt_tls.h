@@ -11,6 +11,7 @@
 #ifndef FT_BROKER_MQTT_TLS_H
 #define FT_BROKER_MQTT_TLS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -27,6 +28,9 @@ void ft_mqtt_tls_free(struct ft_mqtt_tls **tls);
 
 /* 1 when connected, or one of the above. */
 int ft_mqtt_tls_handshake(struct ft_mqtt_tls *tls);
+
+/* Whether the other end ever said anything. */
+bool ft_mqtt_tls_heard(struct ft_mqtt_tls *tls);
 
 /* Bytes read or written (> 0), 0 at the end of the stream, or one of the above. */
 ssize_t ft_mqtt_tls_read(struct ft_mqtt_tls *tls, void *buffer, size_t len);
