@@ -84,6 +84,7 @@ static bool read_answer(struct answer *answer, const cJSON *object)
 	if (read_number(cJSON_GetObjectItemCaseSensitive(object, "retry_after"), 86400, &retry_after))
 		answer->retry_after = (unsigned)retry_after;
 	answer->state = read_state(object);
+	answer->truncated = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "truncated"));
 	answer->topic = copy_text(object, "topic");
 	answer->word = copy_text(object, "reason_description");
 	answer->detail = copy_text(object, "detail");

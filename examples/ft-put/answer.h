@@ -32,6 +32,7 @@ struct answer {
 	size_t have_count;
 	struct span *missing;
 	size_t missing_count;
+	bool truncated;		/* there is more than the lists say */
 	unsigned retry_after;	/* seconds; 0: not said */
 };
 

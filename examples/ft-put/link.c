@@ -2,14 +2,20 @@
 #include "link.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <mosquitto.h>
 #include <mqtt_protocol.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 
-#define KEEPALIVE_S 60
+#define MISC_EVERY_MS 500
+#define UNSENT_MIN 4096
+#define UNSENT_MAX 131072
 
 /* The first reason counts; what follows is a consequence. */
 __attribute__((format(printf, 3, 4)))
@@ -39,12 +45,14 @@ static bool is_passing(const struct link *link, int reason)
 	       reason == MQTT_RC_QUOTA_EXCEEDED || reason == MQTT_RC_CONNECTION_RATE_EXCEEDED;
 }
 
+/*
+ * MQTT 5 at QoS 0: a lost response is asked for again, and acknowledging one for each
+ * segment costs more than it is worth. MQTT 3.1.1 learns of its segments in no other way.
+ */
 static void subscribe(struct link *link)
 {
-	char topic[65536];
-	int len = snprintf(topic, sizeof(topic), "$file-response/%s", link->options->client_id);
-	int rc = len < (int)sizeof(topic) ? mosquitto_subscribe(link->mosq, NULL, topic, 1)
-					  : MOSQ_ERR_INVAL;
+	int rc = mosquitto_subscribe(link->mosq, NULL, link->response_topic,
+				     link->options->mqtt5 ? 0 : 1);
 
 	link->state = LINK_SUBSCRIBING;
 	if (rc != MOSQ_ERR_SUCCESS)
@@ -65,8 +73,12 @@ static void on_connect(struct mosquitto *mosq, void *object, int reason, int fla
 			 "the broker refuses the connection: %s", text);
 		return;
 	}
+	uint16_t receive_max = 0;
 	mosquitto_property_read_int32(properties, MQTT_PROP_MAXIMUM_PACKET_SIZE,
 				      &link->max_packet_bytes, false);
+	mosquitto_property_read_int16(properties, MQTT_PROP_RECEIVE_MAXIMUM, &receive_max, false);
+	if (receive_max)
+		link->receive_max = receive_max;
 	subscribe(link);
 }
 
@@ -77,11 +89,14 @@ static void on_subscribe(struct mosquitto *mosq, void *object, int mid, int coun
 
 	(void)mosq;
 	(void)mid;
+	/* Other subscriptions are the caller's business. */
+	if (link->state != LINK_SUBSCRIBING)
+		return;
 	if (count > 0 && granted[0] > 2)
 		end_link(link, LINK_REFUSED, "the broker refuses the subscription to "
 			 "$file-response/%s (0x%02x)", link->options->client_id,
 			 (unsigned)granted[0]);
-	else if (link->state == LINK_SUBSCRIBING)
+	else
 		link->state = LINK_READY;
 }
 
@@ -118,18 +133,39 @@ static void on_publish(struct mosquitto *mosq, void *object, int mid, int reason
 static void on_message(struct mosquitto *mosq, void *object, const struct mosquitto_message *message)
 {
 	struct link *link = object;
+	size_t len = message->payloadlen > 0 ? (size_t)message->payloadlen : 0;
 
 	(void)mosq;
-	if (message->payloadlen > 0)
-		link->events.answered(link->events.context, message->payload,
-				      (size_t)message->payloadlen);
+	if (strcmp(message->topic, link->response_topic) == 0)
+		link->events.answered(link->events.context, message->payload, len);
+	else
+		link->events.message(link->events.context, message->topic, message->payload, len);
+}
+
+static int configure_tls(struct mosquitto *mosq, const struct link_options *options)
+{
+	int rc = MOSQ_ERR_SUCCESS;
+
+	if (options->psk)
+		rc = mosquitto_tls_psk_set(mosq, options->psk, options->psk_identity,
+					   options->ciphers);
+	else if (options->cafile || options->capath)
+		rc = mosquitto_tls_set(mosq, options->cafile, options->capath, options->cert,
+				       options->key, NULL);
+	else
+		return rc;
+	if (rc == MOSQ_ERR_SUCCESS && (options->tls_version || options->ciphers))
+		rc = mosquitto_tls_opts_set(mosq, 1, options->tls_version, options->ciphers);
+	if (rc == MOSQ_ERR_SUCCESS && options->insecure)
+		rc = mosquitto_tls_insecure_set(mosq, true);
+	return rc;
 }
 
 static int configure(struct link *link)
 {
 	const struct link_options *options = link->options;
 	struct mosquitto *mosq = link->mosq;
-	int rc;
+	int rc = MOSQ_ERR_SUCCESS;
 
 	mosquitto_connect_v5_callback_set(mosq, on_connect);
 	mosquitto_subscribe_callback_set(mosq, on_subscribe);
@@ -140,52 +176,115 @@ static int configure(struct link *link)
 			     options->mqtt5 ? MQTT_PROTOCOL_V5 : MQTT_PROTOCOL_V311);
 	/* Otherwise the last, short packet of each burst waits for an ACK. */
 	mosquitto_int_option(mosq, MOSQ_OPT_TCP_NODELAY, 1);
-	/* Room for the questions beside the segments. */
-	mosquitto_max_inflight_messages_set(mosq, options->window + 2);
-	rc = options->user ? mosquitto_username_pw_set(mosq, options->user, options->password)
-			   : MOSQ_ERR_SUCCESS;
-	if (rc == MOSQ_ERR_SUCCESS && options->cafile)
-		rc = mosquitto_tls_set(mosq, options->cafile, NULL, options->cert, options->key,
-				       NULL);
-	return rc;
+	/* The window is kept by us; this is room for what goes beside it. */
+	mosquitto_max_inflight_messages_set(mosq, options->window + 100);
+	if (options->user)
+		rc = mosquitto_username_pw_set(mosq, options->user, options->password);
+	return rc == MOSQ_ERR_SUCCESS ? configure_tls(mosq, options) : rc;
+}
+
+static bool prepare(struct link *link)
+{
+	if (asprintf(&link->response_topic, "$file-response/%s", link->options->client_id) < 0)
+		link->response_topic = NULL;
+	link->mosq = link->response_topic ? mosquitto_new(link->options->client_id, true, link)
+					  : NULL;
+	if (!link->mosq)
+		end_link(link, LINK_LOST, "%s", strerror(errno));
+	return link->mosq != NULL;
 }
 
 void link_open(struct link *link, const struct link_options *options,
-	       const struct link_events *events)
+	       const struct link_events *events, int64_t now)
 {
-	*link = (struct link){ .options = options, .events = *events };
-	link->mosq = mosquitto_new(options->client_id, true, link);
-	if (!link->mosq) {
-		end_link(link, LINK_LOST, "%s", strerror(errno));
+	*link = (struct link){ .options = options, .events = *events, .opened_ms = now,
+			       .heard_ms = now, .misc_ms = now, .receive_max = 65535 };
+	if (!prepare(link))
 		return;
-	}
 	int rc = configure(link);
 	if (rc != MOSQ_ERR_SUCCESS) {
 		end_link(link, LINK_REFUSED, "%s%s", error_text(rc),
-			 options->cafile ? " (check --cafile, --cert, --key)" : "");
+			 options->cafile || options->psk ? " (check the options for TLS)" : "");
 		return;
 	}
 	/* With port 0 libmosquitto takes the host for the path of a Unix socket. */
-	rc = options->unix_path ? mosquitto_connect(link->mosq, options->unix_path, 0, KEEPALIVE_S)
-				: mosquitto_connect(link->mosq, options->host, options->port,
-						    KEEPALIVE_S);
+	rc = mosquitto_connect_async(link->mosq, options->unix_path ? options->unix_path
+				     : options->host, options->unix_path ? 0 : options->port,
+				     options->keepalive_s);
 	if (rc != MOSQ_ERR_SUCCESS)
 		end_link(link, LINK_LOST, "cannot connect: %s", error_text(rc));
 }
 
-void link_step(struct link *link, int timeout_ms)
+int link_fd(const struct link *link)
 {
-	int rc = mosquitto_loop(link->mosq, timeout_ms, 1);
+	return link->mosq ? mosquitto_socket(link->mosq) : -1;
+}
 
+bool link_wants_write(const struct link *link)
+{
+	return link->mosq && mosquitto_want_write(link->mosq);
+}
+
+unsigned link_window(const struct link *link)
+{
+	unsigned most = link->receive_max > 1 ? link->receive_max - 1 : 1;
+
+	return link->options->window < most ? link->options->window : most;
+}
+
+void link_limit_unsent(struct link *link, uint64_t bytes)
+{
+	int limit = bytes < UNSENT_MIN ? UNSENT_MIN : bytes > UNSENT_MAX ? UNSENT_MAX : (int)bytes;
+
+	if (link->unsent_max == (size_t)limit || link->options->unix_path)
+		return;
+	link->unsent_max = (size_t)limit;
+	/* Without it segments wait in the kernel's buffer, megabytes of them, before the rest. */
+	(void)setsockopt(link_fd(link), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &limit, sizeof(limit));
+}
+
+static void judge(struct link *link, int rc)
+{
 	if (rc == MOSQ_ERR_TLS)
 		end_link(link, LINK_REFUSED, "TLS: the broker and we do not trust each other");
 	else if (rc != MOSQ_ERR_SUCCESS)
-		end_link(link, LINK_LOST, "connection lost: %s", error_text(rc));
+		end_link(link, LINK_LOST, "%s: %s", link->state == LINK_CONNECTING
+			 ? "cannot connect" : "connection lost", error_text(rc));
 }
 
-bool link_publish(struct link *link, const char *topic, const void *payload, size_t len, int *mid)
+static void watch_silence(struct link *link, int64_t now)
 {
-	int rc = mosquitto_publish(link->mosq, mid, topic, (int)len, payload, 1, false);
+	if (link->state < LINK_READY && now - link->opened_ms >
+	    (int64_t)link->options->connect_timeout_s * 1000)
+		end_link(link, LINK_LOST, "cannot connect: no answer within %d s",
+			 link->options->connect_timeout_s);
+	/* libmosquitto pings after one keep-alive. */
+	else if (link->state == LINK_READY && link->options->keepalive_s &&
+		 now - link->heard_ms >= (int64_t)link->options->keepalive_s * 2000)
+		end_link(link, LINK_LOST, "the broker is silent for %d s",
+			 link->options->keepalive_s * 2);
+}
+
+void link_step(struct link *link, bool readable, bool writable, int64_t now)
+{
+	if (readable)
+		link->heard_ms = now;
+	if (readable)
+		judge(link, mosquitto_loop_read(link->mosq, 1));
+	if (writable && link->state < LINK_LOST)
+		judge(link, mosquitto_loop_write(link->mosq, 1));
+	if (link->state < LINK_LOST && now - link->misc_ms >= MISC_EVERY_MS) {
+		link->misc_ms = now;
+		judge(link, mosquitto_loop_misc(link->mosq));
+	}
+	watch_silence(link, now);
+}
+
+bool link_publish(struct link *link, const char *topic, const void *payload, size_t len, int qos,
+		  int *mid)
+{
+	int rc = len <= INT_MAX ? mosquitto_publish(link->mosq, mid, topic, (int)len, payload,
+						    qos, false) : MOSQ_ERR_PAYLOAD_SIZE;
 
 	if (rc == MOSQ_ERR_SUCCESS)
 		return true;
@@ -198,10 +297,18 @@ bool link_publish(struct link *link, const char *topic, const void *payload, siz
 	return false;
 }
 
+bool link_subscribe(struct link *link, const char *filter, int qos)
+{
+	return link->state == LINK_READY &&
+	       mosquitto_subscribe(link->mosq, NULL, filter, qos) == MOSQ_ERR_SUCCESS;
+}
+
 void link_close(struct link *link)
 {
 	if (link->mosq && link->state == LINK_READY)
 		mosquitto_disconnect(link->mosq);
 	mosquitto_destroy(link->mosq);
 	link->mosq = NULL;
+	free(link->response_topic);
+	link->response_topic = NULL;
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /*
- * One connection to the broker by libmosquitto, on one thread: connects,
- * subscribes to the response topic, then passes acknowledgements and responses on.
+ * One connection to the broker by libmosquitto, on one thread, never blocking but for
+ * the look-up of the host name: connects, subscribes to the response topic, then
+ * passes acknowledgements and messages on.
  *
- *	link_open(&link, &options, &events);
- *	while (link.state != LINK_LOST && link.state != LINK_REFUSED) link_step(&link, 100);
+ *	link_open(&link, &options, &events, now);
+ *	while (link.state < LINK_LOST) wait for link_fd(), then link_step(&link, ...)
  *	link_close(&link);
  *
  * A link is used once. After a loss a new one is opened, so that libmosquitto has
@@ -26,17 +27,26 @@ struct link_options {
 	const char *unix_path;		/* instead of host and port */
 	const char *user;
 	const char *password;
-	const char *cafile;		/* TLS where set */
+	const char *cafile;		/* TLS where this, capath or psk is set */
+	const char *capath;
 	const char *cert;
 	const char *key;
+	const char *psk;		/* hex */
+	const char *psk_identity;
+	const char *tls_version;
+	const char *ciphers;
+	bool insecure;			/* do not compare the certificate with the host name */
 	bool mqtt5;
-	unsigned window;		/* messages not yet acknowledged, at most */
+	int keepalive_s;
+	int connect_timeout_s;
+	unsigned window;		/* segments not yet acknowledged, at most */
 };
 
 struct link_events {
 	void *context;
 	void (*acked)(void *context, int mid, int reason);
 	void (*answered)(void *context, const void *payload, size_t len);
+	void (*message)(void *context, const char *topic, const void *payload, size_t len);
 };
 
 enum link_state {
@@ -51,20 +61,44 @@ struct link {
 	const struct link_options *options;
 	struct link_events events;
 	struct mosquitto *mosq;
+	char *response_topic;
 	enum link_state state;
 	char why[200];			/* after LOST and REFUSED */
 	uint32_t max_packet_bytes;	/* as the broker says; 0: it did not */
+	unsigned receive_max;
+	size_t unsent_max;		/* as set in the kernel */
+	int64_t opened_ms;
+	int64_t heard_ms;		/* last bytes from the broker */
+	int64_t misc_ms;
 };
 
 /* Begins to connect; the outcome is in link->state. `options` must outlive the link. */
 void link_open(struct link *link, const struct link_options *options,
-	       const struct link_events *events);
+	       const struct link_events *events, int64_t now);
 
-/* Waits at most `timeout_ms` for something to do, and does it. */
-void link_step(struct link *link, int timeout_ms);
+/* -1: none. It is the same as long as the link lasts. */
+int link_fd(const struct link *link);
 
-/* QoS 1. False: the link is then LOST or REFUSED. */
-bool link_publish(struct link *link, const char *topic, const void *payload, size_t len, int *mid);
+/* Whether something waits to be written: then the descriptor is to be polled for that, too. */
+bool link_wants_write(const struct link *link);
+
+/* Does what can be done without waiting; keeps the connection alive. */
+void link_step(struct link *link, bool readable, bool writable, int64_t now);
+
+/*
+ * How many segments may be on their way. One less than the broker's Receive Maximum,
+ * where there is a choice: other messages need not wait for an acknowledgement then.
+ */
+unsigned link_window(const struct link *link);
+
+/* Bytes that the kernel may hold unsent: what is published now waits for no more than these. */
+void link_limit_unsent(struct link *link, uint64_t bytes);
+
+/* False: the link is then LOST or REFUSED. */
+bool link_publish(struct link *link, const char *topic, const void *payload, size_t len, int qos,
+		  int *mid);
+
+bool link_subscribe(struct link *link, const char *filter, int qos);
 
 /* Sends what is queued as far as possible, says goodbye where connected, and frees. */
 void link_close(struct link *link);

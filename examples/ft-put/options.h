@@ -6,28 +6,31 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "link.h"
+#include "client.h"
 
 enum exit_code {
-	EXIT_DONE = 0,		/* the broker has the file, and said so */
+	EXIT_DONE = 0,		/* the broker has every file, verified, and said so */
 	EXIT_USAGE = 1,
-	EXIT_FILE = 2,		/* cannot be read, or changed meanwhile */
+	EXIT_FILE = 2,		/* cannot be read, or keeps changing */
 	EXIT_LINK = 3,
 	EXIT_DENIED = 4,	/* password, certificate, rights, no plugin */
 	EXIT_REFUSED = 5,	/* the broker will not take this file */
 	EXIT_GAVE_UP = 6,	/* running it again may help */
 	EXIT_INTERNAL = 7,
+	EXIT_STOPPED = 8,	/* by Ctrl-C: running it again continues */
 };
 
 struct settings {
-	struct link_options link;	/* client_id NULL: to be made up */
-	const char *path;
-	const char *name;		/* NULL: that of the file */
-	const char *file_id;		/* NULL: made from content and name */
-	uint64_t segment_bytes;
-	uint64_t timeout_s;
-	bool segment_checksums;
+	struct ft_client_options client;	/* client_id NULL: to be made up */
+	struct ft_client_file_options file;
+	char **paths;			/* "-" is standard input */
+	int path_count;
+	const char *config;		/* NULL: the usual place; "": none */
+	const char *state_dir;		/* NULL: the usual place; "": none */
 	bool quiet;
+	bool json;
+	char *owned[32];		/* what strings above point into */
+	unsigned owned_count;
 };
 
 /* Prints "ft-put: ..." to stderr and returns `code`. */
@@ -35,9 +38,17 @@ __attribute__((format(printf, 2, 3)))
 enum exit_code complain(enum exit_code code, const char *format, ...);
 
 /*
- * Fills in `settings`, which borrow from argv and the environment. False: end the
- * program with `*code`; what is wrong has been printed.
+ * Fills in `settings` from the configuration file, then the command line; they borrow
+ * from argv and the environment. False: end the program with `*code`; what is wrong has
+ * been printed. options_release() in any case.
  */
 bool options_parse(struct settings *settings, int argc, char **argv, enum exit_code *code);
+void options_release(struct settings *settings);
+
+/* "mqtts://user:password@host:port" */
+bool options_url(struct settings *settings, const char *url);
+
+/* Keeps `text`, which may be NULL, until options_release(). */
+char *options_own(struct settings *settings, char *text);
 
 #endif

@@ -3,15 +3,20 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define REDRAW_MS 200
 #define TEXT_ROOM 32
+#define BAR_MAX 40
+#define BAR_MIN 10
+#define TEXT_WIDTH 62	/* of what stands beside the bar */
 
-void progress_init(struct progress *progress, bool quiet, uint64_t size)
+void progress_init(struct progress *progress, bool quiet, bool json)
 {
-	*progress = (struct progress){ .quiet = quiet, .size = size };
-	progress->terminal = !quiet && isatty(STDOUT_FILENO);
+	*progress = (struct progress){ .quiet = quiet, .json = json };
+	progress->terminal = !quiet && !json && isatty(STDOUT_FILENO);
 }
 
 void progress_bytes(char *text, unsigned room, double bytes)
@@ -33,11 +38,19 @@ static void erase(struct progress *progress)
 	progress->drawn = false;
 }
 
+void progress_break(struct progress *progress)
+{
+	if (progress->drawn)
+		putchar('\n');
+	progress->drawn = false;
+	fflush(stdout);
+}
+
 void progress_note(struct progress *progress, const char *format, ...)
 {
 	va_list args;
 
-	if (progress->quiet)
+	if (progress->quiet || progress->json)
 		return;
 	erase(progress);
 	va_start(args, format);
@@ -47,15 +60,14 @@ void progress_note(struct progress *progress, const char *format, ...)
 	fflush(stdout);
 }
 
-static void measure(struct progress *progress, uint64_t done, int64_t now)
+static void measure(struct progress *progress, int64_t now)
 {
 	double seconds = (double)(now - progress->mark_ms) / 1000;
-	/* After a lost link less may be held than was thought. */
-	double bytes = done > progress->mark_bytes ? (double)(done - progress->mark_bytes) : 0;
+	double bytes = (double)(progress->sent - progress->mark_sent);
 	double speed = seconds > 0 ? bytes / seconds : 0;
 
 	progress->speed = progress->speed > 0 ? 0.8 * progress->speed + 0.2 * speed : speed;
-	progress->mark_bytes = done;
+	progress->mark_sent = progress->sent;
 	progress->mark_ms = now;
 }
 
@@ -68,7 +80,34 @@ static void format_rest(char *text, unsigned room, double seconds)
 
 static unsigned percent(const struct progress *progress, uint64_t done)
 {
-	return progress->size ? (unsigned)((double)done * 100 / (double)progress->size) : 100;
+	if (done >= progress->size)
+		return 100;
+	return (unsigned)((double)done * 100 / (double)progress->size);
+}
+
+/* Nothing where the line would not fit: a broken line cannot be redrawn. */
+static unsigned bar_width(void)
+{
+	struct winsize window = {0};
+	unsigned columns = ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col
+			   ? window.ws_col : 80;
+
+	if (columns < TEXT_WIDTH + BAR_MIN)
+		return 0;
+	return columns - TEXT_WIDTH < BAR_MAX ? columns - TEXT_WIDTH : BAR_MAX;
+}
+
+static void draw_bar(unsigned percents)
+{
+	char bar[BAR_MAX + 1];
+	unsigned width = bar_width(), full = width * percents / 100;
+
+	if (!width)
+		return;
+	memset(bar, '#', full);
+	memset(bar + full, '.', width - full);
+	bar[width] = '\0';
+	printf("[%s] ", bar);
 }
 
 static void draw(struct progress *progress, uint64_t done)
@@ -78,10 +117,19 @@ static void draw(struct progress *progress, uint64_t done)
 	progress_bytes(have, sizeof(have), (double)done);
 	progress_bytes(size, sizeof(size), (double)progress->size);
 	progress_bytes(speed, sizeof(speed), progress->speed);
-	if (progress->speed >= 1)
+	if (progress->speed >= 1 && !progress->paused)
 		format_rest(rest, sizeof(rest), (double)(progress->size - done) / progress->speed);
-	printf("\r\033[K%3u%%  %s of %s  %s/s  ETA %s", percent(progress, done), have, size, speed,
-	       rest);
+	fputs("\r\033[K", stdout);
+	if (progress->open_ended) {
+		printf("%s  %s/s%s", have, speed, progress->paused ? "  paused" : "");
+	} else {
+		draw_bar(percent(progress, done));
+		printf("%3u%%  %s of %s  ", percent(progress, done), have, size);
+		if (progress->paused)
+			fputs("paused", stdout);
+		else
+			printf("%s/s  ETA %s", speed, rest);
+	}
 	fflush(stdout);
 	progress->drawn = true;
 }
@@ -90,39 +138,43 @@ static void plain_line(struct progress *progress, uint64_t done, int64_t now)
 {
 	char total[3 * TEXT_ROOM], have[TEXT_ROOM];
 
-	if (percent(progress, done) < progress->next_tenth * 10)
+	if (progress->open_ended || percent(progress, done) < progress->next_tenth * 10)
 		return;
 	progress->next_tenth = percent(progress, done) / 10 + 1;
 	progress_bytes(have, sizeof(have), (double)done);
-	progress_total(progress, done, now, total, sizeof(total));
+	progress_total(progress, now, total, sizeof(total));
 	progress_note(progress, "%3u%%  %s held, %s", percent(progress, done), have, total);
+}
+
+bool progress_is_due(const struct progress *progress, int64_t now)
+{
+	return !progress->running || !progress->terminal || now - progress->mark_ms >= REDRAW_MS;
 }
 
 void progress_show(struct progress *progress, uint64_t done, int64_t now)
 {
 	if (!progress->running) {
 		progress->running = true;
-		progress->start_bytes = progress->mark_bytes = done;
 		progress->start_ms = progress->mark_ms = now;
 		progress->next_tenth = percent(progress, done) / 10 + 1;
 	}
-	if (progress->quiet)
+	if (progress->quiet || progress->json)
 		return;
 	if (!progress->terminal) {
 		plain_line(progress, done, now);
 	} else if (now - progress->mark_ms >= REDRAW_MS) {
-		measure(progress, done, now);
+		measure(progress, now);
 		draw(progress, done);
 	}
 }
 
-void progress_total(struct progress *progress, uint64_t done, int64_t now, char *text, unsigned room)
+void progress_total(const struct progress *progress, int64_t now, char *text, unsigned room)
 {
 	char sent[TEXT_ROOM], speed[TEXT_ROOM];
-	double bytes = done > progress->start_bytes ? (double)(done - progress->start_bytes) : 0;
-	double seconds = (double)(now - progress->start_ms) / 1000;
+	double bytes = (double)progress->sent;
+	double seconds = progress->running ? (double)(now - progress->start_ms) / 1000 : 0;
 
-	if (bytes <= 0) {
+	if (!progress->sent) {
 		snprintf(text, room, "nothing had to be sent");
 		return;
 	}

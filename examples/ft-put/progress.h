@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /*
- * What the user sees: one line that is redrawn on a terminal; otherwise a plain
- * line for every tenth of the file.
+ * What the user sees: a bar that is redrawn on a terminal; otherwise a plain line for
+ * every tenth; or JSON, one object a line.
  */
 #ifndef FT_PUT_PROGRESS_H
 #define FT_PUT_PROGRESS_H
@@ -11,19 +11,25 @@
 
 struct progress {
 	bool quiet;
+	bool json;
 	bool terminal;
 	bool drawn;			/* a line without newline is on the screen */
-	uint64_t size;
+	bool open_ended;		/* a stream is among the files */
+	bool paused;
+	uint64_t size;			/* of all files */
 	bool running;			/* the first bytes are known: speed can be told */
 	unsigned next_tenth;		/* plain lines */
-	uint64_t start_bytes;
 	int64_t start_ms;
-	uint64_t mark_bytes;		/* for the speed of the last moments */
+	uint64_t sent;			/* and acknowledged, by this run; the caller counts */
+	uint64_t mark_sent;		/* for the speed of the last moments */
 	int64_t mark_ms;
 	double speed;			/* bytes a second, smoothed */
 };
 
-void progress_init(struct progress *progress, bool quiet, uint64_t size);
+void progress_init(struct progress *progress, bool quiet, bool json);
+
+/* Whether progress_show() would draw now. */
+bool progress_is_due(const struct progress *progress, int64_t now);
 
 /* `done` bytes are there; cheap, call it often. */
 void progress_show(struct progress *progress, uint64_t done, int64_t now);
@@ -32,8 +38,11 @@ void progress_show(struct progress *progress, uint64_t done, int64_t now);
 __attribute__((format(printf, 2, 3)))
 void progress_note(struct progress *progress, const char *format, ...);
 
+/* Ends a line that is drawn, so that errors have theirs. */
+void progress_break(struct progress *progress);
+
 /* How much was sent how fast since the first progress_show(). */
-void progress_total(struct progress *progress, uint64_t done, int64_t now, char *text, unsigned room);
+void progress_total(const struct progress *progress, int64_t now, char *text, unsigned room);
 
 /* "1.5 MiB" */
 void progress_bytes(char *text, unsigned room, double bytes);

@@ -3,7 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,46 +36,42 @@ bool sha256_hex(char hex[SHA256_HEX_ROOM], const void *bytes, size_t len)
 	return true;
 }
 
-/* The error text, or NULL when all of the file went into the hash. */
-static const char *hash_blocks(EVP_MD_CTX *hash, struct source *source, void *block)
-{
-	ssize_t got;
-
-	source->size = 0;
-	while ((got = pread(source->fd, block, BLOCK, (off_t)source->size)) > 0) {
-		if (!EVP_DigestUpdate(hash, block, (size_t)got))
-			return "SHA-256 failed";
-		source->size += (uint64_t)got;
-	}
-	return got < 0 ? strerror(errno) : NULL;
-}
-
-static const char *hash_file(struct source *source)
+bool source_digest(const struct source *source, char hex[SHA256_HEX_ROOM])
 {
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	unsigned int digest_len = 0;
-	const char *why = "out of memory";
-	EVP_MD_CTX *hash = EVP_MD_CTX_new();
-	void *block = malloc(BLOCK);
+	EVP_MD_CTX *copy = EVP_MD_CTX_new();
+	bool ok = copy && EVP_MD_CTX_copy_ex(copy, source->hash) &&
+		  EVP_DigestFinal_ex(copy, digest, &digest_len);
 
-	if (hash && block && EVP_DigestInit_ex(hash, EVP_sha256(), NULL))
-		why = hash_blocks(hash, source, block);
-	if (!why && !EVP_DigestFinal_ex(hash, digest, &digest_len))
-		why = "SHA-256 failed";
-	to_hex(source->checksum, digest, digest_len);
-	free(block);
-	EVP_MD_CTX_free(hash);
-	return why;
+	EVP_MD_CTX_free(copy);
+	if (ok)
+		to_hex(hex, digest, digest_len);
+	return ok;
 }
 
-/* Hashing a pipe would use up what is to be sent. */
-static const char *check_kind(struct source *source)
+/* --- opening --- */
+
+static const char *set_up(struct source *source, size_t ring_bytes)
 {
 	if (fstat(source->fd, &source->stat) != 0)
 		return strerror(errno);
 	if (S_ISDIR(source->stat.st_mode))
 		return strerror(EISDIR);
-	return S_ISREG(source->stat.st_mode) ? NULL : "not a regular file";
+	source->hash = EVP_MD_CTX_new();
+	if (!source->hash || !EVP_DigestInit_ex(source->hash, EVP_sha256(), NULL))
+		return "SHA-256 failed";
+	source->stream = !S_ISREG(source->stat.st_mode);
+	source->ended = !source->stream;
+	if (!source->stream) {
+		source->size = (uint64_t)source->stat.st_size;
+		return NULL;
+	}
+	if (!ring_bytes)
+		return "not a regular file";
+	source->ring_bytes = ring_bytes;
+	source->ring = malloc(ring_bytes);
+	return source->ring ? NULL : strerror(ENOMEM);
 }
 
 bool source_open(struct source *source, const char *path, const char **why)
@@ -80,9 +79,16 @@ bool source_open(struct source *source, const char *path, const char **why)
 	*source = (struct source){ .fd = -1 };
 	/* Without O_NONBLOCK the open of a named pipe would wait for a writer. */
 	source->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	*why = source->fd < 0 ? strerror(errno) : check_kind(source);
-	if (!*why)
-		*why = hash_file(source);
+	*why = source->fd < 0 ? strerror(errno) : set_up(source, 0);
+	if (*why)
+		source_close(source);
+	return !*why;
+}
+
+bool source_open_fd(struct source *source, int fd, size_t ring_bytes, const char **why)
+{
+	*source = (struct source){ .fd = fd, .borrowed = true };
+	*why = set_up(source, ring_bytes);
 	if (*why)
 		source_close(source);
 	return !*why;
@@ -90,12 +96,60 @@ bool source_open(struct source *source, const char *path, const char **why)
 
 void source_close(struct source *source)
 {
-	if (source->fd >= 0)
+	if (source->fd >= 0 && !source->borrowed)
 		close(source->fd);
 	source->fd = -1;
+	free(source->ring);
+	source->ring = NULL;
+	EVP_MD_CTX_free(source->hash);
+	source->hash = NULL;
 }
 
-bool source_read(const struct source *source, uint64_t offset, void *buffer, size_t len)
+/* --- reading --- */
+
+void source_expect(struct source *source, uint64_t len, const char *sha256)
+{
+	if (len > source->size)
+		return;
+	source->check_at = len;
+	snprintf(source->check_sha256, sizeof(source->check_sha256), "%s", sha256);
+}
+
+static void check(struct source *source)
+{
+	char hex[SHA256_HEX_ROOM];
+
+	if (source->check_at && source->hashed == source->check_at)
+		source->differs = !source_digest(source, hex) ||
+				  strcmp(hex, source->check_sha256) != 0;
+}
+
+/* On failure nothing is added, and what waits for the checksum fails. */
+static void hash_next(struct source *source, const void *block, size_t len)
+{
+	if (EVP_DigestUpdate(source->hash, block, len))
+		source->hashed += len;
+	check(source);
+}
+
+static void hash_block(struct source *source, uint64_t offset, const void *block, size_t len)
+{
+	if (offset > source->hashed || offset + len <= source->hashed)
+		return;
+	size_t skip = (size_t)(source->hashed - offset);
+	const char *next = (const char *)block + skip;
+
+	len -= skip;
+	if (source->check_at > source->hashed && source->check_at < source->hashed + len) {
+		size_t part = (size_t)(source->check_at - source->hashed);
+		hash_next(source, next, part);
+		next += part;
+		len -= part;
+	}
+	hash_next(source, next, len);
+}
+
+static bool read_file(const struct source *source, uint64_t offset, void *buffer, size_t len)
 {
 	size_t done = 0;
 
@@ -111,30 +165,130 @@ bool source_read(const struct source *source, uint64_t offset, void *buffer, siz
 	return true;
 }
 
+static bool read_ring(const struct source *source, uint64_t offset, void *buffer, size_t len)
+{
+	if (offset + len > source->size || source->size - offset > source->ring_bytes)
+		return false;
+	size_t at = (size_t)(offset % source->ring_bytes);
+	size_t first = source->ring_bytes - at < len ? source->ring_bytes - at : len;
+
+	memcpy(buffer, source->ring + at, first);
+	memcpy((char *)buffer + first, source->ring, len - first);
+	return true;
+}
+
+bool source_read(struct source *source, uint64_t offset, void *buffer, size_t len)
+{
+	if (source->stream)
+		return read_ring(source, offset, buffer, len);
+	if (!read_file(source, offset, buffer, len))
+		return false;
+	hash_block(source, offset, buffer, len);
+	return true;
+}
+
+static size_t room_in_ring(const struct source *source, size_t max, uint64_t keep)
+{
+	size_t used = (size_t)(source->size - keep);
+	size_t room = source->ring_bytes - used;
+	size_t to_edge = source->ring_bytes - (size_t)(source->size % source->ring_bytes);
+
+	if (room > max)
+		room = max;
+	return room < to_edge ? room : to_edge;
+}
+
+/* One read, after poll(): the descriptor's flags belong to others as well. */
+static enum source_fill fill_once(struct source *source, size_t max, uint64_t keep)
+{
+	size_t room = room_in_ring(source, max, keep);
+	struct pollfd ready = { .fd = source->fd, .events = POLLIN };
+
+	if (!room || poll(&ready, 1, 0) <= 0)
+		return FILL_NOTHING_YET;
+	unsigned char *to = source->ring + source->size % source->ring_bytes;
+	ssize_t got = read(source->fd, to, room);
+	if (got < 0)
+		return errno == EAGAIN || errno == EINTR ? FILL_NOTHING_YET : FILL_ERROR;
+	if (got == 0) {
+		source->ended = true;
+		return FILL_END;
+	}
+	hash_block(source, source->size, to, (size_t)got);
+	source->size += (uint64_t)got;
+	return FILL_MORE;
+}
+
+enum source_fill source_fill(struct source *source, size_t max, uint64_t keep)
+{
+	uint64_t goal = source->size + max;
+	enum source_fill filled = FILL_NOTHING_YET;
+
+	while (source->size < goal) {
+		filled = fill_once(source, (size_t)(goal - source->size), keep);
+		if (filled != FILL_MORE)
+			return filled;
+	}
+	return filled;
+}
+
+bool source_hash_on(struct source *source, size_t max, const char **why)
+{
+	uint64_t goal = source->size - source->hashed < max ? source->size
+							    : source->hashed + max;
+	void *block = malloc(BLOCK);
+
+	*why = block ? NULL : strerror(ENOMEM);
+	while (!*why && source->hashed < goal) {
+		uint64_t before = source->hashed;
+		size_t len = goal - before < BLOCK ? (size_t)(goal - before) : BLOCK;
+		if (!source_read(source, before, block, len) || source->hashed == before)
+			*why = "it has changed, or cannot be read any more";
+	}
+	free(block);
+	return !*why && source->hashed == source->size;
+}
+
 bool source_unchanged(const struct source *source)
 {
 	struct stat now;
 
-	return fstat(source->fd, &now) == 0 && now.st_size == source->stat.st_size &&
-	       (uint64_t)now.st_size == source->size &&
-	       now.st_mtim.tv_sec == source->stat.st_mtim.tv_sec &&
-	       now.st_mtim.tv_nsec == source->stat.st_mtim.tv_nsec;
+	return source->stream ||
+	       (fstat(source->fd, &now) == 0 && (uint64_t)now.st_size == source->size &&
+		now.st_mtim.tv_sec == source->stat.st_mtim.tv_sec &&
+		now.st_mtim.tv_nsec == source->stat.st_mtim.tv_nsec);
 }
 
-bool source_file_id(char id[FILE_ID_ROOM], const struct source *source, const char *name)
+/* --- ids --- */
+
+static bool identity_digest(char hex[SHA256_HEX_ROOM], const struct source *source,
+			    const char *place, const char *name, unsigned salt)
+{
+	unsigned char random[32] = {0};
+	char *text = NULL;
+
+	if (source->stream && RAND_bytes(random, sizeof(random)) != 1)
+		return false;
+	if (source->stream)
+		return sha256_hex(hex, random, sizeof(random));
+	int len = asprintf(&text, "%s\n%s\n%" PRIu64 " %lld.%09ld %u", place, name, source->size,
+			   (long long)source->stat.st_mtim.tv_sec, source->stat.st_mtim.tv_nsec,
+			   salt);
+	bool ok = len > 0 && sha256_hex(hex, text, (size_t)len);
+	if (len >= 0)
+		free(text);
+	return ok;
+}
+
+bool source_file_id(char id[FILE_ID_ROOM], const struct source *source, const char *place,
+		    const char *name, unsigned salt)
 {
 	char hex[SHA256_HEX_ROOM];
-	size_t room = strlen(source->checksum) + strlen(name) + 2;
-	char *text = malloc(room);
 
-	if (!text)
+	if (!identity_digest(hex, source, place, name, salt))
 		return false;
-	snprintf(text, room, "%s %s", source->checksum, name);
-	bool ok = sha256_hex(hex, text, room - 1);
-	free(text);
 	/* RFC 9562: version 8 is for such uses; variant 10xx. */
-	if (ok)
-		snprintf(id, FILE_ID_ROOM, "%.8s-%.4s-8%.3s-a%.3s-%.12s",
-			 hex, hex + 8, hex + 12, hex + 15, hex + 18);
-	return ok;
+	snprintf(id, FILE_ID_ROOM, "%.8s-%.4s-8%.3s-a%.3s-%.12s",
+		 hex, hex + 8, hex + 12, hex + 15, hex + 18);
+	return true;
 }

@@ -2,6 +2,7 @@
 #include "spans.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void spans_release(struct spans *spans)
 {
@@ -35,6 +36,23 @@ bool spans_give_back(struct spans *spans, const struct span *span)
 	if (!make_room(spans))
 		return false;
 	spans->items[spans->count++] = *span;
+	spans->bytes += span->len;
+	return true;
+}
+
+bool spans_append(struct spans *spans, const struct span *span)
+{
+	if (!span->len)
+		return true;
+	if (spans->count && spans->items[0].offset + spans->items[0].len == span->offset) {
+		spans->items[0].len += span->len;
+	} else {
+		if (!make_room(spans))
+			return false;
+		memmove(spans->items + 1, spans->items, spans->count * sizeof(*spans->items));
+		spans->items[0] = *span;
+		spans->count++;
+	}
 	spans->bytes += span->len;
 	return true;
 }

@@ -39,6 +39,9 @@ void spans_clear(struct spans *spans);
 /* Puts `span` at the front; an empty one is ignored. False when out of memory. */
 bool spans_give_back(struct spans *spans, const struct span *span);
 
+/* Puts `span` at the back. False when out of memory. */
+bool spans_append(struct spans *spans, const struct span *span);
+
 /* Replaces the list by these, in this order. False when out of memory. */
 bool spans_set(struct spans *spans, const struct span *items, size_t count);
 

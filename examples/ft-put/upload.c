@@ -13,19 +13,19 @@
 #define CODE_TOO_LARGE 0x95
 #define CODE_PAUSE 0x97
 
-#define OVERDUE_MS 60000	/* a segment must get through in this time, or the link is dead */
 #define NOT_SERVED_MS 10000	/* acknowledged, but no response: nobody is there to give one */
 #define STATUS_EVERY_MS 10000	/* while the broker assembles */
 #define PAUSE_MAX_MS 60000
 #define VAIN_FINS_MAX 3
 #define FAST_RETRIES 3
+#define BEGIN_AGAIN_MAX 3
+#define ANSWER_GRACE_MS 2000	/* a response follows its PUBACK, if one comes at all */
 
 bool upload_init(struct upload *upload, const struct upload_job *job, int64_t now)
 {
 	*upload = (struct upload){
 		.job = *job,
 		.headway_ms = now,
-		.heard_ms = now,
 		.least_missing = UINT64_MAX,
 	};
 	upload->flights = calloc(job->window, sizeof(*upload->flights));
@@ -39,17 +39,26 @@ void upload_release(struct upload *upload)
 	upload->flights = NULL;
 }
 
-void upload_limit_segment(struct upload *upload, uint64_t bytes)
-{
-	if (bytes > 0 && bytes < upload->job.segment_bytes)
-		upload->job.segment_bytes = bytes;
-}
-
-uint64_t upload_done_bytes(const struct upload *upload)
+uint64_t upload_held_bytes(const struct upload *upload)
 {
 	if (upload->phase == PHASE_SEND)
 		return upload->job.size - upload->todo.bytes - upload->flight_bytes;
 	return upload->phase == PHASE_FIN ? upload->job.size : 0;
+}
+
+uint64_t upload_floor(const struct upload *upload)
+{
+	uint64_t floor = upload->job.size;
+
+	for (unsigned i = 0; i < upload->flight_count; i++) {
+		if (upload->flights[i].piece.offset < floor)
+			floor = upload->flights[i].piece.offset;
+	}
+	for (size_t i = 0; i < upload->todo.count; i++) {
+		if (upload->todo.items[i].offset < floor)
+			floor = upload->todo.items[i].offset;
+	}
+	return floor;
 }
 
 /* --- phases --- */
@@ -83,24 +92,24 @@ static void headway(struct upload *upload, int64_t now)
 
 void upload_link_up(struct upload *upload, int64_t now)
 {
-	upload->heard_ms = now;
-	enter(upload, PHASE_INIT);
+	upload->asked_ms = now;
+	enter(upload, upload->job.from_scratch ? PHASE_ABORT : PHASE_INIT);
 }
 
 void upload_link_down(struct upload *upload)
 {
 	forget_segments(upload);
+	upload->have_known = false;
 	enter(upload, PHASE_OFFLINE);
 }
 
-/* EIP-21: once. A broker that forgets the transfer twice would do so for ever. */
+/* A broker that forgets the transfer again and again would do so for ever. */
 static void begin_again(struct upload *upload, enum upload_phase phase)
 {
-	if (upload->begun_again) {
+	if (upload->begun_again++ == BEGIN_AGAIN_MAX) {
 		finish(upload, UPLOAD_GAVE_UP);
 		return;
 	}
-	upload->begun_again = true;
 	upload->least_missing = UINT64_MAX;
 	forget_segments(upload);
 	enter(upload, phase);
@@ -125,10 +134,20 @@ static void back_off(struct upload *upload, int64_t now)
 
 /* --- what to send --- */
 
-static bool next_segment(struct upload *upload, struct upload_command *command)
+void upload_grow(struct upload *upload, uint64_t size, bool ended)
 {
-	if (upload->flight_count == upload->job.window ||
-	    !spans_take(&upload->todo, upload->job.segment_bytes, &command->piece))
+	struct span more = { upload->job.size, size - upload->job.size };
+
+	upload->job.size = size;
+	upload->job.ended = ended;
+	if (upload->phase == PHASE_SEND && !spans_append(&upload->todo, &more))
+		finish(upload, UPLOAD_NO_MEMORY);
+}
+
+static bool next_segment(struct upload *upload, uint64_t max, struct upload_command *command)
+{
+	if (!max || upload->flight_count == upload->job.window ||
+	    !spans_take(&upload->todo, max, &command->piece))
 		return false;
 	command->kind = COMMAND_SEGMENT;
 	return true;
@@ -139,7 +158,7 @@ static bool next_question(const struct upload *upload, int64_t now, struct uploa
 	if (!upload->asked) {
 		command->kind = upload->phase == PHASE_INIT ? COMMAND_INIT :
 				upload->phase == PHASE_ABORT ? COMMAND_ABORT : COMMAND_FIN;
-		return true;
+		return upload->phase != PHASE_FIN || upload->may_finish;
 	}
 	if (upload->phase != PHASE_FIN || upload->asked_status ||
 	    now - upload->asked_ms < STATUS_EVERY_MS)
@@ -148,25 +167,37 @@ static bool next_question(const struct upload *upload, int64_t now, struct uploa
 	return true;
 }
 
-bool upload_next(struct upload *upload, int64_t now, struct upload_command *command)
+bool upload_next(struct upload *upload, int64_t now, uint64_t segment_max,
+		 struct upload_command *command)
 {
 	if (upload->verdict != UPLOAD_RUNNING || upload->phase == PHASE_OFFLINE ||
 	    now < upload->not_before_ms)
 		return false;
 	*command = (struct upload_command){0};
-	if (upload->phase == PHASE_SEND && !upload->flight_count && !upload->todo.count)
+	if (upload->phase == PHASE_SEND && upload->job.ended && !upload->flight_count &&
+	    !upload->todo.count)
 		enter(upload, PHASE_FIN);
-	return upload->phase == PHASE_SEND ? next_segment(upload, command)
+	return upload->phase == PHASE_SEND ? next_segment(upload, segment_max, command)
 					   : next_question(upload, now, command);
+}
+
+static void give_back(struct upload *upload, const struct span *piece)
+{
+	if (!spans_give_back(&upload->todo, piece))
+		finish(upload, UPLOAD_NO_MEMORY);
+}
+
+void upload_take_back(struct upload *upload, const struct upload_command *command)
+{
+	if (command->kind == COMMAND_SEGMENT)
+		give_back(upload, &command->piece);
 }
 
 void upload_sent(struct upload *upload, const struct upload_command *command, int mid, int64_t now)
 {
-	/* After a silence of our own making the broker's clock starts here. */
-	if (!upload->asked && !upload->flight_count)
-		upload->heard_ms = now;
 	if (command->kind == COMMAND_SEGMENT) {
-		upload->flights[upload->flight_count++] = (struct flight){ command->piece, mid };
+		upload->flights[upload->flight_count++] =
+			(struct flight){ .piece = command->piece, .mid = mid, .sent_ms = now };
 		upload->flight_bytes += command->piece.len;
 		return;
 	}
@@ -186,6 +217,7 @@ static void remember(struct upload *upload, const struct answer *answer)
 {
 	const char *colon = answer->detail[0] ? ": " : "";
 
+	upload->code = answer->code;
 	snprintf(upload->why, sizeof(upload->why), "%s (0x%02x)%s%s", answer->word,
 		 (unsigned)answer->code, colon, answer->detail);
 }
@@ -211,8 +243,26 @@ static void trouble(struct upload *upload, const struct answer *answer, int64_t 
 		upload->errors++;	/* damaged on its way: no reason to wait */
 	else if (answer->code == CODE_PAUSE || answer->code == CODE_ERROR)
 		back_off(upload, now);
+	else if (strcmp(answer->word, "already_complete") == 0 ||
+		 strcmp(answer->word, "filemeta_conflict") == 0)
+		finish(upload, UPLOAD_OTHER_CONTENT);
 	else
 		finish(upload, UPLOAD_REFUSED);
+}
+
+/* How far `have` tells the truth. What is missing beyond a cut list, `fin` will say. */
+static uint64_t listed_end(const struct upload *upload, const struct answer *answer)
+{
+	uint64_t end = upload->job.size;
+
+	if (answer->truncated && answer->have_count) {
+		const struct span *last = &answer->have[answer->have_count - 1];
+		uint64_t last_end = last->offset + last->len;
+		/* A stream cannot look back: it takes the cut for a gap. */
+		if (last_end < end && upload->job.ended)
+			end = last_end;
+	}
+	return end;
 }
 
 static void answered_init(struct upload *upload, const struct answer *answer, int64_t now)
@@ -224,23 +274,36 @@ static void answered_init(struct upload *upload, const struct answer *answer, in
 	}
 	/* No headway: a link that breaks after every init gets nowhere. */
 	forget_segments(upload);
+	upload->have_known = true;
 	if (answer->state == STATE_COMPLETE || answer->state == STATE_ASSEMBLING) {
 		enter(upload, PHASE_FIN);
 		return;
 	}
 	enter(upload, PHASE_SEND);
-	if (!spans_set_missing(&upload->todo, answer->have, answer->have_count, upload->job.size))
+	if (!spans_set_missing(&upload->todo, answer->have, answer->have_count,
+			       listed_end(upload, answer)))
 		finish(upload, UPLOAD_NO_MEMORY);
 }
 
 static void answered_abort(struct upload *upload, const struct answer *answer, int64_t now)
 {
 	upload->asked = false;
-	if (answer->code != CODE_SUCCESS) {
+	/* A finished file cannot be aborted; init will say that it is there. */
+	if (answer->code != CODE_SUCCESS && strcmp(answer->word, "already_complete") != 0) {
 		trouble(upload, answer, now);
 		return;
 	}
+	upload->job.from_scratch = false;
 	enter(upload, PHASE_INIT);
+}
+
+/* Where sizes are ours to choose, a segment that is too large is no reason to give up. */
+static bool makes_smaller(struct upload *upload, const struct span *piece, bool too_large)
+{
+	if (!too_large || !upload->job.segment_floor || piece->len <= upload->job.segment_floor)
+		return false;
+	upload->too_large = piece->len;
+	return true;
 }
 
 static void answered_segment(struct upload *upload, const char *offset_text,
@@ -252,17 +315,21 @@ static void answered_segment(struct upload *upload, const char *offset_text,
 	while (i < upload->flight_count && upload->flights[i].piece.offset != offset)
 		i++;
 	/* A PUBACK may have settled it before. */
-	if (i == upload->flight_count)
+	if (i == upload->flight_count) {
+		if (answer->code == CODE_PAUSE)
+			trouble(upload, answer, now);
 		return;
+	}
 	struct span piece = upload->flights[i].piece;
 	drop_flight(upload, i);
 	if (answer->code == CODE_SUCCESS) {
+		upload->settled = piece;
 		headway(upload, now);
 		return;
 	}
-	if (!spans_give_back(&upload->todo, &piece))
-		finish(upload, UPLOAD_NO_MEMORY);
-	trouble(upload, answer, now);
+	give_back(upload, &piece);
+	if (!makes_smaller(upload, &piece, strcmp(answer->word, "segment_too_large") == 0))
+		trouble(upload, answer, now);
 }
 
 /* The broker lists what it lacks, perhaps not all of it; `fin` will ask again. */
@@ -299,6 +366,7 @@ static void answered_fin(struct upload *upload, const struct answer *answer, int
 	upload->asked = false;
 	upload->asked_status = false;
 	if (answer->code == CODE_SUCCESS) {
+		remember(upload, answer);
 		finish(upload, UPLOAD_DONE);
 	} else if (strcmp(answer->word, "incomplete") == 0 && makes_sense(upload, answer)) {
 		send_missing(upload, answer, now);
@@ -358,53 +426,50 @@ static void dispatch(struct upload *upload, const char *command, const struct an
 	}
 }
 
-void upload_answered(struct upload *upload, const void *payload, size_t len, int64_t now)
+bool upload_answered(struct upload *upload, const struct answer *answer, int64_t now)
 {
-	struct answer answer;
+	const char *command = command_of(upload, answer->topic);
 
-	if (!answer_parse(&answer, payload, len))
-		return;
-	const char *command = command_of(upload, answer.topic);
-	if (command) {
-		upload->heard_ms = now;
-		upload->ever_answered = true;
-		dispatch(upload, command, &answer, now);
-	}
-	answer_release(&answer);
+	upload->settled.len = 0;
+	if (!command)
+		return false;
+	upload->ever_answered = true;
+	dispatch(upload, command, answer, now);
+	return true;
 }
 
-static void refuse_by_puback(struct upload *upload, int reason)
+static bool segment_acked(struct upload *upload, unsigned i, int reason, int64_t now)
 {
-	snprintf(upload->why, sizeof(upload->why), "the broker's PUBACK says 0x%02x%s",
-		 (unsigned)reason, reason == CODE_TOO_LARGE ? ", packet too large" : "");
-	finish(upload, UPLOAD_REFUSED);
+	if (!upload->job.pubacks_tell)
+		return true;
+	if (reason != CODE_SUCCESS) {
+		upload->flights[i].reason = reason;
+		upload->flights[i].sent_ms = now;
+		return true;
+	}
+	upload->settled = upload->flights[i].piece;
+	drop_flight(upload, i);
+	headway(upload, now);
+	return true;
 }
 
 /*
  * Only 0x00 settles a segment. Other codes wait for the response, which is exact;
  * with 0x10 a broker that cannot send 0x00 may even mean success.
  */
-void upload_acked(struct upload *upload, int mid, int reason, int64_t now)
+bool upload_acked(struct upload *upload, int mid, int reason, int64_t now)
 {
-	upload->heard_ms = now;
-	if (reason == CODE_TOO_LARGE) {
-		refuse_by_puback(upload, reason);
-		return;
-	}
+	upload->settled.len = 0;
 	if (upload->asked && upload->asked_mid == mid) {
 		upload->asked_reason = reason;
 		upload->asked_ms = now;
-		return;
+		return true;
 	}
-	if (!upload->job.pubacks_tell || reason != CODE_SUCCESS || upload->phase != PHASE_SEND)
-		return;
 	for (unsigned i = 0; i < upload->flight_count; i++) {
-		if (upload->flights[i].mid == mid) {
-			drop_flight(upload, i);
-			headway(upload, now);
-			return;
-		}
+		if (upload->flights[i].mid == mid)
+			return segment_acked(upload, i, reason, now);
 	}
+	return false;
 }
 
 /* --- time --- */
@@ -417,6 +482,7 @@ static bool not_served(const struct upload *upload, int64_t now)
 
 static void tell_not_served(struct upload *upload)
 {
+	upload->code = upload->asked_reason;
 	if (upload->asked_reason == CODE_NOT_AUTHORIZED)
 		snprintf(upload->why, sizeof(upload->why),
 			 "the broker refuses the command (0x87) and sends no response; "
@@ -428,17 +494,46 @@ static void tell_not_served(struct upload *upload)
 	finish(upload, UPLOAD_NOT_SERVED);
 }
 
+/* The PUBACK is all there is: its code stands for the response. */
+static void settle_by_puback(struct upload *upload, unsigned i, int64_t now)
+{
+	char word[] = "the broker's PUBACK", detail[] = "no response followed";
+	struct answer answer = { .code = upload->flights[i].reason, .word = word,
+				 .detail = detail };
+	struct span piece = upload->flights[i].piece;
+
+	drop_flight(upload, i);
+	give_back(upload, &piece);
+	if (!makes_smaller(upload, &piece, answer.code == CODE_TOO_LARGE))
+		trouble(upload, &answer, now);
+}
+
 void upload_tick(struct upload *upload, int64_t now)
 {
 	if (not_served(upload, now))
 		tell_not_served(upload);
-	if (upload->job.patience_ms && now - upload->headway_ms > upload->job.patience_ms)
-		finish(upload, UPLOAD_GAVE_UP);
+	for (unsigned i = 0; i < upload->flight_count; i++) {
+		const struct flight *flight = &upload->flights[i];
+		bool surely = flight->reason == CODE_TOO_LARGE;
+		if (flight->reason && (surely || now - flight->sent_ms > ANSWER_GRACE_MS)) {
+			settle_by_puback(upload, i, now);
+			return;
+		}
+	}
 }
 
-bool upload_wants_new_link(const struct upload *upload, int64_t now)
+bool upload_is_overdue(const struct upload *upload, int64_t now)
 {
-	bool waiting = upload->asked || upload->flight_count;
+	int64_t limit = upload->job.ack_timeout_ms;
 
-	return waiting && now - upload->heard_ms > OVERDUE_MS;
+	if (upload->verdict != UPLOAD_RUNNING)
+		return false;
+	if ((upload->asked_status || (upload->asked && upload->phase != PHASE_FIN)) &&
+	    now - upload->asked_ms > limit)
+		return true;
+	for (unsigned i = 0; i < upload->flight_count; i++) {
+		if (now - upload->flights[i].sent_ms > limit)
+			return true;
+	}
+	return false;
 }

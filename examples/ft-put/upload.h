@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /*
- * One upload as a state machine. It decides what to send next and when it is over;
- * it knows no socket, no file and no clock, so it can be tested by itself and put
- * into other programs. Times are milliseconds of any clock that only goes forward.
+ * The upload of one file as a state machine. It decides what to send next and when it
+ * is over; it knows no socket, no file and no clock, so it can be tested by itself.
+ * Times are milliseconds of any clock that only goes forward.
  *
  *	upload_init(&upload, &job, now);
  *	upload_link_up(&upload, now);			connected, subscribed
  *	while (upload.verdict == UPLOAD_RUNNING) {
- *		while (upload_next(&upload, now, &command))
+ *		while (upload_next(&upload, now, max, &command))
  *			publish it, then upload_sent(&upload, &command, mid, now);
  *		on PUBACK    upload_acked(&upload, mid, reason, now);
- *		on response  upload_answered(&upload, payload, len, now);
- *		if (upload_wants_new_link(&upload, now)) upload_link_down(), connect again
+ *		on response  upload_answered(&upload, &answer, now);
+ *		now and then upload_tick(&upload, now);
+ *		if (upload_is_overdue(&upload, now)) upload_link_down(), connect again
  *	}
  *
  *	OFFLINE --link--> INIT --have--> SEND --all answered--> FIN --success--> done
@@ -33,11 +34,13 @@
 
 struct upload_job {
 	const char *file_id;
-	uint64_t size;
-	uint64_t segment_bytes;
+	uint64_t size;			/* known so far; upload_grow() */
+	bool ended;			/* there is no more */
 	unsigned window;		/* segments on their way at most, at least 1 */
 	bool pubacks_tell;		/* MQTT 5: a PUBACK says whether it worked */
-	int64_t patience_ms;		/* give up after so long without headway; 0: never */
+	bool from_scratch;		/* abort first */
+	uint64_t segment_floor;		/* below it a segment cannot be made smaller; 0: at all */
+	int64_t ack_timeout_ms;
 };
 
 enum upload_verdict {
@@ -45,7 +48,8 @@ enum upload_verdict {
 	UPLOAD_DONE,			/* the broker has the file, and said so */
 	UPLOAD_REFUSED,			/* the broker will not take it: asking again is useless */
 	UPLOAD_NOT_SERVED,		/* nobody answers on the response topic */
-	UPLOAD_GAVE_UP,			/* patience ran out, or what should help did not */
+	UPLOAD_OTHER_CONTENT,		/* the id is taken, by another file */
+	UPLOAD_GAVE_UP,			/* what should help did not */
 	UPLOAD_NO_MEMORY,
 };
 
@@ -74,30 +78,36 @@ struct upload_command {
 struct flight {
 	struct span piece;
 	int mid;
+	int reason;			/* a PUBACK other than 0; the response will say more */
+	int64_t sent_ms;		/* or when that PUBACK came */
 };
 
 struct upload {
 	struct upload_job job;
 	enum upload_verdict verdict;
-	char why[320];			/* what the broker said last, for people */
+	int code;			/* what the broker said last */
+	char why[320];			/* the same, for people */
 	enum upload_phase phase;
 	struct spans todo;
 	struct flight *flights;
 	unsigned flight_count;
 	uint64_t flight_bytes;
+	uint64_t too_large;		/* a segment of this length was refused for it; 0: none */
+	bool may_finish;		/* the checksum for `fin` is known */
 	bool asked;			/* the command of INIT, FIN or ABORT is out */
 	bool asked_status;
 	int asked_mid;
 	int asked_reason;		/* of its PUBACK; -1: not acknowledged yet */
 	bool ever_answered;
-	bool begun_again;
+	bool have_known;		/* what the broker held was told, this link */
+	unsigned begun_again;
 	unsigned errors;		/* in a row, for the back-off */
 	unsigned vain_fins;
 	uint64_t least_missing;
 	int64_t not_before_ms;		/* the broker, or the back-off, asked for a pause */
 	int64_t asked_ms;
-	int64_t heard_ms;		/* last sign of the broker, or last question after silence */
 	int64_t headway_ms;
+	struct span settled;		/* the segment that the last call has settled, or len 0 */
 };
 
 /* Borrows `job->file_id` for the upload's life. False when out of memory. */
@@ -107,25 +117,35 @@ void upload_release(struct upload *upload);
 void upload_link_up(struct upload *upload, int64_t now);
 void upload_link_down(struct upload *upload);
 
-/* The broker takes no larger segments than this. */
-void upload_limit_segment(struct upload *upload, uint64_t bytes);
+/* More of a stream has been read. */
+void upload_grow(struct upload *upload, uint64_t size, bool ended);
 
-/* The next command, or false where there is nothing to send now. */
-bool upload_next(struct upload *upload, int64_t now, struct upload_command *command);
+/*
+ * The next command, or false where there is nothing to send now. Segments are at most
+ * `segment_max` long; with 0 there are none.
+ */
+bool upload_next(struct upload *upload, int64_t now, uint64_t segment_max,
+		 struct upload_command *command);
+
+/* What upload_next() gave was not sent after all. */
+void upload_take_back(struct upload *upload, const struct upload_command *command);
 
 /* What upload_next() gave was handed to the broker under message id `mid`. */
 void upload_sent(struct upload *upload, const struct upload_command *command, int mid, int64_t now);
 
-void upload_acked(struct upload *upload, int mid, int reason, int64_t now);
-void upload_answered(struct upload *upload, const void *payload, size_t len, int64_t now);
+/* False: the message was none of this upload's. */
+bool upload_acked(struct upload *upload, int mid, int reason, int64_t now);
+bool upload_answered(struct upload *upload, const struct answer *answer, int64_t now);
 
-/* Call now and then: patience may run out. */
 void upload_tick(struct upload *upload, int64_t now);
 
-/* Whether answers are so long overdue that the link is taken for dead. */
-bool upload_wants_new_link(const struct upload *upload, int64_t now);
+/* Whether an answer is so long overdue that the link is taken for dead. */
+bool upload_is_overdue(const struct upload *upload, int64_t now);
 
 /* Bytes that the broker holds, as far as is known. */
-uint64_t upload_done_bytes(const struct upload *upload);
+uint64_t upload_held_bytes(const struct upload *upload);
+
+/* The first byte that may have to be sent again. */
+uint64_t upload_floor(const struct upload *upload);
 
 #endif

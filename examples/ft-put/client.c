@@ -1,0 +1,567 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include "client_parts.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SEGMENT_MAX_DEFAULT ((uint64_t)256 * 1024)
+#define PACKET_OVERHEAD 512	/* topic and headers of a segment */
+#define SAVE_EVERY_MS 10000
+#define IDLE_MS 1000		/* keep-alive and timeouts need no finer steps */
+
+int64_t client_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void client_note(struct ft_client *client, struct file *file, enum ft_client_note note,
+		 const char *format, ...)
+{
+	char text[500];
+	va_list args;
+
+	if (!client->events.note)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	client->events.note(client->events.context, file ? &file->info : NULL, note, text);
+}
+
+/* --- making one --- */
+
+static void fill_in_defaults(struct ft_client_options *options)
+{
+	struct link_options *link = &options->link;
+
+	link->window = link->window ? link->window : 20;
+	link->keepalive_s = link->keepalive_s ? link->keepalive_s : 60;
+	link->connect_timeout_s = link->connect_timeout_s ? link->connect_timeout_s : 20;
+	if (!options->segment_max_bytes)
+		options->segment_max_bytes = SEGMENT_MAX_DEFAULT;
+	if (options->segment_bytes)
+		options->segment_max_bytes = options->segment_bytes;
+	options->backoff_min_ms = options->backoff_min_ms ? options->backoff_min_ms : 500;
+	options->backoff_max_ms = options->backoff_max_ms ? options->backoff_max_ms : 30000;
+	options->ack_timeout_s = options->ack_timeout_s ? options->ack_timeout_s : 30;
+	options->files_at_once = options->files_at_once ? options->files_at_once : 64;
+}
+
+static bool acquire(struct ft_client *client)
+{
+	client->buffer_bytes = (size_t)client->options.segment_max_bytes;
+	client->buffer = malloc(client->buffer_bytes);
+	client->epoll = epoll_create1(EPOLL_CLOEXEC);
+	return client->buffer && client->epoll >= 0 &&
+	       saved_load(&client->saved, client->options.state_path);
+}
+
+struct ft_client *ft_client_new(const struct ft_client_options *options,
+				const struct ft_client_events *events)
+{
+	struct ft_client *client = calloc(1, sizeof(*client));
+	int64_t now = client_now_ms();
+
+	if (!client)
+		return NULL;
+	client->options = *options;
+	fill_in_defaults(&client->options);
+	if (events)
+		client->events = *events;
+	client->epoll = -1;
+	client->queue_end = &client->queue;
+	client->headway_ms = client->save_ms = now;
+	pace_init(&client->pace, client->options.segment_bytes,
+		  client->options.segment_max_bytes, now);
+	pace_set_rate(&client->pace, client->options.rate, now);
+	if (!acquire(client)) {
+		ft_client_free(client);
+		errno = ENOMEM;
+		return NULL;
+	}
+	return client;
+}
+
+/* --- files --- */
+
+static bool copy_options(struct file *file, const struct ft_client_file_options *options)
+{
+	file->options = options ? *options : (struct ft_client_file_options){0};
+	options = &file->options;
+	const char *name = options->name, *id = options->file_id, *data = options->user_data;
+	file->options.name = name ? strdup(name) : NULL;
+	file->options.file_id = id ? strdup(id) : NULL;
+	file->options.user_data = data ? strdup(data) : NULL;
+	return !name == !file->options.name && !id == !file->options.file_id &&
+	       !data == !file->options.user_data;
+}
+
+static bool name_file(struct file *file, const char *path)
+{
+	const char *slash = path ? strrchr(path, '/') : NULL;
+	const char *name = file->options.name ? file->options.name
+			   : slash ? slash + 1 : path ? path : "stream";
+
+	file->path = path ? strdup(path) : NULL;
+	file->name = strdup(name);
+	file->info.path = file->path;
+	file->info.name = file->name;
+	return !path == !file->path && file->name;
+}
+
+static unsigned add(struct ft_client *client, const char *path, int fd,
+		    const struct ft_client_file_options *options)
+{
+	struct file *file = calloc(1, sizeof(*file));
+
+	if (!file)
+		return 0;
+	file->fd = fd;
+	if (!copy_options(file, options) || !name_file(file, path)) {
+		struct file *queue = client->queue, *active = client->active;
+		client->queue = file;
+		client->active = NULL;
+		files_free(client);
+		client->queue = queue;
+		client->active = active;
+		return 0;
+	}
+	file->info.tag = file->options.tag;
+	file->info.number = ++client->numbers;
+	if (!client->unfinished++)
+		client->headway_ms = client_now_ms();
+	*client->queue_end = file;
+	client->queue_end = &file->next;
+	return file->info.number;
+}
+
+unsigned ft_client_add_path(struct ft_client *client, const char *path,
+			    const struct ft_client_file_options *options)
+{
+	return add(client, path, -1, options);
+}
+
+unsigned ft_client_add_fd(struct ft_client *client, int fd,
+			  const struct ft_client_file_options *options)
+{
+	return add(client, NULL, fd, options);
+}
+
+static bool mark_cancelled(struct file *list, unsigned number)
+{
+	for (struct file *file = list; file; file = file->next) {
+		if (file->info.number == number) {
+			file->cancelled = true;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool ft_client_cancel(struct ft_client *client, unsigned number)
+{
+	if (!mark_cancelled(client->active, number) && !mark_cancelled(client->queue, number))
+		return false;
+	client->any_cancelled = true;
+	return true;
+}
+
+unsigned ft_client_unfinished(const struct ft_client *client)
+{
+	return client->unfinished;
+}
+
+void ft_client_each(struct ft_client *client,
+		    void (*tell)(void *context, const struct ft_client_file *file), void *context)
+{
+	for (struct file *file = client->active; file; file = file->next) {
+		if (file->has_upload)
+			file->info.held = upload_held_bytes(&file->upload);
+		tell(context, &file->info);
+	}
+}
+
+/* --- the link --- */
+
+static void watch(struct ft_client *client, int fd, int action, unsigned events)
+{
+	struct epoll_event event = { .events = events, .data.fd = fd };
+
+	(void)epoll_ctl(client->epoll, action, fd, &event);
+}
+
+static void watch_link(struct ft_client *client)
+{
+	int fd = link_fd(&client->link);
+	unsigned wanted = EPOLLIN | (link_wants_write(&client->link) ? EPOLLOUT : 0);
+
+	if (fd < 0 || (client->link_watched && wanted == client->watched_events))
+		return;
+	watch(client, fd, client->link_watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, wanted);
+	client->link_watched = true;
+	client->watched_events = wanted;
+}
+
+static void open_link(struct ft_client *client, int64_t now)
+{
+	struct link_events events = send_link_events;
+
+	events.context = client;
+	client->link_open = true;
+	client->link_watched = false;
+	client->was_ready = false;
+	client->link_headway_ms = client->headway_ms;
+	link_open(&client->link, &client->options.link, &events, now);
+	watch_link(client);
+}
+
+static void lose_publications(struct ft_client *client)
+{
+	while (client->publications) {
+		struct publication *lost = client->publications;
+		client->publications = lost->next;
+		if (client->events.published)
+			client->events.published(client->events.context, lost->tag, false);
+		free(lost);
+	}
+}
+
+static void close_link(struct ft_client *client)
+{
+	if (!client->link_open)
+		return;
+	/* Before the descriptor is closed: epoll would keep what another process shares. */
+	if (client->link_watched && link_fd(&client->link) >= 0)
+		watch(client, link_fd(&client->link), EPOLL_CTL_DEL, 0);
+	link_close(&client->link);
+	client->link_open = false;
+	client->link_watched = false;
+	client->was_ready = false;
+	for (struct file *file = client->active; file; file = file->next) {
+		if (file->has_upload)
+			upload_link_down(&file->upload);
+	}
+	lose_publications(client);
+}
+
+static void greet(struct ft_client *client, int64_t now)
+{
+	uint32_t max = client->link.max_packet_bytes;
+
+	client->was_ready = client->ever_ready = true;
+	if (max > PACKET_OVERHEAD)
+		pace_limit(&client->pace, max - PACKET_OVERHEAD);
+	link_limit_unsent(&client->link, pace_segment(&client->pace));
+	for (struct file *file = client->active; file; file = file->next) {
+		if (file->has_upload)
+			upload_link_up(&file->upload, now);
+	}
+	client_note(client, NULL, FT_CLIENT_CONNECTED, "connected");
+}
+
+/* Between a half and all of what doubling gives: clients that were cut off together
+ * should not come back together. */
+static unsigned backoff_ms(const struct ft_client *client)
+{
+	uint64_t most = client->options.backoff_max_ms, step = client->options.backoff_min_ms;
+	uint32_t random = 0;
+
+	for (unsigned i = 0; i < client->attempt && step < most; i++)
+		step *= 2;
+	if (step > most)
+		step = most;
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
+		random = (uint32_t)client_now_ms() * 2654435761u;
+	return (unsigned)(step / 2 + step * random / UINT32_MAX / 2);
+}
+
+static bool may_retry(const struct ft_client *client)
+{
+	switch (client->options.reconnect) {
+	case FT_CLIENT_RECONNECT_NEVER:
+		return false;
+	case FT_CLIENT_RECONNECT_ALWAYS:
+		return true;
+	case FT_CLIENT_RECONNECT_AFTER_SUCCESS:
+		break;
+	}
+	return client->ever_ready && client->link.state != LINK_REFUSED;
+}
+
+static void retry_later(struct ft_client *client, const char *why, int64_t now)
+{
+	/* Connecting is no success: one may be kicked each time. Headway is. */
+	client->attempt = client->headway_ms > client->link_headway_ms ? 0 : client->attempt + 1;
+	unsigned pause = backoff_ms(client);
+	client->retry_ms = now + pause;
+	client_note(client, NULL, FT_CLIENT_RETRY, "%s; trying again in %.1f s%s",
+		    why[0] ? why : "no answer", (double)pause / 1000, client->attempt == 3 &&
+		    client->pace.fixed ? " (it breaks each time: try a smaller --segment-size)" : "");
+}
+
+static void end_link(struct ft_client *client, int64_t now)
+{
+	char why[sizeof(client->link.why)];
+	bool refused = client->link.state == LINK_REFUSED;
+
+	snprintf(why, sizeof(why), "%s", client->link.why);
+	pace_trouble(&client->pace, now);
+	if (may_retry(client)) {
+		close_link(client);
+		retry_later(client, why, now);
+		return;
+	}
+	close_link(client);
+	client->retry_ms = INT64_MAX;
+	files_fail(client, refused ? FT_CLIENT_DENIED : FT_CLIENT_LINK, why);
+}
+
+static void watch_overdue(struct ft_client *client)
+{
+	for (struct file *file = client->active; file; file = file->next) {
+		if (client->link.state != LINK_READY || !file->has_upload ||
+		    !upload_is_overdue(&file->upload, client_now_ms()))
+			continue;
+		client->link.state = LINK_LOST;
+		snprintf(client->link.why, sizeof(client->link.why),
+			 "no acknowledgement for %u s", client->options.ack_timeout_s);
+	}
+}
+
+/* --- the loop --- */
+
+static void take_events(struct ft_client *client, int64_t now)
+{
+	struct epoll_event events[8];
+	bool readable = false, writable = false;
+	int count = epoll_wait(client->epoll, events, 8, 0);
+
+	for (int i = 0; i < count; i++) {
+		if (!client->link_open || events[i].data.fd != link_fd(&client->link))
+			continue;
+		readable = readable || (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR));
+		writable = writable || (events[i].events & EPOLLOUT);
+	}
+	if (client->link_open)
+		link_step(&client->link, readable, writable, now);
+}
+
+/* A stream is watched only while its bytes are wanted: else a full pipe would wake us. */
+static void watch_streams(struct ft_client *client, int64_t now)
+{
+	for (struct file *file = client->active; file; file = file->next) {
+		bool wanted = send_wants_more(client, file, now);
+		if (wanted == file->watched)
+			continue;
+		struct epoll_event event = { .events = EPOLLIN, .data.fd = file->source.fd };
+		int done = epoll_ctl(client->epoll, wanted ? EPOLL_CTL_ADD : EPOLL_CTL_DEL,
+				     file->source.fd, &event);
+		file->always_readable = wanted && done != 0 && errno == EPERM;
+		file->watched = wanted;
+	}
+}
+
+static void unwatch_finished(struct ft_client *client)
+{
+	for (struct file *file = client->active; file; file = file->next) {
+		if (!file->watched || !file->source.ended)
+			continue;
+		watch(client, file->source.fd, EPOLL_CTL_DEL, 0);
+		file->watched = false;
+	}
+}
+
+static void watch_patience(struct ft_client *client, int64_t now)
+{
+	int64_t patience = (int64_t)client->options.patience_s * 1000;
+
+	if (client->paused || !client->unfinished)
+		client->headway_ms = now;
+	if (!patience || now - client->headway_ms <= patience)
+		return;
+	bool online = client->link_open && client->link.state == LINK_READY;
+	const char *why = client->active && client->active->upload.why[0]
+			  ? client->active->upload.why : "no headway";
+	char text[400];
+	snprintf(text, sizeof(text), "gave up: %s", online ? why : client->link.why[0]
+		 ? client->link.why : "no connection");
+	files_fail(client, online ? FT_CLIENT_GAVE_UP : FT_CLIENT_LINK, text);
+}
+
+bool ft_client_save(struct ft_client *client)
+{
+	files_remember(client);
+	if (saved_store(&client->saved))
+		return true;
+	if (!client->told_not_saved)
+		client_note(client, NULL, FT_CLIENT_NOT_SAVED, "%s: %s", client->saved.path,
+			    strerror(errno));
+	client->told_not_saved = true;
+	return false;
+}
+
+static void serve_link(struct ft_client *client, int64_t now)
+{
+	if (!client->link_open && now >= client->retry_ms)
+		open_link(client, now);
+	take_events(client, now);
+	if (client->link_open && client->link.state == LINK_READY) {
+		if (!client->was_ready)
+			greet(client, now);
+		send_all(client, now);
+		watch_overdue(client);
+	}
+	if (client->link_open && client->link.state >= LINK_LOST)
+		end_link(client, now);
+}
+
+void ft_client_step(struct ft_client *client)
+{
+	int64_t now = client_now_ms();
+
+	files_admit(client, now);
+	serve_link(client, now);
+	client->hashing = files_hash(client);
+	if (client->hashing)
+		client->headway_ms = now;
+	unwatch_finished(client);
+	files_settle(client, now);
+	watch_patience(client, now);
+	if (client->link_open && client->link.state == LINK_READY)
+		send_all(client, now);
+	if (client->link_open)
+		watch_link(client);
+	watch_streams(client, now);
+	if (client->unfinished && now - client->save_ms >= SAVE_EVERY_MS) {
+		client->save_ms = now;
+		(void)ft_client_save(client);
+	}
+}
+
+int ft_client_fd(const struct ft_client *client)
+{
+	return client->epoll;
+}
+
+static int64_t sooner(int64_t wait, int64_t other)
+{
+	return other < wait ? other < 0 ? 0 : other : wait;
+}
+
+/* What has no descriptor: pauses that end, hashing. */
+int ft_client_timeout_ms(struct ft_client *client)
+{
+	int64_t now = client_now_ms(), wait = IDLE_MS;
+
+	if (client->hashing || client->any_cancelled || (client->queue && !client->active))
+		return 0;
+	if (!client->link_open)
+		return (int)sooner(wait, client->retry_ms - now);
+	if (client->link.state != LINK_READY)
+		return (int)sooner(wait, 100);
+	if (client->not_before_ms > now)
+		wait = sooner(wait, client->not_before_ms - now);
+	int64_t credit = client->paused ? 0 : pace_wait_ms(&client->pace, now);
+	if (credit > 0)
+		wait = sooner(wait, credit);
+	for (const struct file *file = client->active; file; file = file->next) {
+		const struct upload *upload = &file->upload;
+		if (upload->not_before_ms > now)
+			wait = sooner(wait, upload->not_before_ms - now);
+		if (!file->source.stream && upload->phase == PHASE_FIN && !upload->may_finish)
+			return 0;
+		if (file->always_readable)
+			return 0;
+	}
+	return (int)wait;
+}
+
+enum ft_client_result ft_client_run(struct ft_client *client, double seconds)
+{
+	int64_t end = client_now_ms() + (int64_t)(seconds * 1000);
+
+	for (;;) {
+		ft_client_step(client);
+		if (!client->unfinished)
+			return client->result;
+		int64_t left = end - client_now_ms();
+		if (left <= 0)
+			return FT_CLIENT_RUNNING;
+		struct epoll_event event;
+		if (epoll_wait(client->epoll, &event, 1,
+			       (int)sooner(ft_client_timeout_ms(client), left)) < 0)
+			return FT_CLIENT_RUNNING;
+	}
+}
+
+/* --- while it runs --- */
+
+bool ft_client_is_connected(const struct ft_client *client)
+{
+	return client->link_open && client->link.state == LINK_READY;
+}
+
+void ft_client_pause(struct ft_client *client)
+{
+	client->paused = true;
+}
+
+void ft_client_resume(struct ft_client *client)
+{
+	client->paused = false;
+	client->headway_ms = client_now_ms();
+}
+
+void ft_client_set_rate(struct ft_client *client, uint64_t rate)
+{
+	pace_set_rate(&client->pace, rate, client_now_ms());
+}
+
+bool ft_client_publish(struct ft_client *client, const char *topic, const void *payload,
+		       size_t len, int qos, void *tag)
+{
+	struct publication *publication = ft_client_is_connected(client)
+					  ? calloc(1, sizeof(*publication)) : NULL;
+
+	if (!publication)
+		return false;
+	publication->tag = tag;
+	publication->next = client->publications;
+	client->publications = publication;
+	if (link_publish(&client->link, topic, payload, len, qos, &publication->mid))
+		return true;
+	client->publications = publication->next;
+	free(publication);
+	return false;
+}
+
+bool ft_client_subscribe(struct ft_client *client, const char *filter, int qos)
+{
+	return link_subscribe(&client->link, filter, qos);
+}
+
+void ft_client_free(struct ft_client *client)
+{
+	if (!client)
+		return;
+	(void)ft_client_save(client);
+	close_link(client);
+	files_free(client);
+	saved_release(&client->saved);
+	if (client->epoll >= 0)
+		close(client->epoll);
+	free(client->buffer);
+	free(client);
+}

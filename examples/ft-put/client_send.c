@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include "client_parts.h"
+
+#include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define TOPIC_ROOM 512
+
+/* --- commands --- */
+
+static bool add_number(cJSON *object, const char *key, uint64_t number)
+{
+	char digits[24];
+
+	/* Raw: JSON numbers go through a double, which prints as 1e+15. */
+	snprintf(digits, sizeof(digits), "%" PRIu64, number);
+	return cJSON_AddRawToObject(object, key, digits) != NULL;
+}
+
+static char *init_text(const struct file *file)
+{
+	const struct ft_client_file_options *options = &file->options;
+	cJSON *init = cJSON_CreateObject();
+	bool ok = cJSON_AddStringToObject(init, "name", file->name) != NULL;
+
+	/* Of a stream it is known at its end only, and must be the same in each init. */
+	if (!file->source.stream)
+		ok = ok && add_number(init, "size", file->source.size);
+	if (options->ttl_s)
+		ok = ok && add_number(init, "segments_ttl", options->ttl_s);
+	if (options->expire_s)
+		ok = ok && add_number(init, "expire_at", (uint64_t)time(NULL) + options->expire_s);
+	if (options->user_data)
+		ok = ok && cJSON_AddRawToObject(init, "user_data", options->user_data);
+	char *text = ok ? cJSON_PrintUnformatted(init) : NULL;
+	cJSON_Delete(init);
+	return text;
+}
+
+/*
+ * Questions at QoS 0 take no place in the broker's Receive Maximum, so that small files
+ * need one each instead of three; the response says whether they arrived. The first one
+ * is acknowledged: it tells a broker without the plugin from a slow one.
+ */
+static bool ask(struct ft_client *client, const char *topic, const char *text, int *mid)
+{
+	return link_publish(&client->link, topic, text, text ? strlen(text) : 0,
+			    client->served ? 0 : 1, mid);
+}
+
+static bool publish_init(struct ft_client *client, struct file *file, const char *topic, int *mid)
+{
+	char *text = init_text(file);
+
+	if (!text)
+		file->upload.verdict = UPLOAD_NO_MEMORY;
+	bool ok = text && ask(client, topic, text, mid);
+	cJSON_free(text);
+	return ok;
+}
+
+static bool publish_segment(struct ft_client *client, struct file *file, const struct span *piece,
+			    int *mid)
+{
+	char topic[TOPIC_ROOM];
+	char checksum[SHA256_HEX_ROOM] = "";
+	size_t len = (size_t)piece->len;
+
+	if (!source_read(&file->source, piece->offset, client->buffer, len)) {
+		file->file_failed = true;
+		return false;
+	}
+	if (client->options.segment_checksums && !sha256_hex(checksum, client->buffer, len)) {
+		file->upload.verdict = UPLOAD_NO_MEMORY;
+		return false;
+	}
+	snprintf(topic, sizeof(topic), "$file/%s/%" PRIu64 "%s%s", file->file_id, piece->offset,
+		 checksum[0] ? "/" : "", checksum);
+	if (!link_publish(&client->link, topic, client->buffer, len, 1, mid))
+		return false;
+	pace_sent(&client->pace, piece->len);
+	return true;
+}
+
+static bool publish_command(struct ft_client *client, struct file *file,
+			    const struct upload_command *command, int *mid)
+{
+	char topic[TOPIC_ROOM];
+
+	switch (command->kind) {
+	case COMMAND_INIT:
+		snprintf(topic, sizeof(topic), "$file/%s/init", file->file_id);
+		return publish_init(client, file, topic, mid);
+	case COMMAND_SEGMENT:
+		return publish_segment(client, file, &command->piece, mid);
+	case COMMAND_FIN:
+		snprintf(topic, sizeof(topic), "$file/%s/fin/%" PRIu64 "/%s", file->file_id,
+			 file->source.size, file->info.sha256);
+		break;
+	case COMMAND_ABORT:
+		snprintf(topic, sizeof(topic), "$file/%s/abort", file->file_id);
+		break;
+	case COMMAND_STATUS:
+		snprintf(topic, sizeof(topic), "$file/%s/status", file->file_id);
+		break;
+	}
+	return ask(client, topic, NULL, mid);
+}
+
+void send_abort(struct ft_client *client, const char *file_id)
+{
+	char topic[TOPIC_ROOM];
+
+	snprintf(topic, sizeof(topic), "$file/%s/abort", file_id);
+	if (client->link_open && client->link.state == LINK_READY)
+		link_publish(&client->link, topic, NULL, 0, 1, NULL);
+}
+
+/* --- what goes next --- */
+
+static unsigned in_flight(const struct ft_client *client)
+{
+	unsigned count = 0;
+
+	for (const struct file *file = client->active; file; file = file->next)
+		count += file->upload.flight_count;
+	return count;
+}
+
+static uint64_t segment_budget(struct ft_client *client, int64_t now)
+{
+	if (client->paused || in_flight(client) >= link_window(&client->link) ||
+	    pace_wait_ms(&client->pace, now) > 0)
+		return 0;
+	return pace_segment(&client->pace);
+}
+
+bool send_wants_more(struct ft_client *client, const struct file *file, int64_t now)
+{
+	return client->link_open && client->link.state == LINK_READY && file->has_upload &&
+	       file->source.stream && !file->source.ended && !file->upload.todo.count &&
+	       file->upload.phase == PHASE_SEND && now >= client->not_before_ms &&
+	       segment_budget(client, now) > 0;
+}
+
+static void feed(struct ft_client *client, struct file *file, int64_t now)
+{
+	if (!send_wants_more(client, file, now))
+		return;
+	struct source *source = &file->source;
+	enum source_fill filled = source_fill(source, (size_t)pace_segment(&client->pace),
+					      upload_floor(&file->upload));
+	if (filled == FILL_ERROR)
+		file->file_failed = true;
+	upload_grow(&file->upload, source->size, source->ended);
+	file->info.size = source->size;
+	file->info.size_known = source->ended;
+}
+
+static bool send_of(struct ft_client *client, struct file *file, uint64_t budget, int64_t now)
+{
+	struct upload_command command;
+	int mid = 0;
+
+	if (!file->has_upload || file->file_failed)
+		return false;
+	feed(client, file, now);
+	if (!upload_next(&file->upload, now, budget, &command))
+		return false;
+	if (!publish_command(client, file, &command, &mid)) {
+		upload_take_back(&file->upload, &command);
+		return false;
+	}
+	upload_sent(&file->upload, &command, mid, now);
+	return true;
+}
+
+static bool send_one(struct ft_client *client, int64_t now)
+{
+	uint64_t budget = segment_budget(client, now);
+
+	for (struct file *file = client->active; file; file = file->next) {
+		if (send_of(client, file, budget, now))
+			return true;
+		if (client->link.state != LINK_READY)
+			return false;
+	}
+	if (budget)
+		pace_idle(&client->pace);
+	return false;
+}
+
+/* One at a time: what others publish meanwhile waits behind one segment at most. */
+void send_all(struct ft_client *client, int64_t now)
+{
+	if (now < client->not_before_ms)
+		return;
+	while (client->link.state == LINK_READY && !link_wants_write(&client->link) &&
+	       send_one(client, now))
+		continue;
+}
+
+/* --- what comes back --- */
+
+static void settled(struct ft_client *client, struct file *file, int64_t now)
+{
+	const struct span *piece = &file->upload.settled;
+
+	if (!piece->len)
+		return;
+	pace_acked(&client->pace, piece->len, now);
+	link_limit_unsent(&client->link, pace_segment(&client->pace));
+	file->info.held = upload_held_bytes(&file->upload);
+	if (client->events.segment)
+		client->events.segment(client->events.context, &file->info, piece->offset,
+				       piece->len);
+}
+
+static void published(struct ft_client *client, int mid)
+{
+	for (struct publication **link = &client->publications; *link; link = &(*link)->next) {
+		struct publication *found = *link;
+		if (found->mid != mid)
+			continue;
+		*link = found->next;
+		if (client->events.published)
+			client->events.published(client->events.context, found->tag, true);
+		free(found);
+		return;
+	}
+}
+
+static void on_acked(void *context, int mid, int reason)
+{
+	struct ft_client *client = context;
+	int64_t now = client_now_ms();
+
+	for (struct file *file = client->active; file; file = file->next) {
+		if (file->has_upload && upload_acked(&file->upload, mid, reason, now)) {
+			settled(client, file, now);
+			return;
+		}
+	}
+	published(client, mid);
+}
+
+/* Most reasons for a pause concern the client, not one file. */
+static void share_pause(struct ft_client *client, const struct file *file,
+			const struct answer *answer)
+{
+	if (answer->code == 0x97 && strcmp(answer->word, "too_many_transfers") != 0 &&
+	    file->upload.not_before_ms > client->not_before_ms)
+		client->not_before_ms = file->upload.not_before_ms;
+}
+
+static void show_answer(struct ft_client *client, struct file *file, const struct answer *answer,
+			int64_t now)
+{
+	const struct upload *upload = &file->upload;
+
+	file->info.held = upload_held_bytes(upload);
+	share_pause(client, file, answer);
+	if (upload->not_before_ms > now && upload->not_before_ms > file->told_wait_ms) {
+		file->told_wait_ms = upload->not_before_ms;
+		client_note(client, file, FT_CLIENT_WAITS, "%s; pausing for %" PRId64 " s",
+			    upload->why, (upload->not_before_ms - now + 999) / 1000);
+	}
+	if (upload->have_known && !file->told_held) {
+		file->told_held = true;
+		if (file->info.held && upload->phase == PHASE_SEND)
+			client_note(client, file, FT_CLIENT_RESUMES, "the broker holds %" PRIu64
+				    " of %" PRIu64 " bytes already", file->info.held,
+				    file->source.size);
+	}
+}
+
+static void on_answered(void *context, const void *payload, size_t len)
+{
+	struct ft_client *client = context;
+	int64_t now = client_now_ms();
+	struct answer answer;
+
+	if (!answer_parse(&answer, payload, len))
+		return;
+	client->served = client->served || answer.state != STATE_UNKNOWN;
+	for (struct file *file = client->active; file; file = file->next) {
+		if (file->has_upload && upload_answered(&file->upload, &answer, now)) {
+			settled(client, file, now);
+			show_answer(client, file, &answer, now);
+			break;
+		}
+	}
+	answer_release(&answer);
+}
+
+static void on_message(void *context, const char *topic, const void *payload, size_t len)
+{
+	struct ft_client *client = context;
+
+	if (client->events.message)
+		client->events.message(client->events.context, topic, payload, len);
+}
+
+const struct link_events send_link_events = {
+	.acked = on_acked, .answered = on_answered, .message = on_message,
+};

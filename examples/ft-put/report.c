@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include "report.h"
+
+#include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define LINES_MAX 20		/* more files than this get no line each */
+#define JSON_EVERY_MS 500
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* --- JSON --- */
+
+static cJSON *json_begin(const char *event, const struct ft_client_file *file)
+{
+	cJSON *object = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(object, "event", event);
+	if (!file)
+		return object;
+	if (file->path)
+		cJSON_AddStringToObject(object, "path", file->path);
+	cJSON_AddStringToObject(object, "name", file->name);
+	if (file->file_id)
+		cJSON_AddStringToObject(object, "file_id", file->file_id);
+	cJSON_AddNumberToObject(object, "size", (double)file->size);
+	cJSON_AddNumberToObject(object, "held", (double)file->held);
+	return object;
+}
+
+static void json_end(cJSON *object)
+{
+	char *text = cJSON_PrintUnformatted(object);
+
+	if (text)
+		puts(text);
+	fflush(stdout);
+	cJSON_free(text);
+	cJSON_Delete(object);
+}
+
+static void json_text(const char *event, const struct ft_client_file *file, const char *text)
+{
+	cJSON *object = json_begin(event, file);
+
+	cJSON_AddStringToObject(object, "text", text);
+	json_end(object);
+}
+
+/* --- before --- */
+
+void report_init(struct report *report, const struct settings *settings)
+{
+	*report = (struct report){ .settings = settings };
+	progress_init(&report->progress, settings->quiet, settings->json);
+}
+
+void report_expect(struct report *report, uint64_t size, const char *path)
+{
+	report->expected++;
+	report->progress.size += size;
+	snprintf(report->only_path, sizeof(report->only_path), "%s", path);
+}
+
+void report_expect_stream(struct report *report)
+{
+	report->expected++;
+	report->progress.open_ended = true;
+	snprintf(report->only_path, sizeof(report->only_path), "standard input");
+}
+
+static void fail(struct report *report, enum exit_code code)
+{
+	report->failed++;
+	if (report->code == EXIT_DONE)
+		report->code = code;
+}
+
+void report_bad_path(struct report *report, const char *path, const char *why)
+{
+	fail(report, complain(EXIT_FILE, "%s: %s", path, why));
+}
+
+void report_begin(struct report *report)
+{
+	const char *id = report->settings->client.link.client_id;
+	char size[32];
+
+	if (report->settings->json) {
+		cJSON *object = json_begin("start", NULL);
+		cJSON_AddStringToObject(object, "client_id", id);
+		cJSON_AddNumberToObject(object, "files", report->expected);
+		cJSON_AddNumberToObject(object, "bytes", (double)report->progress.size);
+		json_end(object);
+		return;
+	}
+	progress_bytes(size, sizeof(size), (double)report->progress.size);
+	if (report->expected == 1)
+		progress_note(&report->progress, "%s%s%s as client %s", report->only_path,
+			      report->progress.open_ended ? "" : ": ",
+			      report->progress.open_ended ? "" : size, id);
+	else
+		progress_note(&report->progress, "%u files, %s%s as client %s", report->expected,
+			      size, report->progress.open_ended ? " and a stream" : "", id);
+}
+
+/* --- events --- */
+
+static const char *const note_words[] = {
+	[FT_CLIENT_CONNECTED] = "connected", [FT_CLIENT_RETRY] = "retry",
+	[FT_CLIENT_WAITS] = "waits", [FT_CLIENT_RESUMES] = "resumes",
+	[FT_CLIENT_CHANGED] = "changed", [FT_CLIENT_NOT_SAVED] = "not_saved",
+};
+
+static void on_note(void *context, const struct ft_client_file *file, enum ft_client_note note,
+		    const char *text)
+{
+	struct report *report = context;
+
+	if (report->settings->json) {
+		json_text(note_words[note], file, text);
+	} else if (note == FT_CLIENT_NOT_SAVED) {
+		progress_break(&report->progress);
+		complain(EXIT_DONE, "unfinished uploads cannot be noted: %s", text);
+	} else if (note != FT_CLIENT_CONNECTED) {
+		progress_note(&report->progress, "%s%s%s", file && report->expected > 1
+			      ? file->name : "", file && report->expected > 1 ? ": " : "", text);
+	}
+}
+
+static enum exit_code exit_of(enum ft_client_result result)
+{
+	static const enum exit_code codes[] = {
+		[FT_CLIENT_DONE] = EXIT_DONE, [FT_CLIENT_RUNNING] = EXIT_STOPPED,
+		[FT_CLIENT_FILE] = EXIT_FILE, [FT_CLIENT_LINK] = EXIT_LINK,
+		[FT_CLIENT_DENIED] = EXIT_DENIED, [FT_CLIENT_REFUSED] = EXIT_REFUSED,
+		[FT_CLIENT_GAVE_UP] = EXIT_GAVE_UP, [FT_CLIENT_INTERNAL] = EXIT_INTERNAL,
+	};
+
+	return codes[result];
+}
+
+/* What the user can do about it, where that is known. */
+static const char *remedy(const char *text)
+{
+	static const struct {
+		const char *word;
+		const char *remedy;
+	} remedies[] = {
+		{ "segment_too_large", "; use a smaller --segment-size" },
+		{ "name_refused", "; choose another --name" },
+		{ "already_complete", "; use another --file-id, or none" },
+		{ "filemeta_conflict", "; use another --file-id, or none" },
+		{ "Connection refused", "; does the broker listen there? (--host, --port)" },
+		{ "Lookup error", "; is the name right? (--host)" },
+		{ "not authori", "; check --username, --pw, --id and the broker's ACL" },
+		{ "Not authori", "; check --username, --pw, --id and the broker's ACL" },
+	};
+
+	for (size_t i = 0; i < sizeof(remedies) / sizeof(remedies[0]); i++) {
+		if (strstr(text, remedies[i].word))
+			return remedies[i].remedy;
+	}
+	return "";
+}
+
+static void tell_done(struct report *report, const struct ft_client_file *file)
+{
+	char total[100] = "";
+
+	report->delivered++;
+	if (report->expected > LINES_MAX)
+		return;
+	if (report->expected == 1)
+		progress_total(&report->progress, now_ms(), total, sizeof(total));
+	progress_note(&report->progress, "%s: complete, %" PRIu64 " bytes, SHA-256 %s%s%s",
+		      file->name, file->size, file->sha256, *total ? ", " : "", total);
+}
+
+static void tell_failed(struct report *report, const struct ft_client_file *file,
+			enum ft_client_result result, const char *text)
+{
+	enum exit_code code = exit_of(result);
+
+	/* What stopped one for such a reason has stopped all: one line is enough. */
+	bool again = report->code == code &&
+		     (result == FT_CLIENT_LINK || result == FT_CLIENT_DENIED);
+	fail(report, code);
+	progress_break(&report->progress);
+	if (!again)
+		complain(code, "%s%s%s%s%s", result == FT_CLIENT_LINK ? "" :
+			 file->path ? file->path : file->name,
+			 result == FT_CLIENT_LINK ? "" : ": ",
+			 result == FT_CLIENT_REFUSED ? "the broker refuses: " : "", text,
+			 remedy(text));
+}
+
+static void on_finished(void *context, const struct ft_client_file *file,
+			enum ft_client_result result, int code, const char *text)
+{
+	struct report *report = context;
+
+	if (report->settings->json) {
+		cJSON *object = json_begin("finished", file);
+		cJSON_AddStringToObject(object, "sha256", file->sha256);
+		cJSON_AddNumberToObject(object, "exit", exit_of(result));
+		cJSON_AddNumberToObject(object, "code", code);
+		cJSON_AddStringToObject(object, "text", text);
+		json_end(object);
+	}
+	report->finished_bytes += file->size;
+	if (result == FT_CLIENT_DONE)
+		tell_done(report, file);
+	else
+		tell_failed(report, file, result, text);
+}
+
+static void on_segment(void *context, const struct ft_client_file *file, uint64_t offset,
+		       uint64_t len)
+{
+	struct report *report = context;
+
+	(void)file;
+	(void)offset;
+	report->progress.sent += len;
+}
+
+struct ft_client_events report_events(struct report *report)
+{
+	return (struct ft_client_events){ .context = report, .finished = on_finished,
+					  .segment = on_segment, .note = on_note };
+}
+
+void report_paused(struct report *report, bool paused)
+{
+	report->progress.paused = paused;
+	if (report->settings->json)
+		json_text(paused ? "paused" : "continued", NULL, "");
+	else
+		progress_note(&report->progress, paused ? "paused; SIGUSR1 continues" : "continued");
+}
+
+/* --- progress --- */
+
+static void add_held(void *context, const struct ft_client_file *file)
+{
+	struct report *report = context;
+
+	report->known_held += file->held;
+	if (file->held)
+		report->any_running = true;
+}
+
+void report_progress(struct report *report, struct ft_client *client)
+{
+	struct progress *progress = &report->progress;
+	int64_t now = now_ms();
+
+	if (progress->running && progress->json && now - progress->mark_ms < JSON_EVERY_MS)
+		return;
+	if (!progress_is_due(progress, now) || !ft_client_is_connected(client))
+		return;
+	report->known_held = 0;
+	ft_client_each(client, add_held, report);
+	uint64_t done = report->finished_bytes + report->known_held;
+	progress_show(progress, done, now);
+	if (!progress->json)
+		return;
+	progress->mark_ms = now;
+	cJSON *object = json_begin("progress", NULL);
+	cJSON_AddNumberToObject(object, "held", (double)done);
+	cJSON_AddNumberToObject(object, "bytes", (double)progress->size);
+	cJSON_AddNumberToObject(object, "delivered", report->delivered);
+	json_end(object);
+}
+
+static void tell_stopped(struct report *report, struct ft_client *client)
+{
+	unsigned rest = ft_client_unfinished(client);
+
+	progress_break(&report->progress);
+	if (report->progress.open_ended)
+		complain(EXIT_STOPPED, "stopped; standard input cannot be continued");
+	else
+		complain(EXIT_STOPPED, "stopped, %u file%s unfinished; run the same command again "
+			 "to continue where it was", rest, rest == 1 ? "" : "s");
+}
+
+enum exit_code report_end(struct report *report, struct ft_client *client, bool stopped)
+{
+	char total[100];
+
+	if (stopped && ft_client_unfinished(client)) {
+		tell_stopped(report, client);
+		report->code = EXIT_STOPPED;
+	}
+	progress_break(&report->progress);
+	if (report->settings->json) {
+		cJSON *object = json_begin("end", NULL);
+		cJSON_AddNumberToObject(object, "exit", report->code);
+		cJSON_AddNumberToObject(object, "files", report->expected);
+		cJSON_AddNumberToObject(object, "delivered", report->delivered);
+		cJSON_AddNumberToObject(object, "failed", report->failed);
+		json_end(object);
+	} else if (report->expected > 1 || report->failed > 1) {
+		progress_total(&report->progress, now_ms(), total, sizeof(total));
+		progress_note(&report->progress, "%u of %u files complete, %s", report->delivered,
+			      report->expected, total);
+	}
+	return report->code;
+}

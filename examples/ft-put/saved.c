@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include "saved.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FORMAT 1
+#define FILE_MAX ((off_t)64 * 1024 * 1024)
+
+static void release_item(struct saved_item *item)
+{
+	free(item->path);
+	free(item->file_id);
+	free(item->name);
+	*item = (struct saved_item){0};
+}
+
+void saved_release(struct saved *saved)
+{
+	for (size_t i = 0; i < saved->count; i++)
+		release_item(&saved->items[i]);
+	free(saved->items);
+	free(saved->path);
+	*saved = (struct saved){0};
+}
+
+static bool copy_item(struct saved_item *to, const struct saved_item *from)
+{
+	*to = *from;
+	to->path = strdup(from->path);
+	to->file_id = strdup(from->file_id);
+	to->name = strdup(from->name);
+	if (to->path && to->file_id && to->name)
+		return true;
+	release_item(to);
+	return false;
+}
+
+static struct saved_item *find(const struct saved *saved, const char *path)
+{
+	for (size_t i = 0; i < saved->count; i++) {
+		if (strcmp(saved->items[i].path, path) == 0)
+			return &saved->items[i];
+	}
+	return NULL;
+}
+
+const struct saved_item *saved_find(const struct saved *saved, const char *path)
+{
+	return find(saved, path);
+}
+
+static bool make_room(struct saved *saved)
+{
+	if (saved->count < saved->room)
+		return true;
+	size_t room = saved->room ? saved->room * 2 : 16;
+	struct saved_item *items = realloc(saved->items, room * sizeof(*items));
+	if (!items)
+		return false;
+	saved->items = items;
+	saved->room = room;
+	return true;
+}
+
+bool saved_put(struct saved *saved, const struct saved_item *item)
+{
+	struct saved_item copy;
+	struct saved_item *old = find(saved, item->path);
+
+	if ((!old && !make_room(saved)) || !copy_item(&copy, item))
+		return false;
+	if (old)
+		release_item(old);
+	else
+		old = &saved->items[saved->count++];
+	*old = copy;
+	saved->changed = true;
+	return true;
+}
+
+void saved_remove(struct saved *saved, const char *path)
+{
+	struct saved_item *item = find(saved, path);
+
+	if (!item)
+		return;
+	release_item(item);
+	*item = saved->items[--saved->count];
+	saved->changed = true;
+}
+
+/* --- reading --- */
+
+static char *read_all(const char *path, size_t *len)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+	char *text = size > 0 && size <= FILE_MAX ? malloc((size_t)size) : NULL;
+	ssize_t got = text ? pread(fd, text, (size_t)size, 0) : -1;
+
+	if (fd >= 0)
+		close(fd);
+	if (got < 0) {
+		free(text);
+		return NULL;
+	}
+	*len = (size_t)got;
+	return text;
+}
+
+static char *text_of(const cJSON *object, const char *key)
+{
+	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+}
+
+static uint64_t number_of(const cJSON *object, const char *key)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+
+	return cJSON_IsNumber(item) && item->valuedouble >= 0 && item->valuedouble < 9e15
+	       ? (uint64_t)item->valuedouble : 0;
+}
+
+static bool read_item(struct saved *saved, const cJSON *object)
+{
+	const char *sha256 = text_of(object, "sha256");
+	struct saved_item item = {
+		.path = text_of(object, "path"),
+		.file_id = text_of(object, "file_id"),
+		.name = text_of(object, "name"),
+		.size = number_of(object, "size"),
+		.mtime_s = (int64_t)number_of(object, "mtime_s"),
+		.mtime_ns = (int64_t)number_of(object, "mtime_ns"),
+		.hashed = number_of(object, "hashed"),
+	};
+
+	/* What is not as we wrote it is left out. */
+	if (!item.path || !item.file_id || !item.name || !sha256 || strlen(sha256) != 64 ||
+	    !*item.file_id || strlen(item.file_id) > 255 || strpbrk(item.file_id, "/+#"))
+		return true;
+	snprintf(item.sha256, sizeof(item.sha256), "%s", sha256);
+	return saved_put(saved, &item);
+}
+
+bool saved_load(struct saved *saved, const char *path)
+{
+	size_t len = 0;
+	bool ok = true;
+
+	*saved = (struct saved){0};
+	if (!path)
+		return true;
+	saved->path = strdup(path);
+	if (!saved->path)
+		return false;
+	char *text = read_all(path, &len);
+	cJSON *root = text ? cJSON_ParseWithLength(text, len) : NULL;
+	const cJSON *item;
+	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(root, "files"))
+		ok = ok && read_item(saved, item);
+	cJSON_Delete(root);
+	free(text);
+	saved->changed = false;
+	return ok;
+}
+
+/* --- writing --- */
+
+static bool add_number(cJSON *object, const char *key, uint64_t number)
+{
+	char digits[24];
+
+	/* Raw: JSON numbers go through a double, which prints as 1e+15. */
+	snprintf(digits, sizeof(digits), "%" PRIu64, number);
+	return cJSON_AddRawToObject(object, key, digits) != NULL;
+}
+
+static bool add_item(cJSON *list, const struct saved_item *item)
+{
+	cJSON *object = cJSON_CreateObject();
+
+	if (!cJSON_AddItemToArray(list, object)) {
+		cJSON_Delete(object);
+		return false;
+	}
+	return cJSON_AddStringToObject(object, "path", item->path) &&
+	       cJSON_AddStringToObject(object, "file_id", item->file_id) &&
+	       cJSON_AddStringToObject(object, "name", item->name) &&
+	       add_number(object, "size", item->size) &&
+	       add_number(object, "mtime_s", (uint64_t)item->mtime_s) &&
+	       add_number(object, "mtime_ns", (uint64_t)item->mtime_ns) &&
+	       add_number(object, "hashed", item->hashed) &&
+	       cJSON_AddStringToObject(object, "sha256", item->sha256);
+}
+
+static char *to_json(const struct saved *saved)
+{
+	cJSON *root = cJSON_CreateObject();
+	bool ok = cJSON_AddNumberToObject(root, "format", FORMAT) != NULL;
+	cJSON *list = ok ? cJSON_AddArrayToObject(root, "files") : NULL;
+
+	for (size_t i = 0; list && i < saved->count; i++)
+		ok = ok && add_item(list, &saved->items[i]);
+	char *text = list && ok ? cJSON_Print(root) : NULL;
+	cJSON_Delete(root);
+	if (!text)
+		errno = ENOMEM;
+	return text;
+}
+
+static bool write_all(int fd, const char *text, size_t len)
+{
+	while (len > 0) {
+		ssize_t put = write(fd, text, len);
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put < 0)
+			return false;
+		text += put;
+		len -= (size_t)put;
+	}
+	return true;
+}
+
+/* Without it the new name may vanish on power loss. Some file systems cannot. */
+static void sync_folder(const char *path)
+{
+	char *copy = strdup(path);
+	int fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	if (fd >= 0) {
+		(void)fsync(fd);
+		close(fd);
+	}
+	free(copy);
+}
+
+static bool replace(const char *path, const char *temporary, const char *text)
+{
+	int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	bool ok = fd >= 0 && write_all(fd, text, strlen(text)) && fsync(fd) == 0;
+
+	if (fd >= 0)
+		ok = close(fd) == 0 && ok;
+	ok = ok && rename(temporary, path) == 0;
+	if (ok) {
+		sync_folder(path);
+	} else {
+		int error = errno;
+		unlink(temporary);
+		errno = error;
+	}
+	return ok;
+}
+
+static bool write_items(struct saved *saved)
+{
+	char *temporary = NULL;
+	char *text = to_json(saved);
+	bool ok = text && asprintf(&temporary, "%s.%ld.tmp", saved->path, (long)getpid()) > 0;
+
+	if (ok)
+		ok = replace(saved->path, temporary, text);
+	free(temporary);
+	cJSON_free(text);
+	return ok;
+}
+
+bool saved_store(struct saved *saved)
+{
+	if (!saved->path || !saved->changed)
+		return true;
+	bool ok = saved->count ? write_items(saved) : unlink(saved->path) == 0 || errno == ENOENT;
+	if (ok)
+		saved->changed = false;
+	return ok;
+}

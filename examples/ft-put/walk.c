@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include "walk.h"
+
+#include <cjson/cJSON.h>
+#include <dirent.h>
+#include <errno.h>
+#include <mosquitto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME_MAX_BYTES 240
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int is_entry(const struct dirent *entry)
+{
+	return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+}
+
+static bool walk_folder(const struct walk *walk, const char *path, const char *relative);
+
+static bool walk_entry(const struct walk *walk, const char *path, const char *relative)
+{
+	struct stat info;
+	struct walk_file file = { path, relative, &info };
+
+	if (lstat(path, &info) != 0) {
+		walk->bad(walk->context, path, errno);
+		return true;
+	}
+	if (S_ISDIR(info.st_mode))
+		return walk_folder(walk, path, relative);
+	if (S_ISLNK(info.st_mode) && stat(path, &info) != 0) {
+		walk->bad(walk->context, path, errno);
+		return true;
+	}
+	return !S_ISREG(info.st_mode) || walk->file(walk->context, &file);
+}
+
+static bool walk_child(const struct walk *walk, const char *path, const char *relative,
+		       const char *name)
+{
+	char *below = NULL, *below_relative = NULL;
+	bool ok = asprintf(&below, "%s/%s", path, name) >= 0;
+
+	if (!ok)
+		return false;
+	ok = asprintf(&below_relative, "%s%s%s", relative, *relative ? "/" : "", name) >= 0;
+	if (ok) {
+		ok = walk_entry(walk, below, below_relative);
+		free(below_relative);
+	}
+	free(below);
+	return ok;
+}
+
+static bool walk_folder(const struct walk *walk, const char *path, const char *relative)
+{
+	struct dirent **entries = NULL;
+	int count = scandir(path, &entries, is_entry, by_name);
+	bool ok = true;
+
+	if (count < 0) {
+		walk->bad(walk->context, path, errno);
+		return true;
+	}
+	for (int i = 0; i < count; i++) {
+		ok = ok && walk_child(walk, path, relative, entries[i]->d_name);
+		free(entries[i]);
+	}
+	free(entries);
+	return ok;
+}
+
+/* The directory's own name; of "." and ".." none that means anything. */
+static char *name_of_folder(const char *path)
+{
+	size_t len = strlen(path);
+
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	size_t begin = len;
+	while (begin > 0 && path[begin - 1] != '/')
+		begin--;
+	char *name = strndup(path + begin, len - begin);
+	if (name && (strcmp(name, ".") == 0 || strcmp(name, "..") == 0))
+		*name = '\0';
+	return name;
+}
+
+bool walk(const struct walk *walk, const char *path)
+{
+	struct stat info;
+	struct walk_file file = { path, NULL, &info };
+
+	if (stat(path, &info) != 0) {
+		walk->bad(walk->context, path, errno);
+		return true;
+	}
+	if (!S_ISDIR(info.st_mode))
+		return walk->file(walk->context, &file);
+	char *name = name_of_folder(path);
+	bool ok = name && walk_folder(walk, path, name);
+	free(name);
+	return ok;
+}
+
+/* --- names --- */
+
+static bool is_refused(const char *at)
+{
+	unsigned char byte = (unsigned char)*at;
+
+	return byte < 0x20 || byte == 0x7f || byte == '\\' || byte == ':';
+}
+
+/* The length of the UTF-8 sequence at `at` as MQTT allows it, or 0. */
+static size_t utf8_len(const char *at)
+{
+	for (int len = 1; len <= 4 && at[len - 1]; len++) {
+		if (mosquitto_validate_utf8(at, len) == MOSQ_ERR_SUCCESS)
+			return (size_t)len;
+	}
+	return 0;
+}
+
+static char *clean(const char *text, bool for_name)
+{
+	char *copy = malloc(strlen(text) + 1);
+	char *to = copy;
+
+	while (copy && *text) {
+		size_t len = utf8_len(text);
+		if (!len || (for_name && is_refused(text))) {
+			*to++ = '_';
+			text++;
+			continue;
+		}
+		memcpy(to, text, len);
+		to += len;
+		text += len;
+	}
+	if (copy)
+		*to = '\0';
+	return copy;
+}
+
+/* Keeps the end, where the type is. */
+static void shorten(char *name)
+{
+	size_t len = strlen(name);
+
+	if (len <= NAME_MAX_BYTES)
+		return;
+	size_t cut = len - NAME_MAX_BYTES;
+	while ((name[cut] & 0xc0) == 0x80)
+		cut++;
+	memmove(name, name + cut, len - cut + 1);
+}
+
+char *walk_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *name = clean(slash ? slash + 1 : path, true);
+
+	if (name)
+		shorten(name);
+	return name;
+}
+
+char *walk_user_data(const char *user_data, const char *relative)
+{
+	if (!relative)
+		return user_data ? strdup(user_data) : NULL;
+	char *path = clean(relative, false);
+	cJSON *given = user_data ? cJSON_Parse(user_data) : NULL;
+	cJSON *object = given;
+	if (!cJSON_IsObject(given)) {
+		object = cJSON_CreateObject();
+		if (given)
+			cJSON_AddItemToObject(object, "data", given);
+	}
+	cJSON_DeleteItemFromObjectCaseSensitive(object, "path");
+	char *text = path && cJSON_AddStringToObject(object, "path", path)
+		     ? cJSON_PrintUnformatted(object) : NULL;
+	cJSON_Delete(object);
+	free(path);
+	return text;
+}
