@@ -16,7 +16,7 @@ enum ft_status ft_atomic_open(struct ft_atomic *file, int dir, const char *tempo
 	*file = (struct ft_atomic){.fd = fd, .dir = dir, .temporary = temporary};
 	if (fd < 0)
 		return ft_sys_status(errno);
-	if (ft_sys_fchmod(fd, FILE_MODE) != 0) {
+	if (ft_sys_set_mode(fd, FILE_MODE) != 0) {
 		ft_atomic_abort(file);
 		return ft_sys_status(errno);
 	}

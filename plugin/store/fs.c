@@ -29,7 +29,7 @@ static int open_top(struct fs *fs, int root, const char *name)
 	if (!made && errno != EEXIST)
 		return -1;
 	fd = fs_open_dir(fs, root, name);
-	if (fd >= 0 && made && ft_sys_fchmod(fd, DIR_MODE) != 0) {
+	if (fd >= 0 && made && ft_sys_set_mode(fd, DIR_MODE) != 0) {
 		ft_sys_close(fd);
 		return -1;
 	}
@@ -92,7 +92,9 @@ static void fs_close(struct ft_store **store)
 	ft_sys_close(fs->files);
 	ft_sys_close(fs->trash);
 	ft_sys_close(fs->damaged);
-	pthread_mutex_destroy(&fs->names);
+	for (size_t i = 0; i < FS_LOCKS; i++)
+		pthread_mutex_destroy(&fs->names[i]);
+	pthread_mutex_destroy(&fs->publishing_lock);
 	free(fs->scratch);
 	free(fs);
 }
@@ -104,11 +106,14 @@ static struct fs *fs_new(const struct ft_store_config *config)
 	if (!fs)
 		return NULL;
 	fs->scratch = malloc(FS_STEP);
-	if (!fs->scratch || pthread_mutex_init(&fs->names, NULL) != 0) {
-		free(fs->scratch);
+	if (!fs->scratch) {
 		free(fs);
 		return NULL;
 	}
+	/* With default attributes glibc's initialisation cannot fail. */
+	for (size_t i = 0; i < FS_LOCKS; i++)
+		pthread_mutex_init(&fs->names[i], NULL);
+	pthread_mutex_init(&fs->publishing_lock, NULL);
 	fs->base.ops = &ft_store_fs;
 	fs->incoming = fs->files = fs->trash = fs->damaged = -1;
 	fs->durability = config->durability;

@@ -14,8 +14,8 @@
  *
  * Threads. Descriptors, ranges and uploads belong to the broker's thread. Names are
  * changed by workers too (publish, enumerate), so where a decision and a rename, or
- * two renames, must not be torn apart by the other side, `names` is held: for a
- * handful of metadata calls, never over an fsync or a transfer of bytes.
+ * two renames, must not be torn apart by the other side, the transfer's names are
+ * locked: for a handful of metadata calls, never over an fsync or a transfer of bytes.
  */
 #ifndef FT_STORE_FS_H
 #define FT_STORE_FS_H
@@ -41,6 +41,7 @@
 
 #define FS_TEXT_MAX ((size_t)1024 * 1024)	/* a longer manifest is none of ours */
 #define FS_STEP ((size_t)64 * 1024)		/* comparisons go in such steps */
+#define FS_LOCKS 64				/* transfers that share one wait for each other */
 #define FS_FINISHED_ENTRIES 1024			/* looked at in a finished transfer's directory */
 
 struct fs {
@@ -52,8 +53,9 @@ struct fs {
 	enum ft_durability durability;
 	struct ft_boot boot;
 	struct ft_log *log;
-	pthread_mutex_t names;
-	struct ft_list publishing;	/* guarded by names: data that may have to come back */
+	pthread_mutex_t names[FS_LOCKS];
+	pthread_mutex_t publishing_lock;
+	struct ft_list publishing;	/* guarded by publishing_lock: data that may have to come back */
 	pthread_t broker;		/* the thread that opened the store */
 	uint64_t limit;			/* no data file may be longer */
 	atomic_llong complained_ms;	/* when an error was logged last, and which */
@@ -141,13 +143,33 @@ void fs_names_of_upload(struct fs_names *names, const struct fs_upload *up);
 int fs_open_at(struct fs *fs, int dir, const char *name, int flags);
 int fs_open_dir(struct fs *fs, int dir, const char *name);
 
+/*
+ * Holds the names of one transfer still: what is decided on them and what is renamed,
+ * made or removed is one step for all threads. Not across transfers: the client's
+ * directory, which they share, may come and go at any time.
+ */
+void fs_lock(struct fs *fs, const struct fs_names *names);
+void fs_unlock(struct fs *fs, const struct fs_names *names);
+
+/*
+ * Whether <top>/<client>/<file>/<leaf> is certainly not there (leaf NULL: the directory).
+ * One call, for what most often is the case; what is there is then opened with care.
+ */
+bool fs_is_absent(int top, const struct fs_names *names, const char *leaf);
+
+/* Whether `dir` still is <top>/<client>/<file>. */
+bool fs_is_pair(int top, const struct fs_names *names, int dir);
+
 /* The directory <top>/<client>/<file>, where `top` is fs->incoming or fs->files. */
 int fs_open_pair(struct fs *fs, int top, const struct fs_names *names);
 
-/* The same, made where it is missing. The caller holds fs->names. *made: whether it was. */
+/* The same, made where it is missing. The caller holds the lock on the names. *made: whether it was. */
 int fs_make_pair(struct fs *fs, int top, const struct fs_names *names, bool *made);
 
-/* rmdir of <top>/<client>/<file> and <top>/<client> where they are empty; keeps errno. The caller holds fs->names. */
+/*
+ * rmdir of <top>/<client>/<file> and <top>/<client> where they are empty; keeps errno.
+ * The caller holds the lock on the names.
+ */
 void fs_remove_pair(struct fs *fs, int top, const struct fs_names *names);
 
 /* fsync of <top>/<client> and <top>. */
@@ -168,11 +190,11 @@ enum ft_status fs_failed(struct fs *fs, const char *what, const struct fs_names 
 /* The same for a failed fsync or fdatasync: always FT_IO_ERROR. */
 enum ft_status fs_sync_failed(struct fs *fs, const char *what, const struct fs_names *names);
 
-/* Moves <top>/<client>/<file> to damaged/ and logs it. The caller holds fs->names. */
+/* Moves <top>/<client>/<file> to damaged/ and logs it. The caller holds the lock on the names. */
 enum ft_status fs_set_aside_pair(struct fs *fs, int top, const struct fs_names *names,
 				 const char *why);
 
-/* The same for a caller that does not hold fs->names. Always FT_DAMAGED. */
+/* The same for a caller that does not hold the lock on the names. Always FT_DAMAGED. */
 enum ft_status fs_damaged(struct fs *fs, int top, const struct fs_names *names, const char *why);
 
 /* --- fs_cache.c: the descriptors of uploads, broker's thread only --- */
@@ -259,12 +281,12 @@ enum ft_status fs_finished_matches(struct ft_store *store, const struct ft_key *
 				   const char *name, uint64_t offset, const void *bytes,
 				   size_t len, bool *same);
 
-/* Whether a publish may still rename the data back. The caller holds fs->names. */
+/* Whether a publish may still rename the data back. The caller holds the lock on the names. */
 bool fs_is_publishing(struct fs *fs, const struct fs_names *names);
 
 /*
  * Removes the manifests in files/<client>/<file>, which a publish that did not come to
- * its end left there. The caller holds fs->names. *finished: another file is there.
+ * its end left there. The caller holds the lock on the names. *finished: another file is there.
  */
 enum ft_status fs_clear_stale(struct fs *fs, const struct fs_names *names, bool *finished);
 

@@ -47,9 +47,9 @@ enum ft_status fs_detach(struct ft_upload **upload, struct ft_trash **out)
 	ft_uuid(trash->name);
 	fs_names_of_upload(&names, fs_upload_of(*upload));
 	/* A publish that is under way must find either all of it or nothing. */
-	pthread_mutex_lock(&fs->names);
+	fs_lock(fs, &names);
 	st = detach(fs, &names, trash->name);
-	pthread_mutex_unlock(&fs->names);
+	fs_unlock(fs, &names);
 	if (st != FT_OK) {
 		free(trash);
 		return st;
@@ -67,9 +67,9 @@ enum ft_status fs_set_aside(struct ft_upload **upload, const char *why)
 
 	fs_names_of_upload(&names, fs_upload_of(*upload));
 	fs_release(upload);
-	pthread_mutex_lock(&fs->names);
+	fs_lock(fs, &names);
 	st = fs_set_aside_pair(fs, fs->incoming, &names, why);
-	pthread_mutex_unlock(&fs->names);
+	fs_unlock(fs, &names);
 	return st;
 }
 

@@ -41,13 +41,16 @@ static bool has_file(int dir, const char *manifest)
 	return exists(dir, room);
 }
 
-/* Opens files/<client>/<file> for reading its entries; NULL: *st says why, FT_OK if it is not there. */
+/* Opens files/<client>/<file> to read its entries; NULL: *st is FT_OK where it is not there. */
 static DIR *open_entries(struct fs *fs, const struct fs_names *names, enum ft_status *st)
 {
-	int fd = fs_open_pair(fs, fs->files, names);
 	DIR *dir;
+	int fd;
 
 	*st = FT_OK;
+	if (fs_is_absent(fs->files, names, NULL))
+		return NULL;
+	fd = fs_open_pair(fs, fs->files, names);
 	if (fd < 0) {
 		if (errno != ENOENT)
 			*st = fs_failed(fs, "open files", names);
@@ -119,9 +122,12 @@ static enum ft_status find_manifest(struct fs *fs, const struct fs_names *names,
 
 static enum ft_status is_unfinished(struct fs *fs, const struct fs_names *names, bool *unfinished)
 {
-	int dir = fs_open_pair(fs, fs->incoming, names);
+	int dir;
 
 	*unfinished = false;
+	if (fs_is_absent(fs->incoming, names, FS_DATA))
+		return FT_OK;
+	dir = fs_open_pair(fs, fs->incoming, names);
 	if (dir < 0)
 		return errno == ENOENT ? FT_OK : fs_failed(fs, "open incoming", names);
 	*unfinished = exists(dir, FS_DATA);

@@ -2,9 +2,11 @@
 #include "store/fs.h"
 
 #include "base/buf.h"
+#include "base/crc32c.h"
 
 #define DIR_MODE 0750
 #define FILE_MODE 0640
+#define MAKE_ATTEMPTS 100
 #define QUIET_MS 1000	/* the same error again within this time is not logged */
 
 /* --- names --- */
@@ -25,6 +27,56 @@ void fs_names_of_upload(struct fs_names *names, const struct fs_upload *up)
 	};
 
 	fs_names_of(names, &key);
+}
+
+static pthread_mutex_t *lock_of(struct fs *fs, const struct fs_names *names)
+{
+	uint32_t hash = ft_crc32c(names->client, strlen(names->client)) ^
+			ft_crc32c(names->file, strlen(names->file)) * 31;
+
+	return &fs->names[hash % FS_LOCKS];
+}
+
+void fs_lock(struct fs *fs, const struct fs_names *names)
+{
+	pthread_mutex_lock(lock_of(fs, names));
+}
+
+void fs_unlock(struct fs *fs, const struct fs_names *names)
+{
+	pthread_mutex_unlock(lock_of(fs, names));
+}
+
+/* --- looking --- */
+
+static bool stat_pair(int top, const struct fs_names *names, const char *leaf, struct stat *found)
+{
+	char room[2 * FT_NAME_ROOM + 32];
+	struct ft_buf path = ft_buf_on(room, sizeof room);
+
+	ft_buf_str(&path, names->client);
+	ft_buf_char(&path, '/');
+	ft_buf_str(&path, names->file);
+	if (leaf) {
+		ft_buf_char(&path, '/');
+		ft_buf_str(&path, leaf);
+	}
+	return ft_sys_fstatat(top, room, found, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+bool fs_is_absent(int top, const struct fs_names *names, const char *leaf)
+{
+	struct stat found;
+
+	return !stat_pair(top, names, leaf, &found) && errno == ENOENT;
+}
+
+bool fs_is_pair(int top, const struct fs_names *names, int dir)
+{
+	struct stat there, here;
+
+	return stat_pair(top, names, NULL, &there) && ft_sys_fstat(dir, &here) == 0 &&
+		there.st_ino == here.st_ino && there.st_dev == here.st_dev;
 }
 
 /* --- opening --- */
@@ -59,28 +111,35 @@ int fs_open_pair(struct fs *fs, int top, const struct fs_names *names)
 
 static int make_dir(struct fs *fs, int dir, const char *name, bool *made)
 {
-	int fd = fs_open_dir(fs, dir, name);
+	int fd;
 
-	*made = false;
-	if (fd >= 0 || errno != ENOENT)
-		return fd;
-	if (ft_sys_mkdirat(dir, name, DIR_MODE) != 0)
+	*made = ft_sys_mkdirat(dir, name, DIR_MODE) == 0;
+	if (!*made && errno != EEXIST)
 		return -1;
-	*made = true;
 	fd = fs_open_dir(fs, dir, name);
 	/* mkdir honours the umask, which belongs to the whole process. */
-	if (fd >= 0 && ft_sys_fchmod(fd, DIR_MODE) == 0)
+	if (fd < 0 || !*made || ft_sys_set_mode(fd, DIR_MODE) == 0)
 		return fd;
 	ft_sys_close(fd);
 	return -1;
 }
 
-int fs_make_pair(struct fs *fs, int top, const struct fs_names *names, bool *made)
+static int make_pair(struct fs *fs, int top, const struct fs_names *names, bool *made)
 {
 	int client = make_dir(fs, top, names->client, made);
 	int file = client < 0 ? -1 : make_dir(fs, client, names->file, made);
 
 	ft_sys_close(client);
+	return file;
+}
+
+int fs_make_pair(struct fs *fs, int top, const struct fs_names *names, bool *made)
+{
+	int file = make_pair(fs, top, names, made);
+
+	/* Where the client's directory was empty, its last transfer may just have taken it away. */
+	for (int i = 0; file < 0 && errno == ENOENT && i < MAKE_ATTEMPTS; i++)
+		file = make_pair(fs, top, names, made);
 	if (file < 0)
 		fs_remove_pair(fs, top, names);
 	return file;
@@ -248,8 +307,8 @@ enum ft_status fs_set_aside_pair(struct fs *fs, int top, const struct fs_names *
 
 enum ft_status fs_damaged(struct fs *fs, int top, const struct fs_names *names, const char *why)
 {
-	pthread_mutex_lock(&fs->names);
+	fs_lock(fs, names);
 	(void)fs_set_aside_pair(fs, top, names, why);
-	pthread_mutex_unlock(&fs->names);
+	fs_unlock(fs, names);
 	return FT_DAMAGED;
 }

@@ -8,7 +8,7 @@
  * without its file counts for nothing while the data is in incoming/.
  *
  * The transfer may be detached at any moment, and even begun anew under the same key.
- * Each rename therefore looks first, under fs->names, whether the data is still the
+ * Each rename therefore looks first, under the lock on the names, whether the data is still the
  * file that the work handle has open.
  */
 #include "store/fs.h"
@@ -120,15 +120,26 @@ enum ft_status fs_manifest(struct ft_work *work, char **manifest, size_t *manife
 bool fs_is_publishing(struct fs *fs, const struct fs_names *names)
 {
 	struct ft_link *head = &fs->publishing.head;
+	bool found = false;
 
-	for (struct ft_link *at = head->next; at != head; at = at->next) {
+	pthread_mutex_lock(&fs->publishing_lock);
+	for (struct ft_link *at = head->next; at != head && !found; at = at->next) {
 		const struct fs_work *own = FT_CONTAINER(at, struct fs_work, publishing);
 
-		if (!strcmp(own->names.client, names->client) &&
-		    !strcmp(own->names.file, names->file))
-			return true;
+		found = !strcmp(own->names.client, names->client) &&
+			!strcmp(own->names.file, names->file);
 	}
-	return false;
+	pthread_mutex_unlock(&fs->publishing_lock);
+	return found;
+}
+
+static void set_publishing(struct fs *fs, struct fs_work *own, bool publishing)
+{
+	pthread_mutex_lock(&fs->publishing_lock);
+	ft_link_remove(&own->publishing);
+	if (publishing)
+		ft_list_push(&fs->publishing, &own->publishing);
+	pthread_mutex_unlock(&fs->publishing_lock);
 }
 
 /* One publish. */
@@ -168,34 +179,37 @@ static enum ft_status cut(const struct publishing *p, uint64_t size)
 	return fs_sync(&p->own->base);
 }
 
-/* Opens both directories. The caller holds fs->names. */
+/* Opens both directories. The caller holds the lock on the names. */
 static enum ft_status open_dirs(struct publishing *p)
 {
 	struct stat file;
 	enum ft_status st;
-	bool finished, made;
+	bool finished = false, made;
 
 	p->from = open_own(p->fs, p->own);
 	if (p->from < 0)
 		return failed(p, "open incoming");
-	if ((st = fs_clear_stale(p->fs, &p->own->names, &finished)) != FT_OK)
+	if (!fs_is_absent(p->fs->files, &p->own->names, NULL) &&
+	    (st = fs_clear_stale(p->fs, &p->own->names, &finished)) != FT_OK)
 		return st;
 	p->to = fs_make_pair(p->fs, p->fs->files, &p->own->names, &made);
 	if (p->to < 0)
 		return fs_failed(p->fs, "create files", &p->own->names);
-	if (finished || ft_sys_fstatat(p->to, p->name, &file, AT_SYMLINK_NOFOLLOW) == 0) {
+	if (finished || (!made && ft_sys_fstatat(p->to, p->name, &file, AT_SYMLINK_NOFOLLOW) == 0)) {
 		errno = EEXIST;
 		return fs_failed(p->fs, "replace the finished file in files", &p->own->names);
 	}
 	return FT_OK;
 }
 
+/* False: detached, and errno is ENOENT. */
 static bool still_own(const struct publishing *p)
 {
-	int dir = open_own(p->fs, p->own);
-
-	ft_sys_close(dir);
-	return dir >= 0;
+	if (fs_is_pair(p->fs->incoming, &p->own->names, p->from) &&
+	    fs_is_same(p->from, FS_DATA, p->own->data_fd))
+		return true;
+	errno = ENOENT;
+	return false;
 }
 
 static enum ft_status place_manifest(struct publishing *p, const char *manifest, size_t len)
@@ -215,12 +229,12 @@ static enum ft_status place_manifest(struct publishing *p, const char *manifest,
 		ft_atomic_abort(&file);
 		return st;
 	}
-	pthread_mutex_lock(&p->fs->names);
+	fs_lock(p->fs, &p->own->names);
 	if (!still_own(p))
 		ft_atomic_abort(&file);
 	else if (ft_atomic_commit(&file, p->to, p->manifest_name, &p->manifest_fd) != FT_OK)
 		p->manifest_fd = -1;
-	pthread_mutex_unlock(&p->fs->names);
+	fs_unlock(p->fs, &p->own->names);
 	return p->manifest_fd < 0 ? failed(p, "place the manifest of files") : FT_OK;
 }
 
@@ -228,7 +242,7 @@ static enum ft_status place_data(const struct publishing *p)
 {
 	bool done;
 
-	pthread_mutex_lock(&p->fs->names);
+	fs_lock(p->fs, &p->own->names);
 	done = still_own(p);
 	if (done && !fs_is_same(p->to, p->manifest_name, p->manifest_fd)) {
 		/* A detach that failed half-way has cleared it. */
@@ -237,8 +251,8 @@ static enum ft_status place_data(const struct publishing *p)
 	}
 	done = done && ft_sys_renameat(p->from, FS_DATA, p->to, p->name) == 0;
 	if (done)
-		ft_list_push(&p->fs->publishing, &p->own->publishing);
-	pthread_mutex_unlock(&p->fs->names);
+		set_publishing(p->fs, p->own, true);
+	fs_unlock(p->fs, &p->own->names);
 	return done ? FT_OK : failed(p, "publish incoming");
 }
 
@@ -248,9 +262,9 @@ static void withdraw(const struct publishing *p, bool data_placed)
 	int saved = errno;
 	bool there;
 
-	pthread_mutex_lock(&p->fs->names);
+	fs_lock(p->fs, &p->own->names);
 	/* A file that cannot be taken back is whole, only perhaps not for long: it keeps its manifest. */
-	ft_link_remove(&p->own->publishing);
+	set_publishing(p->fs, p->own, false);
 	there = data_placed && ft_sys_renameat(p->to, p->name, p->from, FS_DATA) != 0;
 	if (there)
 		(void)fs_failed(p->fs, "take back the unsynced file in files", &p->own->names);
@@ -258,7 +272,7 @@ static void withdraw(const struct publishing *p, bool data_placed)
 	else if (p->manifest_fd >= 0 && fs_is_same(p->to, p->manifest_name, p->manifest_fd))
 		(void)ft_sys_unlinkat(p->to, p->manifest_name, 0);
 	fs_remove_pair(p->fs, p->fs->files, &p->own->names);
-	pthread_mutex_unlock(&p->fs->names);
+	fs_unlock(p->fs, &p->own->names);
 	errno = saved;
 }
 
@@ -269,10 +283,10 @@ static void clear_unfinished(const struct publishing *p)
 	(void)ft_sys_unlinkat(p->from, FS_JOURNAL, 0);
 	(void)ft_sys_unlinkat(p->from, FS_JOURNAL_TEMPORARY, 0);
 	(void)ft_sys_unlinkat(p->from, FS_MANIFEST_TEMPORARY, 0);
-	pthread_mutex_lock(&p->fs->names);
-	ft_link_remove(&p->own->publishing);
+	fs_lock(p->fs, &p->own->names);
+	set_publishing(p->fs, p->own, false);
 	fs_remove_pair(p->fs, p->fs->incoming, &p->own->names);
-	pthread_mutex_unlock(&p->fs->names);
+	fs_unlock(p->fs, &p->own->names);
 }
 
 static enum ft_status place(struct publishing *p, const char *manifest, size_t len)
@@ -285,7 +299,8 @@ static enum ft_status place(struct publishing *p, const char *manifest, size_t l
 	}
 	if (p->durable && (ft_sys_fsync(p->to) != 0 ||
 			   !fs_sync_parents(p->fs, p->fs->files, &p->own->names))) {
-		st = fs_sync_failed(p->fs, "sync files", &p->own->names);
+		st = errno == ENOENT ? FT_NO_SUCH_TRANSFER	/* detached */
+			: fs_sync_failed(p->fs, "sync files", &p->own->names);
 		withdraw(p, false);
 		return st;
 	}
@@ -321,9 +336,9 @@ enum ft_status fs_publish(struct ft_work *work, const char *name, uint64_t size,
 		return FT_INTERNAL_ERROR;
 	if ((st = cut(&p, size)) != FT_OK)
 		return st;
-	pthread_mutex_lock(&p.fs->names);
+	fs_lock(p.fs, &p.own->names);
 	st = open_dirs(&p);
-	pthread_mutex_unlock(&p.fs->names);
+	fs_unlock(p.fs, &p.own->names);
 	if (st == FT_OK)
 		st = place(&p, manifest, manifest_len);
 	ft_sys_close(p.manifest_fd);

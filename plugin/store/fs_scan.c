@@ -176,7 +176,7 @@ static enum ft_status look_at(struct walk *walk, struct content *content)
 }
 
 /*
- * Moves a directory without data to the trash. The caller holds fs->names, as create()
+ * Moves a directory without data to the trash. The caller holds the lock, as create()
  * does until `data` is there: so it is not one that is being made.
  */
 static bool trash_leftover(struct walk *walk, const char *trash)
@@ -201,9 +201,9 @@ static void clear_leftover(struct walk *walk)
 	bool moved;
 
 	ft_uuid(trash);
-	pthread_mutex_lock(&walk->fs->names);
+	fs_lock(walk->fs, &walk->names);
 	moved = trash_leftover(walk, trash);
-	pthread_mutex_unlock(&walk->fs->names);
+	fs_unlock(walk->fs, &walk->names);
 	if (!moved)
 		return;
 	walk->entries--;
@@ -215,11 +215,11 @@ static void clear_damage(struct walk *walk)
 {
 	struct content content;
 
-	pthread_mutex_lock(&walk->fs->names);
+	fs_lock(walk->fs, &walk->names);
 	if (look_at(walk, &content) == FT_DAMAGED)
 		(void)fs_set_aside_pair(walk->fs, walk->fs->incoming, &walk->names,
 					"not a transfer with data and a manifest");
-	pthread_mutex_unlock(&walk->fs->names);
+	fs_unlock(walk->fs, &walk->names);
 	content_release(&content);
 }
 
@@ -301,9 +301,7 @@ static void scan_client_entry(struct walk *walk, const char *name)
 	scan_dir(walk, fs_open_dir(fs, fs->incoming, name), scan_file_entry);
 	if (walk->entries > 0)
 		return;
-	pthread_mutex_lock(&fs->names);
 	(void)ft_sys_unlinkat(fs->incoming, name, AT_REMOVEDIR);
-	pthread_mutex_unlock(&fs->names);
 }
 
 static void purge_entry(struct walk *walk, const char *name)

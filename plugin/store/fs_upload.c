@@ -36,7 +36,7 @@ static int make_file(struct fs *fs, int dir, const char *name)
 {
 	int fd = fs_open_at(fs, dir, name, O_RDWR | O_CREAT | O_EXCL);
 
-	if (fd >= 0 && ft_sys_fchmod(fd, FILE_MODE) == 0)
+	if (fd >= 0 && ft_sys_set_mode(fd, FILE_MODE) == 0)
 		return fd;
 	if (fd >= 0) {
 		ft_sys_close(fd);
@@ -151,9 +151,9 @@ enum ft_status fs_create(struct ft_store *store, const struct ft_key *key, const
 		return FT_NO_MEMORY;
 	fs_names_of(&names, key);
 	/* Against workers that remove directories which look empty or forgotten. */
-	pthread_mutex_lock(&fs->names);
+	fs_lock(fs, &names);
 	st = make(&making, &names, manifest, manifest_len);
-	pthread_mutex_unlock(&fs->names);
+	fs_unlock(fs, &names);
 	ft_sys_close(making.dir);
 	if (st != FT_OK) {
 		(void)fs_failed(fs, "create incoming", &names);
@@ -312,6 +312,8 @@ static enum ft_status load(struct loading *loading)
 	struct stat data;
 	enum ft_status st;
 
+	if (fs_is_absent(loading->fs->incoming, loading->names, FS_DATA))
+		return FT_NO_SUCH_TRANSFER;
 	if ((st = load_dir(loading)) != FT_OK)
 		return st;
 	if (ft_sys_fstatat(loading->dir, FS_DATA, &data, AT_SYMLINK_NOFOLLOW) != 0)

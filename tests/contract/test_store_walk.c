@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-/* What store.h promises of keys, of the walk over all transfers, and of threads, for every backend. */
+/* What store.h promises of keys, of the walk, and of threads, for every backend. */
 #include "store_rig.h"
 
 #include <pthread.h>
@@ -278,6 +278,88 @@ START_TEST(test_store__walks_while_transfers_come_and_go)
 }
 END_TEST
 
+struct publisher {
+	struct rig *rig;
+	struct ft_work *work;
+	atomic_bool go;
+	enum ft_status st;
+};
+
+static void *publish(void *context)
+{
+	struct publisher *publisher = context;
+
+	while (!atomic_load(&publisher->go))
+		sched_yield();
+	publisher->st = publisher->rig->ops->publish(publisher->work, "name", 7, "{}", 2);
+	return NULL;
+}
+
+static void wait_a_little(unsigned turns)
+{
+	for (volatile unsigned i = 0; i < turns; i++)
+		;
+}
+
+/* One publish against one detach that comes `turns` later; true when the publish won. */
+static bool race(struct rig *rig, const struct ft_key *key, unsigned turns)
+{
+	struct publisher publisher = {.rig = rig};
+	struct ft_upload *upload = rig_create(rig, key);
+	struct ft_trash *trash = NULL;
+	enum ft_status st;
+	pthread_t thread;
+
+	rig_put_text(rig, upload, 0, "content");
+	publisher.work = rig_work(rig, upload);
+	ck_assert_int_eq(pthread_create(&thread, NULL, publish, &publisher), 0);
+	atomic_store(&publisher.go, true);
+	wait_a_little(turns);
+	st = rig->ops->detach(&upload, &trash);
+	/* The key is free at once where the detach won, whatever the publish is doing. */
+	if (st == FT_OK)
+		ck_assert_int_eq(rig_try_find(rig, key), FT_NO_SUCH_TRANSFER);
+	pthread_join(thread, NULL);
+	rig->ops->work_close(&publisher.work);
+	if (st == FT_OK) {
+		ck_assert_int_eq(publisher.st, FT_NO_SUCH_TRANSFER);
+		ck_assert_int_eq(rig_try_find(rig, key), FT_NO_SUCH_TRANSFER);
+		ck_assert_int_eq(rig->ops->purge(&trash), FT_OK);
+		return false;
+	}
+	ck_assert_int_eq(st, FT_NO_SUCH_TRANSFER);
+	ck_assert_int_eq(publisher.st, FT_OK);
+	rig->ops->release(&upload);
+	ck_assert_int_eq(rig_try_find(rig, key), FT_OK);
+	return true;
+}
+
+START_TEST(test_store__either_publishes_or_detaches)
+{
+	struct walker walker = {.failures = 0};
+	unsigned published = 0;
+	pthread_t thread;
+	struct rig rig;
+	char id[16];
+
+	rig_open(&rig, ft_store_backends()[_i]->name, FT_DURABILITY_NONE);
+	walker.rig = &rig;
+	ck_assert_int_eq(pthread_create(&thread, NULL, walk, &walker), 0);
+	for (unsigned i = 0; i < 400; i++) {
+		struct ft_key key = {"c", 1, id, (size_t)snprintf(id, sizeof id, "%u", i)};
+
+		published += race(&rig, &key, i * i * 2);
+	}
+	atomic_store(&walker.stop, true);
+	pthread_join(thread, NULL);
+	ck_assert_uint_eq(walker.failures, 0);
+	ck_assert_uint_eq(rig_entries(rig_path(&rig, "damaged")), 0);
+	ck_assert_uint_eq(rig_entries(rig_path(&rig, "files/c")),
+			  strcmp(rig.ops->name, "fs") ? 0 : published);
+	rig_close(&rig);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -287,6 +369,7 @@ int main(void)
 		test_store__tells_how_much_room_there_is,
 		test_store__reads_on_a_worker_while_bytes_arrive,
 		test_store__walks_while_transfers_come_and_go,
+		test_store__either_publishes_or_detaches,
 	};
 
 	return rig_run_all_backends("store", tests, sizeof tests / sizeof *tests);

@@ -21,6 +21,7 @@ enum fault_kind {
 	FAULT_SHORT,		/* reads and writes transfer one byte */
 	FAULT_PARTIAL,		/* a write transfers a part, and going on fails with `error` */
 	FAULT_MEMORY,		/* allocations fail */
+	FAULT_ACTION,		/* nothing fails, but before that call something else happens */
 };
 
 struct fault_plan {
@@ -29,6 +30,9 @@ struct fault_plan {
 	bool persistent;	/* all calls from the nth on, as after a crash */
 	unsigned nth;		/* from 1 */
 	unsigned more;		/* FAULT_PARTIAL: so many writes after that one fail, too */
+	void (*action)(void *context);	/* FAULT_ACTION: what another thread might do */
+	void *context;
+	bool fail_last_sync;	/* FAULT_ACTION: publish's fsync after its renames fails */
 };
 
 static struct {
@@ -90,6 +94,20 @@ static inline bool fault_partial(const char *call, size_t *len)
 	return false;
 }
 
+/* Between any two calls something else may happen: that is what other threads do. */
+static inline bool fault_action(const char *call)
+{
+	bool fails = fault.plan.fail_last_sync && fault.renames == 2 && !strcmp(call, "fsync");
+	int saved = errno;
+
+	fault.armed = false;
+	if (fault_now(call))
+		fault.plan.action(fault.plan.context);
+	fault.armed = true;
+	errno = fails ? EIO : saved;
+	return fails;
+}
+
 bool ft_fault(const char *call, size_t *len);
 
 bool ft_fault(const char *call, size_t *len)
@@ -97,6 +115,8 @@ bool ft_fault(const char *call, size_t *len)
 	if (!fault.armed || fault.plan.kind == FAULT_MEMORY)
 		return false;
 	fault.renames += !strcmp(call, "renameat");
+	if (fault.plan.kind == FAULT_ACTION)
+		return fault_action(call);
 	if (fault.plan.kind == FAULT_PARTIAL)
 		return fault_partial(call, len);
 	if (fault.plan.kind == FAULT_SHORT) {
