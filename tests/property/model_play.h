@@ -216,6 +216,9 @@ static void game_abort_answered(struct game *game, struct model_transfer *t,
 		return;
 	}
 	t->abort_pending = false;
+	/* After a timeout nobody else is told of the result. */
+	if (t->state == FT_STATE_ASSEMBLING && t->waiters == 0 && model_result(t) == FT_OK)
+		t->state = FT_STATE_COMPLETE;
 	game_check(game, status == FT_ALREADY_COMPLETE && t->state == FT_STATE_COMPLETE,
 		   "an abort too late to stop the assembly ends with %s, the transfer is %s",
 		   ft_status_word(status), game_state_word(t->state));
@@ -246,9 +249,6 @@ static void game_deferred(struct game *game, const struct game_message *message)
 
 static void game_heed_log(struct game *game, const struct game_message *message)
 {
-	/* A checkpoint of a transfer that is aborted meanwhile. */
-	if (strstr(message->text, "incoming/") && strstr(message->text, "No such file or directory"))
-		return;
 	game_check(game, game->lossy, "the log says: %.500s", message->text);
 }
 
