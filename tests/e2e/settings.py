@@ -121,7 +121,7 @@ def socket_path(broker):
     """In a folder of its own: a Unix socket's path must be short."""
     if not hasattr(broker, "socket_dir"):
         broker.socket_dir = tempfile.mkdtemp(prefix="ft-")
-        os.chmod(broker.socket_dir, 0o755)
+        os.chmod(broker.socket_dir, 0o777)  # the broker binds as its own user
     return os.path.join(broker.socket_dir, "mqtt")
 
 
