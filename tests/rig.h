@@ -79,8 +79,8 @@ static inline void rig_notify(void *context)
 	sem_post(&((struct rig *)context)->notified);
 }
 
-/* Opens store and engine on the rig's directory. */
-static inline void rig_start(struct rig *rig)
+/* Opens store and engine on the rig's directory; nothing has been taken back from workers yet. */
+static inline void rig_open(struct rig *rig)
 {
 	const struct ft_engine_hooks hooks = { rig, rig_respond, rig_notify };
 	struct ft_store_config config = {
@@ -94,6 +94,11 @@ static inline void rig_start(struct rig *rig)
 	ck_assert_int_eq(ft_store_backend(rig->backend)->open(&config, &store), FT_OK);
 	ck_assert_int_eq(ft_engine_new(&rig->options, &store, rig->log, &hooks, &rig->engine),
 			 FT_OK);
+}
+
+static inline void rig_start(struct rig *rig)
+{
+	rig_open(rig);
 	/* Timers look at the clock of the call: one run, so that they start now. */
 	ft_engine_run(rig->engine, rig->now_ms);
 }

@@ -51,6 +51,17 @@ FT_SYS_CALL(int, mkdirat, (int dir, const char *path, mode_t mode), dir, path, m
 FT_SYS_CALL(int, fchmod, (int fd, mode_t mode), fd, mode)
 FT_SYS_CALL(int, fstat, (int fd, struct stat *st), fd, st)
 FT_SYS_CALL(int, fstatat, (int dir, const char *path, struct stat *st, int flags), dir, path, st, flags)
+
+/* fchmod() where the mode is another: it costs a transaction of the journal even if nothing changes. */
+static inline int ft_sys_set_mode(int fd, mode_t mode)
+{
+	struct stat st;
+
+	if (ft_sys_fstat(fd, &st) != 0)
+		return -1;
+	return (st.st_mode & 07777) == mode ? 0 : ft_sys_fchmod(fd, mode);
+}
+
 FT_SYS_CALL(int, fstatvfs, (int fd, struct statvfs *st), fd, st)
 FT_SYS_CALL(int, fsync, (int fd), fd)
 FT_SYS_CALL(int, fdatasync, (int fd), fd)

@@ -28,6 +28,7 @@ static enum ft_status start_scan(struct ft_engine *e)
 
 	if (!scan)
 		return FT_NO_MEMORY;
+	e->scanning = true;
 	ft_pool_submit(e->sweepers, &scan->sweep.job);
 	return FT_OK;
 }
@@ -161,6 +162,7 @@ void ft_engine_free(struct ft_engine **engine)
 	}
 	ft_registry_sweep(&e->registry, &cursor, e->registry.buckets, let_go, e);
 	ft_registry_release(&e->registry);
+	ft_engine_end_scan(e);
 	ft_pool_free(&e->assemblers);
 	ft_pool_free(&e->sweepers);
 	e->ops->close(&e->store);

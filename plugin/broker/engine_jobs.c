@@ -236,7 +236,7 @@ static void complete(struct ft_engine *e, struct ft_transfer *t, const struct ft
 	t->abort = NULL;
 	leave_assembling(e, t);
 	e->ops->release(&t->upload);
-	ft_registry_remove(&e->registry, &t);
+	ft_engine_forget(e, &t);
 }
 
 /* An abort came too late to stop the assembly, but it failed by itself. */
@@ -355,6 +355,7 @@ void ft_engine_take_sweep(struct ft_engine *e, struct ft_sweep *sweep)
 {
 	switch (sweep->kind) {
 	case FT_SWEEP_SCAN:
+		ft_engine_end_scan(e);
 		if (sweep->status != FT_OK && sweep->status != FT_CANCELLED)
 			ft_log_printf(e->log, FT_LOG_WARNING, "looking for unfinished transfers "
 				      "ended early (%s): those not found expire only once their "

@@ -32,6 +32,10 @@ struct ft_engine {
 	size_t purges;
 	size_t sweep_cursor;
 	int64_t swept_ms;
+	bool scanning;			/* what the start's scan finds is still coming in */
+	uint64_t *gone;			/* owned; hashes of keys that went away meanwhile */
+	size_t gone_count;
+	size_t gone_room;
 	int64_t now_ms;			/* of the call in progress */
 	int64_t due_ms;			/* when timers are looked at next */
 	bool stopping;
@@ -60,6 +64,12 @@ enum ft_status ft_engine_begin(struct ft_engine *engine, const struct ft_key *ke
  */
 enum ft_status ft_engine_discard(struct ft_engine *engine, struct ft_transfer **transfer,
 				 struct ft_ticket *ticket) FT_MUST_USE;
+
+/* Takes the entry of a transfer out of the registry. */
+void ft_engine_forget(struct ft_engine *engine, struct ft_transfer **transfer);
+
+/* The scan is over. */
+void ft_engine_end_scan(struct ft_engine *engine);
 
 /* Takes note of transfers that a scan found. */
 void ft_engine_note_found(struct ft_engine *engine, const struct ft_scan_part *part);

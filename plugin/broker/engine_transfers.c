@@ -95,7 +95,7 @@ enum ft_status ft_engine_lookup(struct ft_engine *e, const struct ft_key *key,
 	/* An entry without anything behind it: found by the scan, damaged or removed since. */
 	if (st == FT_NO_SUCH_TRANSFER || st == FT_DAMAGED) {
 		if (t)
-			ft_registry_remove(&e->registry, &t);
+			ft_engine_forget(e, &t);
 		*out = NULL;
 		return FT_NO_SUCH_TRANSFER;
 	}
@@ -207,8 +207,46 @@ enum ft_status ft_engine_discard(struct ft_engine *e, struct ft_transfer **trans
 	purge->ticket = ticket;
 	e->purges++;
 	ft_pool_submit(e->sweepers, &purge->sweep.job);
-	ft_registry_remove(&e->registry, transfer);
+	ft_engine_forget(e, transfer);
 	return FT_OK;
+}
+
+/* The scan may have seen it just before: what it brings then must not bring it back. */
+static void note_gone(struct ft_engine *e, uint64_t hash)
+{
+	if (e->gone_count == e->gone_room) {
+		size_t room = e->gone_room ? 2 * e->gone_room : 64;
+		uint64_t *gone = realloc(e->gone, room * sizeof *gone);
+
+		if (!gone)	/* an entry may come back, and counts until it expires */
+			return;
+		e->gone = gone;
+		e->gone_room = room;
+	}
+	e->gone[e->gone_count++] = hash;
+}
+
+static bool is_gone(const struct ft_engine *e, uint64_t hash)
+{
+	for (size_t i = 0; i < e->gone_count; i++)
+		if (e->gone[i] == hash)
+			return true;
+	return false;
+}
+
+void ft_engine_forget(struct ft_engine *e, struct ft_transfer **transfer)
+{
+	if (e->scanning)
+		note_gone(e, (*transfer)->hash);
+	ft_registry_remove(&e->registry, transfer);
+}
+
+void ft_engine_end_scan(struct ft_engine *e)
+{
+	e->scanning = false;
+	free(e->gone);
+	e->gone = NULL;
+	e->gone_count = e->gone_room = 0;
 }
 
 void ft_engine_note_found(struct ft_engine *e, const struct ft_scan_part *part)
@@ -225,7 +263,8 @@ void ft_engine_note_found(struct ft_engine *e, const struct ft_scan_part *part)
 		int64_t age_s = now_unix_s - part->found[i].last_news;
 		struct ft_transfer *t = ft_registry_find(&e->registry, &key);
 
-		if (t || !(t = ft_registry_add(&e->registry, &key)))
+		if (t || is_gone(e, ft_registry_hash(&e->registry, &key))
+		    || !(t = ft_registry_add(&e->registry, &key)))
 			continue;
 		t->news_ms = e->now_ms - (age_s > 0 ? age_s : 0) * 1000;
 		t->segments_ttl = part->found[i].segments_ttl;

@@ -19,17 +19,23 @@ int ft_on_tick(int event, void *event_data, void *userdata)
 /* A transfer does not care whether its client is connected; the wake makes these where ticks lack. */
 int ft_on_disconnect(int event, void *event_data, void *userdata)
 {
+	struct ft_plugin *plugin = ft_plugin_of(userdata);
+	const struct mosquitto_evt_disconnect *gone = event_data;
+
 	(void)event;
-	(void)event_data;
-	ft_plugin_poll(ft_plugin_of(userdata));
+	ft_ack_sink_disconnected(plugin->sink, gone->client);
+	ft_plugin_poll(plugin);
 	return MOSQ_ERR_SUCCESS;
 }
 
 /* Options are not carried by a reload; anything but success would disturb the broker's own. */
 int ft_on_reload(int event, void *event_data, void *userdata)
 {
+	struct ft_plugin *plugin = ft_plugin_of(userdata);
+
 	(void)event;
 	(void)event_data;
-	ft_plugin_poll(ft_plugin_of(userdata));
+	ft_ack_sink_reload(plugin->sink);
+	ft_plugin_poll(plugin);
 	return MOSQ_ERR_SUCCESS;
 }

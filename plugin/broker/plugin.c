@@ -98,6 +98,11 @@ void ft_plugin_arm(struct ft_plugin *plugin)
 	ft_wake_at(plugin->wake, ft_engine_due_ms(plugin->engine));
 }
 
+static void poll_any(void *context)
+{
+	ft_plugin_poll(context);
+}
+
 /* --- start --- */
 
 static bool parse_options(struct ft_plugin *plugin, const struct mosquitto_opt *options, int count)
@@ -202,6 +207,7 @@ static bool start(struct ft_plugin *plugin)
 	sink.wake = plugin->wake;
 	if (ft_engine_new(&plugin->options, &store, plugin->log, &hooks, &plugin->engine) != FT_OK)
 		return false;
+	plugin->bell = ft_doorbell_new(plugin->id, plugin->wake, poll_any, plugin);
 	plugin->sink = ft_ack_sink_new(plugin->id, &sink);
 	return plugin->sink != NULL;
 }
@@ -237,6 +243,7 @@ static void release(struct ft_plugin *plugin)
 	ft_engine_free(&plugin->engine);
 	ft_ack_sink_free(&plugin->sink);
 	ft_wake_free(&plugin->wake);
+	ft_doorbell_free(&plugin->bell);
 	ft_storage_dir_unlock(&plugin->lock);
 	ft_options_release(&plugin->options);
 	ft_log_free(plugin->log);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "broker/ack_sink.h"
+#include "broker/doorbell.h"
 #include "broker/engine.h"
 #include "broker/responder.h"
 #include "broker/storage_dir.h"
@@ -24,6 +25,7 @@ struct ft_plugin {
 	struct ft_wake *wake;
 	struct ft_engine *engine;
 	struct ft_ack_sink *sink;
+	struct ft_doorbell *bell;	/* NULL: the broker ticks, or it is not to be had */
 	int lock;
 };
 

@@ -21,7 +21,7 @@ static uint64_t hash_client(const struct ft_registry *registry, const char *id, 
 	return hash_bytes(registry->seed ^ 0xcbf29ce484222325u, id, len);
 }
 
-static uint64_t hash_key(const struct ft_registry *registry, const struct ft_key *key)
+uint64_t ft_registry_hash(const struct ft_registry *registry, const struct ft_key *key)
 {
 	return hash_bytes(hash_client(registry, key->client, key->client_len), key->file,
 			  key->file_len);
@@ -91,7 +91,7 @@ static bool has_key(const struct ft_transfer *transfer, const struct ft_key *key
 
 struct ft_transfer *ft_registry_find(const struct ft_registry *registry, const struct ft_key *key)
 {
-	uint64_t hash = hash_key(registry, key);
+	uint64_t hash = ft_registry_hash(registry, key);
 	struct ft_transfer *t = registry->transfers[hash & (registry->buckets - 1)];
 
 	while (t && (t->hash != hash || !has_key(t, key)))
@@ -182,7 +182,7 @@ struct ft_transfer *ft_registry_add(struct ft_registry *registry, const struct f
 		return NULL;
 	}
 	t->client->transfers++;
-	t->hash = hash_key(registry, key);
+	t->hash = ft_registry_hash(registry, key);
 	t->state = FT_STATE_RECEIVING;
 	ft_link_init(&t->dirty);
 	ft_link_init(&t->assembling);

@@ -82,6 +82,9 @@ enum ft_status ft_registry_init(struct ft_registry *registry, uint64_t seed) FT_
 /* Frees all entries; their uploads and jobs must have been taken back. */
 void ft_registry_release(struct ft_registry *registry);
 
+/* The hash of a key in this registry; two keys have the same one by rare chance only. */
+uint64_t ft_registry_hash(const struct ft_registry *registry, const struct ft_key *key);
+
 struct ft_transfer *ft_registry_find(const struct ft_registry *registry, const struct ft_key *key);
 
 /* How many unfinished transfers a client has. */

@@ -40,11 +40,13 @@ static void end(struct meeting *meeting)
 
 static bool lock_is_free(struct meeting *meeting)
 {
-	pthread_mutex_t *names = &fs_of(meeting->rig.store)->names;
+	struct fs *fs = fs_of(meeting->rig.store);
 
-	if (pthread_mutex_trylock(names) != 0)
-		return false;
-	pthread_mutex_unlock(names);
+	for (size_t i = 0; i < FS_LOCKS; i++) {
+		if (pthread_mutex_trylock(&fs->names[i]) != 0)
+			return false;
+		pthread_mutex_unlock(&fs->names[i]);
+	}
 	return true;
 }
 

@@ -343,6 +343,26 @@ START_TEST(test_engine__finds_everything_again_after_a_restart)
 }
 END_TEST
 
+/* What the scan of the start saw may be gone when it comes to the engine. */
+START_TEST(test_engine__does_not_take_back_what_went_away_during_the_scan)
+{
+	rig_setup(&rig, "fs");
+	rig_start(&rig);
+	begin();
+	rig_stop(&rig);
+	rig.options.max_transfers = 1;
+	while (sem_trywait(&rig.notified) == 0)
+		;
+	rig_open(&rig);
+	ck_assert_int_eq(sem_wait(&rig.notified), 0);	/* the scan's find is on its way */
+	rig_forget(&rig);
+	ck_assert_int_eq(rig_send(&rig, "c", "$file/f/abort", NULL, 0), FT_OK);
+	rig_wait(&rig, 1);
+	ck_assert_int_eq(say("$file/g/init", "{\"name\":\"n\"}"), FT_OK);
+	rig_teardown(&rig);
+}
+END_TEST
+
 START_TEST(test_engine__trusts_only_durable_bytes_after_a_power_cut)
 {
 	rig_setup(&rig, "fs");
@@ -415,5 +435,6 @@ FT_SUITE("engine",
 	 test_engine__clamps_the_ttl_that_clients_ask_for,
 	 test_engine__hashes_right_when_bytes_change_behind_the_hash,
 	 test_engine__finds_everything_again_after_a_restart,
+	 test_engine__does_not_take_back_what_went_away_during_the_scan,
 	 test_engine__trusts_only_durable_bytes_after_a_power_cut,
 	 test_engine__trusts_checkpointed_bytes_after_a_power_cut);
