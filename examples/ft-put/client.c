@@ -15,6 +15,7 @@
 
 #define SEGMENT_MAX_DEFAULT ((uint64_t)256 * 1024)
 #define PACKET_OVERHEAD 512	/* topic and headers of a segment */
+#define KEEPALIVE_MIN_S 5	/* libmosquitto takes no shorter one */
 #define SAVE_EVERY_MS 10000
 #define IDLE_MS 1000		/* keep-alive and timeouts need no finer steps */
 
@@ -48,6 +49,8 @@ static void fill_in_defaults(struct ft_client_options *options)
 
 	link->window = link->window ? link->window : 20;
 	link->keepalive_s = link->keepalive_s ? link->keepalive_s : 60;
+	if (link->keepalive_s < KEEPALIVE_MIN_S)
+		link->keepalive_s = KEEPALIVE_MIN_S;
 	link->connect_timeout_s = link->connect_timeout_s ? link->connect_timeout_s : 20;
 	if (!options->segment_max_bytes)
 		options->segment_max_bytes = SEGMENT_MAX_DEFAULT;
@@ -142,6 +145,9 @@ static unsigned add(struct ft_client *client, const char *path, int fd,
 	file->info.number = ++client->numbers;
 	if (!client->unfinished++)
 		client->headway_ms = client_now_ms();
+	/* What was given up is tried again for the new file. */
+	if (client->retry_ms == INT64_MAX)
+		client->retry_ms = 0;
 	*client->queue_end = file;
 	client->queue_end = &file->next;
 	return file->info.number;
@@ -325,6 +331,7 @@ static void end_link(struct ft_client *client, int64_t now)
 	}
 	close_link(client);
 	client->retry_ms = INT64_MAX;
+	client_note(client, NULL, FT_CLIENT_OFFLINE, "%s", why);
 	files_fail(client, refused ? FT_CLIENT_DENIED : FT_CLIENT_LINK, why);
 }
 

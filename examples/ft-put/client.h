@@ -89,6 +89,7 @@ struct ft_client_file {
 enum ft_client_note {
 	FT_CLIENT_CONNECTED,
 	FT_CLIENT_RETRY,		/* link lost, or not made; it is tried again */
+	FT_CLIENT_OFFLINE,		/* the same, but it is not; adding a file tries again */
 	FT_CLIENT_WAITS,		/* the broker asked for a pause */
 	FT_CLIENT_RESUMES,		/* the broker holds a part already */
 	FT_CLIENT_CHANGED,		/* another file now: it is sent under a new id */

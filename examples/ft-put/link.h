@@ -37,7 +37,7 @@ struct link_options {
 	const char *ciphers;
 	bool insecure;			/* do not compare the certificate with the host name */
 	bool mqtt5;
-	int keepalive_s;
+	int keepalive_s;		/* at least 5 */
 	int connect_timeout_s;
 	unsigned window;		/* segments not yet acknowledged, at most */
 };

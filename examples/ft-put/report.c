@@ -117,7 +117,7 @@ void report_begin(struct report *report)
 
 static const char *const note_words[] = {
 	[FT_CLIENT_CONNECTED] = "connected", [FT_CLIENT_RETRY] = "retry",
-	[FT_CLIENT_WAITS] = "waits", [FT_CLIENT_RESUMES] = "resumes",
+	[FT_CLIENT_OFFLINE] = "offline", [FT_CLIENT_WAITS] = "waits", [FT_CLIENT_RESUMES] = "resumes",
 	[FT_CLIENT_CHANGED] = "changed", [FT_CLIENT_NOT_SAVED] = "not_saved",
 };
 
@@ -131,7 +131,7 @@ static void on_note(void *context, const struct ft_client_file *file, enum ft_cl
 	} else if (note == FT_CLIENT_NOT_SAVED) {
 		progress_break(&report->progress);
 		complain(EXIT_DONE, "unfinished uploads cannot be noted: %s", text);
-	} else if (note != FT_CLIENT_CONNECTED) {
+	} else if (note != FT_CLIENT_CONNECTED && note != FT_CLIENT_OFFLINE) {
 		progress_note(&report->progress, "%s%s%s", file && report->expected > 1
 			      ? file->name : "", file && report->expected > 1 ? ": " : "", text);
 	}

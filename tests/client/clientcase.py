@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+"""What the tests of the client share: its programs, a home of their own, files to send."""
+import hashlib
+import json
+import os
+import queue
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+from fakebroker import FakeBroker
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+BUILD = os.path.abspath(os.environ.get("FT_BUILD", os.path.join(ROOT, "build")))
+FT_PUT = os.path.join(BUILD, "ft-put")
+DRIVER = os.path.join(BUILD, "tests", "client", "driver")
+WORK = os.path.abspath(os.environ.get("FT_WORK", os.path.join(BUILD, "client-tests")))
+PATIENCE = 30
+
+
+def data(size, seed=1):
+    return random.Random(seed).randbytes(size)
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+class Program:
+    """A process whose output is read as it comes."""
+
+    def __init__(self, command, env, stdin=subprocess.PIPE, cwd=None):
+        self.process = subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, cwd=cwd,
+                                        stderr=subprocess.PIPE, env=env, text=True)
+        self.lines, self.out, self.err = queue.Queue(), [], []
+        self.threads = [threading.Thread(target=self._read, args=args, daemon=True)
+                        for args in ((self.process.stdout, self.out),
+                                     (self.process.stderr, self.err))]
+        for thread in self.threads:
+            thread.start()
+
+    def _read(self, stream, into):
+        for line in stream:
+            into.append(line.rstrip("\n"))
+            if into is self.out:
+                self.lines.put(line.rstrip("\n"))
+
+    def tell(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def event(self, name, timeout=PATIENCE, **members):
+        """The next JSON line with this event (and these members)."""
+        end = time.monotonic() + timeout
+        while True:
+            try:
+                line = self.lines.get(timeout=max(0.001, end - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"no {name} {members} within {timeout} s; "
+                                     f"{self.out[-30:]} {self.err}") from None
+            event = json.loads(line)
+            if event["event"] == name and all(event.get(k) == v for k, v in members.items()):
+                return event
+
+    def events(self, name):
+        return [e for e in map(json.loads, self.out) if e["event"] == name]
+
+    def wait(self, timeout=PATIENCE):
+        try:
+            self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"did not end within {timeout} s; {self.out[-30:]} "
+                                 f"{self.err}") from None
+        for thread in self.threads:
+            thread.join()
+        return self.process.returncode
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if stream:
+                try:
+                    stream.close()
+                except OSError:
+                    pass
+
+    def peak_rss(self):
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) * 1024
+
+
+class ClientCase(unittest.TestCase):
+    def setUp(self):
+        os.makedirs(WORK, exist_ok=True)
+        self.dir = tempfile.mkdtemp(prefix="client-", dir=WORK)
+        self.addCleanup(shutil.rmtree, self.dir, True)
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith("XDG_")}
+        self.env.update(HOME=self.dir, ASAN_OPTIONS="detect_leaks=1")
+
+    def broker(self, script=None, **settings):
+        broker = FakeBroker(script, **settings)
+        broker.__enter__()
+        self.addCleanup(broker.__exit__)
+        return broker
+
+    def file(self, size=1000, name="file.bin", seed=1):
+        path = os.path.join(self.dir, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as out:
+            out.write(data(size, seed))
+        return path
+
+    def start(self, command, **settings):
+        program = Program(command, self.env, **settings)
+        self.addCleanup(program.kill)
+        return program
+
+    def put(self, broker, *arguments, client="dev", **settings):
+        """ft-put, running."""
+        return self.start([FT_PUT, "-h", "127.0.0.1", "-p", str(getattr(broker, "port", broker)),
+                           "-i", client, *map(str, arguments)], **settings)
+
+    def put_ok(self, broker, *arguments, **settings):
+        program = self.put(broker, *arguments, **settings)
+        code = program.wait()
+        self.assertEqual(code, 0, f"{program.out[-20:]} {program.err}")
+        return program
+
+    def driver(self, broker, *options, client="dev"):
+        self.assertTrue(os.path.exists(DRIVER), f"no {DRIVER}: build it with make tests")
+        return self.start([DRIVER, str(broker.port), client, *options])
+
+    def holds(self, broker, content, transfer=None):
+        transfer = transfer or broker.only()
+        self.assertTrue(transfer.complete, "not finished")
+        self.assertEqual(sha256(transfer.bytes()), sha256(content), "the bytes at the broker")
+
+
+INT, TERM, USR1 = signal.SIGINT, signal.SIGTERM, signal.SIGUSR1
+if __name__ == "__main__":
+    sys.exit("this is no test")
