@@ -565,6 +565,11 @@ void ft_client_free(struct ft_client *client)
 		return;
 	(void)ft_client_save(client);
 	close_link(client);
+	while (client->aborts) {
+		struct abort_order *order = client->aborts;
+		client->aborts = order->next;
+		free(order);
+	}
 	files_free(client);
 	saved_release(&client->saved);
 	if (client->epoll >= 0)

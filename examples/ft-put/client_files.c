@@ -368,14 +368,16 @@ void files_settle(struct ft_client *client, int64_t now)
 		if (file->upload.too_large)
 			pace_limit(&client->pace, file->upload.too_large / 2);
 		file->upload.too_large = 0;
-		if (file->cancelled)
+		if (file->cancelled) {
+			send_abort(client, file->file_id);
 			file_finish(client, file, FT_CLIENT_GAVE_UP, -1, "cancelled");
-		else if (file->source.differs)
+		} else if (file->source.differs) {
 			changed(client, file, now);
-		else if (file->file_failed)
+		} else if (file->file_failed) {
 			failed_to_read(client, file, now);
-		else
+		} else {
 			judge(client, file, now);
+		}
 	}
 }
 

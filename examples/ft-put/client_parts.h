@@ -41,6 +41,12 @@ struct publication {
 	struct publication *next;
 };
 
+/* A transfer that the broker is to forget. */
+struct abort_order {
+	char file_id[256];
+	struct abort_order *next;
+};
+
 struct ft_client {
 	struct ft_client_options options;
 	struct ft_client_events events;
@@ -75,6 +81,7 @@ struct ft_client {
 	enum ft_client_result result;
 	struct saved saved;
 	struct publication *publications;
+	struct abort_order *aborts;
 };
 
 int64_t client_now_ms(void);
@@ -107,8 +114,10 @@ bool files_hash(struct ft_client *client);
 /* Sends what may go now. */
 void send_all(struct ft_client *client, int64_t now);
 
-/* Asks the broker to forget a transfer, if there is a broker. */
+/* Asks the broker to forget a transfer, as soon as there is a connection. */
 void send_abort(struct ft_client *client, const char *file_id);
+
+void send_aborts(struct ft_client *client);
 
 /* Whether bytes of this stream are wanted now. */
 bool send_wants_more(struct ft_client *client, const struct file *file, int64_t now);

@@ -111,13 +111,33 @@ static bool publish_command(struct ft_client *client, struct file *file,
 	return ask(client, topic, NULL, mid);
 }
 
-void send_abort(struct ft_client *client, const char *file_id)
+static bool publish_abort(struct ft_client *client, const char *file_id)
 {
 	char topic[TOPIC_ROOM];
 
 	snprintf(topic, sizeof(topic), "$file/%s/abort", file_id);
-	if (client->link_open && client->link.state == LINK_READY)
-		link_publish(&client->link, topic, NULL, 0, 1, NULL);
+	return link_publish(&client->link, topic, NULL, 0, 1, NULL);
+}
+
+void send_abort(struct ft_client *client, const char *file_id)
+{
+	struct abort_order *order = calloc(1, sizeof(*order));
+
+	/* Without it the broker forgets, too, only later. */
+	if (!order)
+		return;
+	snprintf(order->file_id, sizeof(order->file_id), "%s", file_id);
+	order->next = client->aborts;
+	client->aborts = order;
+}
+
+void send_aborts(struct ft_client *client)
+{
+	while (client->aborts && publish_abort(client, client->aborts->file_id)) {
+		struct abort_order *sent = client->aborts;
+		client->aborts = sent->next;
+		free(sent);
+	}
 }
 
 /* --- what goes next --- */
@@ -199,6 +219,7 @@ void send_all(struct ft_client *client, int64_t now)
 {
 	if (now < client->not_before_ms)
 		return;
+	send_aborts(client);
 	while (client->link.state == LINK_READY && !link_wants_write(&client->link) &&
 	       send_one(client, now))
 		continue;
