@@ -162,6 +162,12 @@ struct ft_store_ops {
 	void (*release)(struct ft_upload **upload);
 
 	/*
+	 * [broker] Optional: no put() is expected any more. What would cost the broker's
+	 * thread much to give up once publish() has removed files is given up now.
+	 */
+	void (*settle)(struct ft_upload *upload);
+
+	/*
 	 * [broker] Takes the transfer out of the store: when this returns the key is
 	 * unknown and may be created anew. Consumes the upload, also while work or
 	 * checkpoint handles are out (they turn useless but stay safe). On error the

@@ -173,6 +173,9 @@ static enum ft_status unless_held(struct call *call, struct ft_transfer *t, enum
 
 	st = call->engine->ops->matches(t->upload, call->command.number, call->payload, call->len,
 					&same);
+	/* Published, but not taken back yet: what it is by then will be seen when it is sent again. */
+	if (st == FT_NO_SUCH_TRANSFER)
+		return refusal;
 	if (st != FT_OK)
 		return st;
 	return same ? FT_OK : refusal;

@@ -52,6 +52,8 @@ static enum ft_status start_hashing(struct ft_engine *e, struct ft_transfer *t, 
 	a->target = target;
 	a->has_expected = t->fin_has_checksum;
 	a->expected = t->fin_checksum;
+	if (task == FT_TASK_PUBLISH && e->ops->settle)
+		e->ops->settle(t->upload);
 	submit(e, t, a, t->state == FT_STATE_ASSEMBLING);
 	return FT_OK;
 }

@@ -167,6 +167,7 @@ const struct ft_store_ops ft_store_fs = {
 	.put = fs_put,
 	.matches = fs_matches,
 	.release = fs_release,
+	.settle = fs_settle,
 	.detach = fs_detach,
 	.set_aside = fs_set_aside,
 	.purge = fs_purge,

@@ -228,6 +228,7 @@ enum ft_status fs_load(struct ft_store *store, const struct ft_key *key, char **
 		       size_t *manifest_len, struct ft_upload **out);
 enum ft_status fs_describe(struct ft_upload *upload, const char *manifest, size_t manifest_len);
 void fs_release(struct ft_upload **upload);
+void fs_settle(struct ft_upload *upload);
 
 /* --- fs_detach.c --- */
 

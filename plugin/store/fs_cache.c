@@ -58,7 +58,8 @@ static enum ft_status open_again(struct fs *fs, struct fs_upload *up)
 	if (data >= 0)
 		journal = fs_open_at(fs, dir, FS_JOURNAL, O_RDWR);
 	if (journal < 0) {
-		st = fs_failed(fs, "open incoming", &names);
+		/* Published a moment ago, which the broker's thread has not heard of yet. */
+		st = errno == ENOENT ? FT_NO_SUCH_TRANSFER : fs_failed(fs, "open incoming", &names);
 		ft_sys_close(data);
 	} else {
 		fs_cache_add(fs, up, data, journal);

@@ -378,6 +378,12 @@ enum ft_status fs_describe(struct ft_upload *upload, const char *manifest, size_
 	return st;
 }
 
+/* The last descriptor of a removed file pays for its removal: that shall not be the broker's. */
+void fs_settle(struct ft_upload *upload)
+{
+	fs_cache_drop(fs_of(upload->store), fs_upload_of(upload));
+}
+
 void fs_release(struct ft_upload **upload)
 {
 	struct fs_upload *up = fs_upload_of(*upload);
