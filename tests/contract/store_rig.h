@@ -306,7 +306,7 @@ static inline size_t rig_entries(const char *path)
 
 /* --- suites --- */
 
-#define RIG_TIMEOUT_S 120
+#define RIG_TIMEOUT_S 600	/* some run under valgrind, on a busy machine */
 
 /* Runs each test once per backend; _i is the backend's place in ft_store_backends(). */
 static inline int rig_run_all_backends(const char *name, const TTest *const *tests, size_t count)
