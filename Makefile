@@ -8,6 +8,8 @@
 #	make check		floors, exported symbols, warnings of gcc and clang, shell scripts
 #	make sanitize		the C tests and the end-to-end tests under ASan+UBSan, then TSan
 #	make valgrind		the C tests under valgrind
+#	make test-matrix	the end-to-end tests on every broker version and setting
+#	make fuzz TIME=60	each fuzz target for so many seconds (clang)
 #	make bench		every benchmark, side by side with nginx, vsftpd and tus
 #	make bench-quick	the main ones, under 2 minutes
 #	make clean		remove what was built
@@ -44,10 +46,10 @@ SOURCES := $(wildcard plugin/*/*.c)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 EXAMPLES := $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/ft-*.c))
 TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c \
-	tests/property/test_*.c tests/fault/test_*.c))
+	tests/property/test_*.c tests/fault/test_*.c tests/fuzz/test_*.c))
 
 .PHONY: all plugin examples tests demo test deps install uninstall check check-floors \
-	bench bench-quick 	check-exports check-warnings check-shell sanitize valgrind clean
+	bench bench-quick fuzz test-matrix 	check-exports check-warnings check-shell sanitize valgrind clean
 .SECONDARY:
 
 all: plugin examples
@@ -87,7 +89,7 @@ demo:
 
 test:
 	@scripts/deps test
-	@$(MAKE) --no-print-directory all tests check
+	@$(MAKE) --no-print-directory all tests $(BUILD)/tests/bench/load check
 	@tests/run --build $(BUILD)
 
 install: all
@@ -128,6 +130,14 @@ sanitize:
 
 valgrind: tests
 	@scripts/valgrind $(BUILD)
+
+test-matrix: plugin
+	@scripts/deps test
+	@tests/run --build $(BUILD) --e2e --brokers all --settings all
+
+fuzz:
+	@scripts/deps test
+	@tests/fuzz/run $(or $(TIME),60)
 
 bench bench-quick: plugin $(BUILD)/tests/bench/load
 	@tests/bench/run --build $(BUILD) $(if $(filter bench-quick,$@),--quick)

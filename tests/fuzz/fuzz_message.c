@@ -201,6 +201,14 @@ static void message_tick(void)
 	fuzz_check(broker_raise(MOSQ_EVT_TICK, &tick) == MOSQ_ERR_SUCCESS);
 }
 
+/* 2.0 tells of clients that never logged in, too. */
+static void message_disconnect(void)
+{
+	struct mosquitto_evt_disconnect gone = { .client = NULL };
+
+	fuzz_check(broker_raise(MOSQ_EVT_DISCONNECT, &gone) == MOSQ_ERR_SUCCESS);
+}
+
 /* --- one life of the plugin --- */
 
 static int message_remove(const char *path, const struct stat *info, int type, struct FTW *at)
@@ -222,7 +230,7 @@ static void message_play(struct fuzz_input *input)
 		if (what == 0)
 			message_tick();
 		else if (what == 1)
-			fuzz_check(broker_raise(MOSQ_EVT_DISCONNECT, NULL) == MOSQ_ERR_SUCCESS);
+			message_disconnect();
 		else if (what == 2)
 			fuzz_check(broker_raise(MOSQ_EVT_RELOAD, NULL) == MOSQ_ERR_SUCCESS);
 		else if (what == 3)
