@@ -4,7 +4,6 @@
 #include <cjson/cJSON.h>
 #include <dirent.h>
 #include <errno.h>
-#include <mosquitto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,14 +117,21 @@ static bool is_refused(const char *at)
 	return byte < 0x20 || byte == 0x7f || byte == '\\' || byte == ':';
 }
 
-/* The length of the UTF-8 sequence at `at` as MQTT allows it, or 0. */
+/* The length of the UTF-8 sequence at `at` (RFC 3629: shortest form, no surrogates), or 0. */
 static size_t utf8_len(const char *at)
 {
-	for (int len = 1; len <= 4 && at[len - 1]; len++) {
-		if (mosquitto_validate_utf8(at, len) == MOSQ_ERR_SUCCESS)
-			return (size_t)len;
+	const unsigned char *byte = (const unsigned char *)at;
+	size_t len = byte[0] < 0x80 ? 1 : byte[0] < 0xc2 ? 0 : byte[0] < 0xe0 ? 2
+		     : byte[0] < 0xf0 ? 3 : byte[0] < 0xf5 ? 4 : 0;
+
+	for (size_t i = 1; i < len; i++) {
+		if ((byte[i] & 0xc0) != 0x80)
+			return 0;
 	}
-	return 0;
+	if ((byte[0] == 0xe0 && byte[1] < 0xa0) || (byte[0] == 0xed && byte[1] > 0x9f) ||
+	    (byte[0] == 0xf0 && byte[1] < 0x90) || (byte[0] == 0xf4 && byte[1] > 0x8f))
+		return 0;
+	return len;
 }
 
 static char *clean(const char *text, bool for_name)

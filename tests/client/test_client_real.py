@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+"""ft-put against the real broker: accidents, and every way to connect."""
+import os
+import random
+import subprocess
+import time
+import unittest
+
+from clientcase import FT_PUT, ClientCase, data, sha256
+from proxy import Proxy
+
+import harness
+
+SEGMENT, WINDOW, FILES = 16384, 8, 20
+FREE = 1000  # bytes a file costs beside its segments: init, fin, status
+
+
+class RealCase(ClientCase):
+    def real_broker(self, lines=(), config=()):
+        broker = harness.Broker(self._testMethodName, {"durability": "none"}, config=config,
+                                after=list(lines))
+        self.addCleanup(self.end, broker)
+        return broker.start()
+
+    def end(self, broker):
+        try:
+            broker.stop()
+        finally:
+            broker.kill9()
+        broker.remove()
+
+    def stored(self, broker, client="dev"):
+        """{checksum: count} of what is under files/ of this client."""
+        found = {}
+        for path in broker.storage.finished_files():
+            if path.startswith(b"files/" + client.encode() + b"/"):
+                digest = harness_sha256(os.path.join(os.fsencode(broker.storage.path), path))
+                found[digest] = found.get(digest, 0) + 1
+        return found
+
+
+def harness_sha256(path):
+    with open(path, "rb") as file:
+        return sha256(file.read())
+
+
+class Accidents(RealCase):
+    def setUp(self):
+        super().setUp()
+        self.random = random.Random(7)
+        self.paths, self.wanted, self.size = [], {}, 0
+        for index in range(FILES):
+            size = self.random.randrange(1, 600000)
+            self.paths.append(self.file(size, f"file{index}.bin", index))
+            self.wanted[sha256(data(size, index))] = 1
+            self.size += size
+        self.broker_ = self.real_broker()
+        self.proxy = Proxy(self.broker_.port)
+        self.addCleanup(self.proxy.close)
+
+    def begin(self, rate="2M"):
+        return self.put(self.proxy, "--segment-size", SEGMENT, "--window", WINDOW, "--rate", rate,
+                        "--reconnect", "always", "--timeout", "60", *self.paths)
+
+    def check(self, accidents):
+        self.assertEqual(self.stored(self.broker_), self.wanted)
+        overhead = (self.size / SEGMENT + FILES) * 200 + (accidents + 1) * FILES * FREE
+        again = self.proxy.up - self.size - overhead
+        self.assertLess(again, accidents * WINDOW * SEGMENT, "sent more than once")
+
+    def test_every_file_arrives_though_links_are_cut_50_times(self):
+        program = self.begin("600k")
+        cuts = 0
+        while program.process.poll() is None and cuts < 50:
+            time.sleep(self.random.uniform(0.02, 0.12))
+            cuts += self.proxy.cut()
+        self.assertEqual(program.wait(120), 0, program.err)
+        self.assertGreaterEqual(cuts, 50, "the upload was faster than the accidents")
+        self.check(cuts)
+
+    def test_every_file_arrives_though_the_broker_is_killed_again_and_again(self):
+        program = self.begin("1M")
+        kills = 0
+        while program.process.poll() is None and kills < 8:
+            time.sleep(self.random.uniform(0.1, 0.6))
+            if program.process.poll() is not None:
+                break
+            self.broker_.kill9()
+            self.broker_.start(wait_for_sink=False)
+            self.proxy.target = self.broker_.port
+            kills += 1
+        self.assertEqual(program.wait(120), 0, program.err)
+        self.assertGreaterEqual(kills, 3)
+        self.check(kills)
+
+    def test_every_file_arrives_though_the_client_is_killed_again_and_again(self):
+        kills = 0
+        program = self.begin("1M")
+        while kills < 8:
+            time.sleep(self.random.uniform(0.1, 0.6))
+            if program.process.poll() is not None:
+                break
+            program.kill()
+            kills += 1
+            program = self.begin("1M")
+        self.assertEqual(program.wait(120), 0, program.err)
+        self.assertGreaterEqual(kills, 3)
+        self.check(kills)
+
+
+class ManyFiles(RealCase):
+    def test_a_directory_of_small_files_goes_over_one_connection(self):
+        for index in range(1000):
+            self.file(300, f"tree/{index % 10}/f{index}", index)
+        broker = self.real_broker()
+        proxy = Proxy(broker.port)
+        self.addCleanup(proxy.close)
+        self.put_ok(proxy, os.path.join(self.dir, "tree"))
+        self.assertEqual(proxy.accepted, 1)
+        self.assertEqual(len(self.stored(broker)), 1000)
+
+
+class Connections(RealCase):
+    def delivered(self, broker, *arguments, client="dev"):
+        program = self.start([FT_PUT, "-i", client, *map(str, arguments),
+                              self.file(100000)])
+        self.assertEqual(program.wait(), 0, program.err)
+        self.assertEqual(list(self.stored(broker, client)), [sha256(data(100000))])
+
+    def certificates(self):
+        """An authority, a certificate for the broker and one for a client."""
+        made = os.path.join(self.dir, "tls")
+        os.makedirs(made)
+        subprocess.run(["sh", "-ec", """
+            openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority \
+                -keyout ca.key -out ca.crt
+            for name in broker client; do
+                openssl req -newkey rsa:2048 -nodes -subj /CN=$name -keyout $name.key -out $name.csr
+                printf 'subjectAltName=IP:127.0.0.1,DNS:localhost' >ext
+                openssl x509 -req -in $name.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 \
+                    -extfile ext -out $name.crt
+            done
+            chmod 644 *"""], cwd=made, check=True, stderr=subprocess.DEVNULL,
+                       stdout=subprocess.DEVNULL)
+        return made
+
+    def listener(self, *lines):
+        port = harness.free_port()
+        broker = self.real_broker([f"listener {port} 127.0.0.1", *lines])
+        return broker, port
+
+    def test_tls_with_an_authority(self):
+        made = self.certificates()
+        broker, port = self.listener(f"certfile {made}/broker.crt", f"keyfile {made}/broker.key",
+                                     "allow_anonymous true")
+        self.delivered(broker, "-h", "127.0.0.1", "-p", port, "--cafile", f"{made}/ca.crt")
+        self.delivered(broker, "-L", f"mqtts://127.0.0.1:{port}", "--cafile", f"{made}/ca.crt",
+                       client="dev2")
+
+    def test_tls_with_an_unknown_authority_is_refused_with_a_reason(self):
+        made = self.certificates()
+        _, port = self.listener(f"certfile {made}/broker.crt", f"keyfile {made}/broker.key",
+                                "allow_anonymous true")
+        program = self.put(port, "--cafile", f"{made}/client.crt", self.file())
+        self.assertEqual(program.wait(), 4)
+        self.assertIn("trust", program.err[-1])
+
+    def test_tls_with_a_client_certificate(self):
+        made = self.certificates()
+        broker, port = self.listener(f"certfile {made}/broker.crt", f"keyfile {made}/broker.key",
+                                     f"cafile {made}/ca.crt", "require_certificate true",
+                                     "allow_anonymous true")
+        self.delivered(broker, "-h", "127.0.0.1", "-p", port, "--cafile", f"{made}/ca.crt",
+                       "--cert", f"{made}/client.crt", "--key", f"{made}/client.key")
+        program = self.put(port, "--cafile", f"{made}/ca.crt", self.file())
+        self.assertNotEqual(program.wait(), 0, "without its certificate")
+
+    def test_tls_with_a_preshared_key(self):
+        keys = os.path.join(self.dir, "psk")
+        with open(keys, "w", encoding="ascii") as out:
+            out.write("me:0123456789abcdef\n")
+        os.chmod(keys, 0o644)
+        broker, port = self.listener("psk_hint x", f"psk_file {keys}", "allow_anonymous true")
+        self.delivered(broker, "-h", "127.0.0.1", "-p", port, "--psk", "0123456789abcdef",
+                       "--psk-identity", "me", "--tls-version", "tlsv1.2")
+
+    def test_a_unix_socket(self):
+        path = os.path.join(self.dir, "socket")
+        broker = self.real_broker([f"listener 0 {path}", "allow_anonymous true"])
+        self.delivered(broker, "--unix", path)
+
+    def test_user_name_and_password(self):
+        passwords = os.path.join(self.dir, "passwords")
+        with open(passwords, "w", encoding="ascii"):
+            pass
+        subprocess.run(["mosquitto_passwd", "-b", passwords, "me", "se:cr@t"], check=True,
+                       stderr=subprocess.DEVNULL)
+        os.chmod(passwords, 0o644)
+        broker = self.real_broker(config=["allow_anonymous false", f"password_file {passwords}"])
+        self.delivered(broker, "-h", "127.0.0.1", "-p", broker.port, "-u", "me", "-P", "se:cr@t")
+        self.delivered(broker, f"mqtt://me:se%3Acr%40t@127.0.0.1:{broker.port}", client="dev2")
+        self.env["FT_PUT_PASSWORD"] = "se:cr@t"
+        self.delivered(broker, "-h", "127.0.0.1", "-p", broker.port, "-u", "me", client="dev3")
+        program = self.put(broker, "-u", "me", "-P", "wrong", self.file())
+        self.assertEqual(program.wait(), 4)
+        self.assertIn("--pw", program.err[-1])
+
+    def test_mqtt_311(self):
+        broker = self.real_broker()
+        self.delivered(broker, "-h", "127.0.0.1", "-p", broker.port, "-V", "311")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+"""The command line of ft-put: options, configuration, what it prints, exit statuses."""
+import json
+import os
+import socket
+import time
+import unittest
+
+from clientcase import FT_PUT, INT, ROOT, USR1, ClientCase, data, sha256
+from fakebroker import Answer
+
+
+class Options(ClientCase):
+    def run_with(self, *arguments):
+        program = self.start([FT_PUT, *map(str, arguments)])
+        return program.wait(), program
+
+    def test_a_url_names_the_broker(self):
+        broker = self.broker()
+        for arguments in (["-L", f"mqtt://me:p%40ss@127.0.0.1:{broker.port}", self.file()],
+                          [self.file(), f"mqtt://me:p%40ss@127.0.0.1:{broker.port}/"]):
+            code, program = self.run_with(*arguments)
+            self.assertEqual(code, 0, program.err)
+            self.assertEqual((broker.connections[-1].connect["user"],
+                              broker.connections[-1].connect["password"]), ("me", "p@ss"))
+
+    def test_wrong_usage_is_1_and_says_what_is_wrong(self):
+        path = self.file()
+        for arguments in ([], ["--nonsense", path], ["-p", "0", path], ["-p", "65536", path],
+                          ["-V", "4", path], ["--window", "0", path], ["-q", "2", path],
+                          ["--segment-size", "0", path], ["--segment-size", "1x", path],
+                          ["--rate", "1", path], ["--user-data", "{", path],
+                          ["--ttl", "x", path], ["--cert", "x", path], ["--psk", "ab", path],
+                          ["--name", "x", path, path], ["-i", "a+b", path], ["-P", "x", path],
+                          ["--file-id", "a/b", path], ["mqtt://", path],
+                          ["mqtt://h:99999", path], ["mqtt://a%zz@h", path],
+                          ["-L", "http://h", path], ["--reconnect", "maybe", path],
+                          ["--config", "/nonexistent", path]):
+            with self.subTest(arguments):
+                code, program = self.run_with(*arguments)
+                self.assertEqual(code, 1)
+                self.assertTrue(program.err)
+
+    def test_help_names_every_option_and_the_manual_does_too(self):
+        code, program = self.run_with("--help")
+        self.assertEqual(code, 0)
+        with open(os.path.join(ROOT, "examples", "ft-put.1"), encoding="utf-8") as text:
+            manual = text.read().replace("\\-", "-")
+        words = {w.rstrip(",") for line in program.out for w in line.split()
+                 if w.startswith("--") and len(w) > 3}
+        self.assertGreater(len(words), 25)
+        for word in words:
+            self.assertIn(word, manual)
+
+    def test_the_configuration_file_comes_first_and_the_command_line_wins(self):
+        broker = self.broker()
+        os.makedirs(f"{self.dir}/.config")
+        with open(f"{self.dir}/.config/ft-put", "w", encoding="ascii") as out:
+            out.write(f"# ours\nhost 127.0.0.1\n--port {broker.port}\nid = from-config\n\n"
+                      "-u me\npw secret\n")
+        code, program = self.run_with(self.file())
+        self.assertEqual(code, 0, program.err)
+        self.assertEqual((broker.connections[0].client_id, broker.connections[0].connect["user"]),
+                         ("from-config", "me"))
+        code, _ = self.run_with("-i", "from-line", self.file())
+        self.assertEqual(broker.connections[1].client_id, "from-line")
+
+    def test_a_wrong_line_in_the_configuration_is_told_with_its_file(self):
+        path = self.file(1, "conf")
+        with open(path, "w", encoding="ascii") as out:
+            out.write("port nonsense\n")
+        code, program = self.run_with("--config", path, self.file())
+        self.assertEqual(code, 1)
+        self.assertIn(path, "".join(program.err))
+
+    def test_no_file_is_2(self):
+        code, program = self.run_with("-p", self.broker().port, "-h", "127.0.0.1", "/nonexistent")
+        self.assertEqual(code, 2)
+        self.assertIn("/nonexistent: No such file", program.err[0])
+
+    def test_no_broker_is_3_with_a_remedy(self):
+        with socket.socket() as nobody:  # bound, but nobody listens
+            nobody.bind(("127.0.0.1", 0))
+            program = self.put(nobody.getsockname()[1], self.file())
+            self.assertEqual(program.wait(), 3)
+        self.assertIn("--port", program.err[-1])
+
+    def test_the_made_up_client_id_is_the_same_for_the_same_files(self):
+        broker = self.broker()
+        one, two = self.file(10, "one"), self.file(10, "two")
+        for path in (one, one, two):
+            code, _ = self.run_with("-h", "127.0.0.1", "-p", broker.port, path)
+            self.assertEqual(code, 0)
+        ids = [conn.client_id for conn in broker.connections]
+        self.assertEqual(ids[0], ids[1])
+        self.assertNotEqual(ids[0], ids[2])
+
+
+class Files(ClientCase):
+    def init_of(self, *arguments):
+        broker = self.broker()
+        self.put_ok(broker, *arguments)
+        return broker.only().init
+
+    def test_what_is_said_about_a_file(self):
+        before = time.time()
+        init = self.init_of("--name", "other.txt", "--user-data", '{"a":[1]}', "--ttl", "2h",
+                            "--expire", "1d", self.file(1000))
+        self.assertEqual((init["name"], init["size"], init["user_data"], init["segments_ttl"]),
+                         ("other.txt", 1000, {"a": [1]}, 7200))
+        self.assertAlmostEqual(init["expire_at"], before + 86400, delta=30)
+
+    def test_the_id_can_be_given(self):
+        broker = self.broker()
+        self.put_ok(broker, "--file-id", "my-id", self.file())
+        self.assertEqual(list(broker.transfers), ["my-id"])
+
+    def test_a_given_id_that_is_taken_is_5(self):
+        broker = self.broker()
+        self.put_ok(broker, "--file-id", "my-id", self.file(10, "a"))
+        program = self.put(broker, "--file-id", "my-id", self.file(20, "b"))
+        self.assertEqual(program.wait(), 5)
+        self.assertIn("--file-id", program.err[-1])
+
+    def test_a_directory_keeps_its_paths_in_user_data(self):
+        for name in ("tree/a.txt", "tree/sub/b.txt", "tree/sub/deep/a.txt"):
+            self.file(100, name, hash(name) & 0xffff)
+        os.symlink(self.dir, f"{self.dir}/tree/loop")
+        broker = self.broker()
+        self.put_ok(broker, "--user-data", '{"run":7}', f"{self.dir}/tree/")
+        inits = [t.init for t in broker.transfers.values()]
+        self.assertEqual(sorted((i["name"], i["user_data"]["path"]) for i in inits),
+                         [("a.txt", "tree/a.txt"), ("a.txt", "tree/sub/deep/a.txt"),
+                          ("b.txt", "tree/sub/b.txt")])
+        self.assertEqual({i["user_data"]["run"] for i in inits}, {7})
+
+    def test_names_that_no_broker_takes_are_made_ones_that_it_does(self):
+        raw = os.fsencode(self.dir) + b"/tree"
+        os.makedirs(raw)
+        for name in (b"a:b\\c", b"bad\xff\xfeutf", b"new\nline", b"x" * 255,
+                     "ünï😀".encode(), ("é" * 127).encode()):
+            with open(raw + b"/" + name, "wb") as out:
+                out.write(name)
+        broker = self.broker()
+        self.put_ok(broker, f"{self.dir}/tree")
+        names = {t.init["name"] for t in broker.transfers.values()}
+        self.assertEqual(names, {"a_b_c", "bad__utf", "new_line", "x" * 240, "ünï😀", "é" * 120})
+
+    def test_files_with_the_same_content_and_time_do_not_meet(self):
+        for name in ("tree/a/same", "tree/b/same"):
+            os.utime(self.file(100, name), (1, 1))
+        broker = self.broker()
+        self.put_ok(broker, f"{self.dir}/tree")
+        self.assertEqual(len(broker.transfers), 2)
+
+    def test_the_first_failure_decides_and_the_others_arrive(self):
+        def script(_conn, packet):
+            refused = packet.command == "init" and b'"bad"' in packet.payload
+            return Answer("name_refused", 0x83) if refused else None
+        broker = self.broker(script)
+        program = self.put(broker, self.file(10, "one"), self.file(10, "bad"),
+                           self.file(10, "two", 2))
+        self.assertEqual(program.wait(), 5)
+        self.assertEqual(sum(1 for t in broker.transfers.values() if t.complete), 2)
+        self.assertIn("2 of 3", program.out[-1])
+
+    def test_segment_checksums_are_sent_where_asked_for(self):
+        broker = self.broker()
+        self.put_ok(broker, "--segment-checksums", self.file(1000))
+        segment, = broker.segments()
+        self.assertEqual(segment.topic.split("/")[-1], sha256(data(1000)))
+
+    def test_fin_carries_the_checksum_of_the_whole(self):
+        broker = self.broker()
+        self.put_ok(broker, self.file(1000))
+        self.assertTrue(broker.of("fin")[0].topic.endswith(f"/fin/1000/{sha256(data(1000))}"))
+
+
+class Output(ClientCase):
+    def test_json_for_programs(self):
+        program = self.put_ok(self.broker(), "--json", self.file(1000, "a"), self.file(10, "b"))
+        events = [json.loads(line) for line in program.out]
+        self.assertEqual((events[0]["event"], events[0]["files"], events[0]["bytes"]),
+                         ("start", 2, 1010))
+        done = {e["name"]: e for e in events if e["event"] == "finished"}
+        self.assertEqual((done["a"]["exit"], done["a"]["size"], done["a"]["sha256"]),
+                         (0, 1000, sha256(data(1000))))
+        self.assertEqual((events[-1]["event"], events[-1]["exit"], events[-1]["delivered"]),
+                         ("end", 0, 2))
+
+    def test_quiet_prints_nothing_but_errors(self):
+        program = self.put_ok(self.broker(), "--quiet", self.file())
+        self.assertEqual((program.out, program.err), ([], []))
+        program = self.put(self.broker(connack=0x86), "--quiet", self.file())
+        program.wait()
+        self.assertEqual(program.out, [])
+        self.assertTrue(program.err)
+
+    def test_plain_lines_where_there_is_no_terminal(self):
+        program = self.put_ok(self.broker(), "--rate", "500k", self.file(300000))
+        self.assertNotIn("\r", "".join(program.out))
+        self.assertTrue(any("100%" in line for line in program.out), program.out)
+        self.assertIn(sha256(data(300000)), program.out[-1])
+
+    def test_the_password_is_in_no_output(self):
+        program = self.put(self.broker(connack=0x86), "-u", "me", "-P", "topsecret", self.file())
+        program.wait()
+        self.assertNotIn("topsecret", "".join(program.out + program.err))
+
+    def test_a_signal_pauses_and_resumes(self):
+        broker = self.broker()
+        program = self.put(broker, "--rate", "20000", self.file(60000))
+        broker.wait(broker.segments, "a segment")
+        program.signal(USR1)
+        self.assertIn("paused", self.line_with(program, "paused"))
+        time.sleep(0.4)
+        count = len(broker.segments())
+        time.sleep(1)
+        self.assertEqual(len(broker.segments()), count)
+        program.signal(USR1)
+        self.assertEqual(program.wait(), 0, program.err)
+        self.holds(broker, data(60000))
+
+    def test_a_paused_upload_can_be_stopped(self):
+        broker = self.broker()
+        program = self.put(broker, "--rate", "20000", self.file(60000))
+        broker.wait(broker.segments, "a segment")
+        program.signal(USR1)
+        self.line_with(program, "paused")
+        program.signal(INT)
+        self.assertEqual(program.wait(), 8)
+
+    @staticmethod
+    def line_with(program, text):
+        while True:
+            line = program.lines.get(timeout=10)
+            if text in line:
+                return line
+
+
+if __name__ == "__main__":
+    unittest.main()
