@@ -292,8 +292,12 @@ static enum ft_status load_anchor(struct loading *loading)
 
 	if (fs->durability != FT_DURABILITY_SEGMENT)
 		return FT_OK;
-	if (ft_sys_fdatasync(up->data_fd) != 0)
-		return fs_sync_failed(fs, "sync incoming", loading->names);
+	if (ft_sys_fdatasync(up->data_fd) != 0) {
+		(void)fs_sync_failed(fs, "sync incoming", loading->names);
+		/* Written down, since the next one would succeed without having done anything. */
+		(void)fs_fall_back(fs, up);
+		return FT_IO_ERROR;
+	}
 	if (up->base.held.count > 0) {
 		st = ft_journal_add_all(&up->journal, up->journal_fd, FT_JOURNAL_DURABLE,
 					&up->base.held);

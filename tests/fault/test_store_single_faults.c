@@ -86,6 +86,35 @@ START_TEST(test_store__holds_what_it_found_and_synced_after_a_failed_sync)
 }
 END_TEST
 
+/* The second fdatasync of the same bytes would say that all is well. */
+START_TEST(test_store__does_not_trust_the_sync_after_a_failed_one)
+{
+	struct fault_plan plan = {.kind = FAULT_ERROR, .error = EIO};
+	struct ft_upload *upload;
+	enum ft_status st;
+	struct rig rig;
+
+	fault.hit_sync = false;
+	for (plan.nth = 1; !fault.hit_sync; plan.nth++) {
+		rig_open(&rig, "fs", FT_DURABILITY_NONE);
+		upload = rig_create(&rig, &KEY);
+		rig_put_text(&rig, upload, 0, "cached");
+		rig.ops->release(&upload);
+		rig.config.durability = FT_DURABILITY_SEGMENT;
+		rig_restart(&rig);
+		fault_arm(&plan);
+		st = rig_try_load(&rig, &KEY);
+		fault_disarm();
+		if (fault.hit_sync)
+			ck_assert_int_eq(st, FT_IO_ERROR);
+		upload = rig_load(&rig, &KEY);
+		ck_assert_str_eq(rig_held(upload), fault.hit_sync ? "" : "0-6");
+		rig.ops->release(&upload);
+		rig_close(&rig);
+	}
+}
+END_TEST
+
 /* The directory's fsync after the rename: the file must not stay visible, nor be lost. */
 START_TEST(test_store__takes_a_published_file_back_when_it_is_not_durable)
 {
@@ -123,4 +152,5 @@ FT_SUITE("store single faults",
 	 test_store__mends_a_journal_record_that_was_half_overwritten,
 	 test_store__does_not_hold_what_it_could_not_put_back,
 	 test_store__holds_what_it_found_and_synced_after_a_failed_sync,
+	 test_store__does_not_trust_the_sync_after_a_failed_one,
 	 test_store__takes_a_published_file_back_when_it_is_not_durable);
