@@ -5,6 +5,8 @@
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 
+#include "base/hex.h"
+
 _Static_assert(FT_SHA256_LEN == SHA256_DIGEST_LENGTH, "libcrypto's idea of SHA-256");
 
 struct ft_hasher {
@@ -84,17 +86,6 @@ bool ft_sha256_of(const void *bytes, size_t len, struct ft_sha256 *digest)
 	return SHA256_Final(digest->bytes, &state) == 1;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 bool ft_sha256_parse(struct ft_sha256 *digest, const char *hex, size_t len)
 {
 	struct ft_sha256 parsed;
@@ -102,8 +93,8 @@ bool ft_sha256_parse(struct ft_sha256 *digest, const char *hex, size_t len)
 	if (len != FT_SHA256_HEX_LEN)
 		return false;
 	for (size_t i = 0; i < FT_SHA256_LEN; i++) {
-		int high = hex_digit(hex[2 * i]);
-		int low = hex_digit(hex[2 * i + 1]);
+		int high = ft_hex_digit(hex[2 * i]);
+		int low = ft_hex_digit(hex[2 * i + 1]);
 
 		if (high < 0 || low < 0)
 			return false;

@@ -4,14 +4,9 @@
 
 #include <cjson/cJSON.h>
 
-/* --- the ids in a manifest --- */
+#include "base/hex.h"
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+/* --- the ids in a manifest --- */
 
 static enum ft_status from_hex(const char *hex, char **id, size_t *len)
 {
@@ -24,7 +19,7 @@ static enum ft_status from_hex(const char *hex, char **id, size_t *len)
 	if (!bytes)
 		return FT_NO_MEMORY;
 	for (size_t i = 0; i < digits; i += 2) {
-		int high = hex_digit(hex[i]), low = hex_digit(hex[i + 1]);
+		int high = ft_hex_digit(hex[i]), low = ft_hex_digit(hex[i + 1]);
 
 		if (high < 0 || low < 0) {
 			free(bytes);

@@ -3,6 +3,8 @@
 
 #include "base/buf.h"
 
+#include "../suite.h"
+
 START_TEST(test_buf__begins_empty_and_good)
 {
 	char room[8] = "garbage";
@@ -185,28 +187,15 @@ START_TEST(test_buf__never_cuts_an_escape_in_two)
 }
 END_TEST
 
-int main(void)
-{
-	Suite *suite = suite_create("buf");
-	TCase *cases = tcase_create("all");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_test(cases, test_buf__begins_empty_and_good);
-	tcase_add_test(cases, test_buf__appends_in_order);
-	tcase_add_test(cases, test_buf__takes_nothing_as_nothing);
-	tcase_add_test(cases, test_buf__is_full_with_one_byte_left_for_the_nul);
-	tcase_add_test(cases, test_buf__keeps_whole_bytes_beyond_a_nul);
-	tcase_add_test(cases, test_buf__leaves_out_the_whole_of_what_does_not_fit);
-	tcase_add_test(cases, test_buf__ignores_all_after_an_overflow);
-	tcase_add_test(cases, test_buf__writes_json_strings);
-	tcase_add_test(cases, test_buf__shows_untrusted_bytes_as_printable_ones);
-	tcase_add_test(cases, test_buf__shows_only_the_beginning_of_long_untrusted_bytes);
-	tcase_add_test(cases, test_buf__never_cuts_an_escape_in_two);
-	suite_add_tcase(suite, cases);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+FT_SUITE("buf",
+	 test_buf__begins_empty_and_good,
+	 test_buf__appends_in_order,
+	 test_buf__takes_nothing_as_nothing,
+	 test_buf__is_full_with_one_byte_left_for_the_nul,
+	 test_buf__keeps_whole_bytes_beyond_a_nul,
+	 test_buf__leaves_out_the_whole_of_what_does_not_fit,
+	 test_buf__ignores_all_after_an_overflow,
+	 test_buf__writes_json_strings,
+	 test_buf__shows_untrusted_bytes_as_printable_ones,
+	 test_buf__shows_only_the_beginning_of_long_untrusted_bytes,
+	 test_buf__never_cuts_an_escape_in_two);

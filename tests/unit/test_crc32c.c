@@ -3,6 +3,8 @@
 
 #include "base/crc32c.h"
 
+#include "../suite.h"
+
 START_TEST(test_crc32c__is_that_of_rfc_3720)
 {
 	static const uint8_t read_command[48] = {
@@ -53,21 +55,8 @@ START_TEST(test_crc32c__changes_with_every_bit_of_a_record)
 }
 END_TEST
 
-int main(void)
-{
-	Suite *suite = suite_create("crc32c");
-	TCase *cases = tcase_create("all");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_test(cases, test_crc32c__is_that_of_rfc_3720);
-	tcase_add_test(cases, test_crc32c__of_digits_is_the_check_value);
-	tcase_add_test(cases, test_crc32c__of_nothing_is_zero);
-	tcase_add_test(cases, test_crc32c__changes_with_every_bit_of_a_record);
-	suite_add_tcase(suite, cases);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+FT_SUITE("crc32c",
+	 test_crc32c__is_that_of_rfc_3720,
+	 test_crc32c__of_digits_is_the_check_value,
+	 test_crc32c__of_nothing_is_zero,
+	 test_crc32c__changes_with_every_bit_of_a_record);

@@ -8,6 +8,8 @@
 #include "base/escape.h"
 #include "base/utf8.h"
 
+#include "../suite.h"
+
 static char name[FT_NAME_ROOM];
 
 static const char *escape(const char *id, size_t id_len)
@@ -258,30 +260,17 @@ START_TEST(test_escape__is_safe_and_injective_for_random_ids)
 }
 END_TEST
 
-int main(void)
-{
-	Suite *suite = suite_create("escape");
-	TCase *cases = tcase_create("all");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_test(cases, test_escape__leaves_plain_ids_alone);
-	tcase_add_test(cases, test_escape__makes_harmless_what_climbs_or_hides);
-	tcase_add_test(cases, test_escape__names_the_empty_id);
-	tcase_add_test(cases, test_escape__escapes_the_escape);
-	tcase_add_test(cases, test_escape__escapes_all_other_ascii);
-	tcase_add_test(cases, test_escape__keeps_valid_utf8);
-	tcase_add_test(cases, test_escape__escapes_all_non_ascii_where_one_byte_is_no_utf8);
-	tcase_add_test(cases, test_escape__hashes_what_is_longer_than_255_bytes);
-	tcase_add_test(cases, test_escape__counts_the_escaped_bytes_not_those_of_the_id);
-	tcase_add_test(cases, test_escape__never_cuts_a_character_at_255_bytes);
-	tcase_add_test(cases, test_escape__of_an_id_that_looks_hashed_is_no_hashed_name);
-	tcase_add_test(cases, test_escape__hashes_without_memory);
-	tcase_add_test(cases, test_escape__is_safe_and_injective_for_random_ids);
-	suite_add_tcase(suite, cases);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+FT_SUITE("escape",
+	 test_escape__leaves_plain_ids_alone,
+	 test_escape__makes_harmless_what_climbs_or_hides,
+	 test_escape__names_the_empty_id,
+	 test_escape__escapes_the_escape,
+	 test_escape__escapes_all_other_ascii,
+	 test_escape__keeps_valid_utf8,
+	 test_escape__escapes_all_non_ascii_where_one_byte_is_no_utf8,
+	 test_escape__hashes_what_is_longer_than_255_bytes,
+	 test_escape__counts_the_escaped_bytes_not_those_of_the_id,
+	 test_escape__never_cuts_a_character_at_255_bytes,
+	 test_escape__of_an_id_that_looks_hashed_is_no_hashed_name,
+	 test_escape__hashes_without_memory,
+	 test_escape__is_safe_and_injective_for_random_ids);

@@ -4,6 +4,8 @@
 
 #include "core/guard.h"
 
+#include "../suite.h"
+
 static void read_is(const char *topic, const char *client, enum ft_guard_verdict verdict)
 {
 	ck_assert_msg(ft_guard_check(FT_GUARD_READ, topic, client) == verdict, "%s", topic);
@@ -256,32 +258,19 @@ START_TEST(test_guard__denies_whatever_would_match_a_command)
 }
 END_TEST
 
-int main(void)
-{
-	Suite *suite = suite_create("guard");
-	TCase *cases = tcase_create("all");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_test(cases, test_guard__denies_subscribing_to_commands);
-	tcase_add_test(cases, test_guard__allows_subscribing_to_ones_own_responses);
-	tcase_add_test(cases, test_guard__denies_subscribing_to_responses_of_others);
-	tcase_add_test(cases, test_guard__denies_sharing_ones_own_responses);
-	tcase_add_test(cases, test_guard__gives_no_responses_to_clients_named_like_wildcards);
-	tcase_add_test(cases, test_guard__gives_no_responses_to_clients_without_a_name);
-	tcase_add_test(cases, test_guard__leaves_other_subscriptions_to_others);
-	tcase_add_test(cases, test_guard__sees_only_real_shared_subscriptions_as_shared);
-	tcase_add_test(cases, test_guard__denies_reading_commands);
-	tcase_add_test(cases, test_guard__lets_a_client_read_its_own_responses_only);
-	tcase_add_test(cases, test_guard__leaves_reading_of_the_rest_to_others);
-	tcase_add_test(cases, test_guard__denies_forging_responses_and_events);
-	tcase_add_test(cases, test_guard__leaves_sending_of_commands_to_others);
-	tcase_add_test(cases, test_guard__never_stops_unsubscribing);
-	tcase_add_test(cases, test_guard__denies_whatever_would_match_a_command);
-	suite_add_tcase(suite, cases);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+FT_SUITE("guard",
+	 test_guard__denies_subscribing_to_commands,
+	 test_guard__allows_subscribing_to_ones_own_responses,
+	 test_guard__denies_subscribing_to_responses_of_others,
+	 test_guard__denies_sharing_ones_own_responses,
+	 test_guard__gives_no_responses_to_clients_named_like_wildcards,
+	 test_guard__gives_no_responses_to_clients_without_a_name,
+	 test_guard__leaves_other_subscriptions_to_others,
+	 test_guard__sees_only_real_shared_subscriptions_as_shared,
+	 test_guard__denies_reading_commands,
+	 test_guard__lets_a_client_read_its_own_responses_only,
+	 test_guard__leaves_reading_of_the_rest_to_others,
+	 test_guard__denies_forging_responses_and_events,
+	 test_guard__leaves_sending_of_commands_to_others,
+	 test_guard__never_stops_unsubscribing,
+	 test_guard__denies_whatever_would_match_a_command);

@@ -23,6 +23,8 @@ static void *test_calloc(size_t count, size_t size)
 #define malloc test_malloc
 #define calloc test_calloc
 #include "base/log.c"
+
+#include "../suite.h"
 #undef malloc
 #undef calloc
 
@@ -319,31 +321,18 @@ START_TEST(test_log__loses_no_line_of_many_threads_unsaid)
 }
 END_TEST
 
-int main(void)
-{
-	Suite *suite = suite_create("log");
-	TCase *cases = tcase_create("all");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_test(cases, test_log__writes_the_owners_lines_at_once);
-	tcase_add_test(cases, test_log__keeps_workers_lines_until_drained);
-	tcase_add_test(cases, test_log__writes_queued_lines_before_the_owners);
-	tcase_add_test(cases, test_log__writes_queued_lines_when_freed);
-	tcase_add_test(cases, test_log__null_is_a_log_that_says_nothing);
-	tcase_add_test(cases, test_log__drops_what_the_queue_cannot_hold_and_says_how_much);
-	tcase_add_test(cases, test_log__tells_of_lost_lines_where_they_were_lost);
-	tcase_add_test(cases, test_log__is_null_where_memory_runs_out);
-	tcase_add_test(cases, test_log__cuts_long_lines);
-	tcase_add_test(cases, test_log__cuts_no_character_in_two);
-	tcase_add_test(cases, test_log__makes_one_line_of_hostile_names);
-	tcase_add_test(cases, test_log__keeps_errno);
-	tcase_add_test(cases, test_log__sink_may_log);
-	tcase_add_test(cases, test_log__loses_no_line_of_many_threads_unsaid);
-	suite_add_tcase(suite, cases);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+FT_SUITE("log",
+	 test_log__writes_the_owners_lines_at_once,
+	 test_log__keeps_workers_lines_until_drained,
+	 test_log__writes_queued_lines_before_the_owners,
+	 test_log__writes_queued_lines_when_freed,
+	 test_log__null_is_a_log_that_says_nothing,
+	 test_log__drops_what_the_queue_cannot_hold_and_says_how_much,
+	 test_log__tells_of_lost_lines_where_they_were_lost,
+	 test_log__is_null_where_memory_runs_out,
+	 test_log__cuts_long_lines,
+	 test_log__cuts_no_character_in_two,
+	 test_log__makes_one_line_of_hostile_names,
+	 test_log__keeps_errno,
+	 test_log__sink_may_log,
+	 test_log__loses_no_line_of_many_threads_unsaid);

@@ -3,6 +3,8 @@
 
 #include "file_transfer/status.h"
 
+#include "../suite.h"
+
 /* The contract once more, written down apart from the table that implements it. */
 static const struct {
 	enum ft_status status;
@@ -81,21 +83,8 @@ START_TEST(test_status__has_one_line_of_text_for_people)
 }
 END_TEST
 
-int main(void)
-{
-	Suite *suite = suite_create("status");
-	TCase *cases = tcase_create("all");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_test(cases, test_status__says_what_the_contract_says);
-	tcase_add_test(cases, test_status__success_is_zero);
-	tcase_add_test(cases, test_status__tells_to_wait_just_where_waiting_helps);
-	tcase_add_test(cases, test_status__has_one_line_of_text_for_people);
-	suite_add_tcase(suite, cases);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+FT_SUITE("status",
+	 test_status__says_what_the_contract_says,
+	 test_status__success_is_zero,
+	 test_status__tells_to_wait_just_where_waiting_helps,
+	 test_status__has_one_line_of_text_for_people);

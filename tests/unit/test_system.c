@@ -13,6 +13,8 @@ static int test_open(const char *path, int flags)
 
 #define open test_open
 #include "base/system.c"
+
+#include "../suite.h"
 #undef open
 
 static const char *rfc3339(int64_t unix_ms)
@@ -142,25 +144,12 @@ START_TEST(test_system__boot_id_is_random_where_there_is_none)
 }
 END_TEST
 
-int main(void)
-{
-	Suite *suite = suite_create("system");
-	TCase *cases = tcase_create("all");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_test(cases, test_system__writes_times_as_rfc_3339);
-	tcase_add_test(cases, test_system__writes_times_before_1970);
-	tcase_add_test(cases, test_system__clamps_times_that_rfc_3339_cannot_say);
-	tcase_add_test(cases, test_system__writes_times_in_utc_wherever_it_runs);
-	tcase_add_test(cases, test_system__clocks_run_in_milliseconds);
-	tcase_add_test(cases, test_system__makes_random_uuids);
-	tcase_add_test(cases, test_system__boot_id_is_the_kernels);
-	tcase_add_test(cases, test_system__boot_id_is_random_where_there_is_none);
-	suite_add_tcase(suite, cases);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+FT_SUITE("system",
+	 test_system__writes_times_as_rfc_3339,
+	 test_system__writes_times_before_1970,
+	 test_system__clamps_times_that_rfc_3339_cannot_say,
+	 test_system__writes_times_in_utc_wherever_it_runs,
+	 test_system__clocks_run_in_milliseconds,
+	 test_system__makes_random_uuids,
+	 test_system__boot_id_is_the_kernels,
+	 test_system__boot_id_is_random_where_there_is_none);

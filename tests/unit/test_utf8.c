@@ -4,6 +4,8 @@
 
 #include "base/utf8.h"
 
+#include "../suite.h"
+
 /* Another way to see it than the grammar: decode, then ask whether that was allowed. */
 static size_t decode(const uint8_t *text, size_t left, uint32_t *point)
 {
@@ -155,25 +157,12 @@ START_TEST(test_utf8__finds_control_characters_anywhere)
 }
 END_TEST
 
-int main(void)
-{
-	Suite *suite = suite_create("utf8");
-	TCase *cases = tcase_create("all");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_test(cases, test_utf8__judges_all_pairs_of_bytes);
-	tcase_add_test(cases, test_utf8__judges_the_bounds_of_long_characters);
-	tcase_add_test(cases, test_utf8__accepts_what_rfc_3629_shows);
-	tcase_add_test(cases, test_utf8__refuses_overlong_forms);
-	tcase_add_test(cases, test_utf8__refuses_surrogates);
-	tcase_add_test(cases, test_utf8__refuses_what_is_above_10ffff);
-	tcase_add_test(cases, test_utf8__refuses_characters_that_are_cut_off);
-	tcase_add_test(cases, test_utf8__finds_control_characters_anywhere);
-	suite_add_tcase(suite, cases);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+FT_SUITE("utf8",
+	 test_utf8__judges_all_pairs_of_bytes,
+	 test_utf8__judges_the_bounds_of_long_characters,
+	 test_utf8__accepts_what_rfc_3629_shows,
+	 test_utf8__refuses_overlong_forms,
+	 test_utf8__refuses_surrogates,
+	 test_utf8__refuses_what_is_above_10ffff,
+	 test_utf8__refuses_characters_that_are_cut_off,
+	 test_utf8__finds_control_characters_anywhere);
