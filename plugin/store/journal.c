@@ -2,6 +2,7 @@
 #include "store/journal.h"
 
 #include "base/crc32c.h"
+#include "base/hex.h"
 #include "base/sys.h"
 
 #define RECORD FT_JOURNAL_RECORD_LEN
@@ -60,24 +61,13 @@ static bool decode(struct record *record, const uint8_t bytes[RECORD])
 		record->a < record->b && record->b <= FT_JOURNAL_END;
 }
 
-static int boot_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 struct ft_boot ft_boot_parse(const char *text)
 {
 	uint64_t half[2] = {0, 0};
 	size_t digits = 0;
 
 	for (; *text; text++) {
-		int digit = boot_digit(*text);
+		int digit = ft_hex_digit(*text);
 
 		if (*text == '-')
 			continue;
