@@ -70,11 +70,11 @@ static enum ft_status load(struct ft_engine *e, const struct ft_key *key,
 
 	if ((st = e->ops->load(e->store, key, &text, &len, &upload)) != FT_OK)
 		return st;
-	if ((st = ft_manifest_read(&manifest, text, len)) != FT_OK)
+	if ((st = ft_manifest_read(&manifest, text, len)) == FT_DAMAGED)
 		e->ops->set_aside(&upload, "its manifest.json is not a manifest");
-	else if (!(t = entry_of(e, key)))
+	else if (st == FT_OK && !(t = entry_of(e, key)))
 		st = FT_NO_MEMORY;
-	else if ((st = adopt(t, &manifest, &upload)) == FT_OK)
+	else if (st == FT_OK && (st = adopt(t, &manifest, &upload)) == FT_OK)
 		*out = t;
 	if (upload)
 		e->ops->release(&upload);

@@ -117,19 +117,35 @@ static bool has_nul_escape(const char *text, size_t len)
 	return false;
 }
 
-/* Parses `len` bytes that must be one JSON text and nothing else; NULL where they are not. */
-static cJSON *parse_json(const char *text, size_t len)
+/* cJSON does not tell why it gave up. What it needs is about this much, in small pieces. */
+static bool memory_is_short(size_t len)
 {
-	cJSON *json = NULL;
+	void *probe = malloc(16 * len + 4096);
+
+	free(probe);
+	return !probe;
+}
+
+/*
+ * Parses `len` bytes that must be one JSON text and nothing else.
+ * Errors: FT_INVALID_FILEMETA_JSON, FT_NO_MEMORY.
+ */
+static enum ft_status parse_json(const char *text, size_t len, cJSON **json)
+{
 	char *copy;
 
-	if (memchr(text, '\0', len) || !(copy = malloc(len + 1)))
-		return NULL;
+	*json = NULL;
+	if (memchr(text, '\0', len))
+		return FT_INVALID_FILEMETA_JSON;
+	if (!(copy = malloc(len + 1)))
+		return FT_NO_MEMORY;
 	memcpy(copy, text, len);
 	copy[len] = '\0';
-	json = cJSON_ParseWithLengthOpts(copy, len + 1, NULL, 1);
+	*json = cJSON_ParseWithLengthOpts(copy, len + 1, NULL, 1);
 	free(copy);
-	return json;
+	if (*json)
+		return FT_OK;
+	return memory_is_short(len) ? FT_NO_MEMORY : FT_INVALID_FILEMETA_JSON;
 }
 
 static enum ft_status refuse(struct ft_buf *detail, enum ft_status status, const char *why)
@@ -164,8 +180,8 @@ enum ft_status ft_init_parse(struct ft_init *init, const void *payload, size_t l
 		return refuse(detail, FT_INVALID_FILEMETA_JSON, "the payload is empty");
 	if (!ft_utf8_valid(payload, len))
 		return refuse(detail, FT_INVALID_FILEMETA_JSON, "the payload is not UTF-8");
-	if (!(json = parse_json(payload, len)))
-		return refuse(detail, FT_INVALID_FILEMETA_JSON, "the payload is not JSON");
+	if ((st = parse_json(payload, len, &json)) != FT_OK)
+		return refuse(detail, st, st == FT_NO_MEMORY ? "" : "the payload is not JSON");
 	if (has_nul_escape(payload, len)) {
 		cJSON_Delete(json);
 		return refuse(detail, FT_INVALID_FILEMETA, "\\u0000 is not accepted");
@@ -265,12 +281,14 @@ enum ft_status ft_manifest_finish(const char *begun, size_t begun_len, uint64_t 
 {
 	static const char *const replaced[] = { "size", "checksum", "sha256", "segments_ttl",
 						"completed_at" };
-	cJSON *json = parse_json(begun, begun_len);
+	enum ft_status st;
 	bool ok = true;
+	cJSON *json;
 
+	st = parse_json(begun, begun_len, &json);
 	if (!cJSON_IsObject(json)) {
 		cJSON_Delete(json);
-		return FT_DAMAGED;
+		return st == FT_NO_MEMORY ? st : FT_DAMAGED;
 	}
 	for (size_t i = 0; i < sizeof replaced / sizeof replaced[0]; i++)
 		cJSON_DeleteItemFromObjectCaseSensitive(json, replaced[i]);
@@ -292,11 +310,15 @@ static void read_text(char *to, size_t room, const cJSON *item)
 enum ft_status ft_manifest_read(struct ft_manifest *manifest, const char *text, size_t len)
 {
 	struct ft_init init = { 0 };
-	cJSON *json = parse_json(text, len);
-	bool sound = cJSON_IsObject(json);
-	const cJSON *sha256 = sound ? value_of(json, "sha256") : NULL;
+	const cJSON *sha256;
+	cJSON *json;
+	bool sound;
 
 	memset(manifest, 0, sizeof *manifest);
+	if (parse_json(text, len, &json) == FT_NO_MEMORY)
+		return FT_NO_MEMORY;
+	sound = cJSON_IsObject(json);
+	sha256 = sound ? value_of(json, "sha256") : NULL;
 	for (size_t i = 0; sound && i < sizeof init_keys / sizeof init_keys[0]; i++)
 		sound = !init_keys[i].read(&init, value_of(json, init_keys[i].key));
 	if (sound && sha256)

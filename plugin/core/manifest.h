@@ -82,7 +82,7 @@ enum ft_status ft_manifest_finish(const char *begun, size_t begun_len, uint64_t 
 				  const struct ft_sha256 *checksum, const char *completed_at,
 				  char **text, size_t *len) FT_MUST_USE;
 
-/* Reads either kind. Error: FT_DAMAGED. */
+/* Reads either kind. Errors: FT_DAMAGED, FT_NO_MEMORY. */
 enum ft_status ft_manifest_read(struct ft_manifest *manifest, const char *text,
 				size_t len) FT_MUST_USE;
 
