@@ -202,11 +202,20 @@ static void message_tick(void)
 }
 
 /* 2.0 tells of clients that never logged in, too. */
-static void message_disconnect(void)
+static void message_disconnect(unsigned who)
 {
-	struct mosquitto_evt_disconnect gone = { .client = NULL };
+	struct mosquitto_evt_disconnect gone = {
+		.client = who % 8 < MESSAGE_CLIENTS ? &message_clients[who % 8] : NULL,
+	};
 
 	fuzz_check(broker_raise(MOSQ_EVT_DISCONNECT, &gone) == MOSQ_ERR_SUCCESS);
+}
+
+static void message_reload(void)
+{
+	struct mosquitto_evt_reload reload = { 0 };
+
+	fuzz_check(broker_raise(MOSQ_EVT_RELOAD, &reload) == MOSQ_ERR_SUCCESS);
 }
 
 /* --- one life of the plugin --- */
@@ -230,9 +239,9 @@ static void message_play(struct fuzz_input *input)
 		if (what == 0)
 			message_tick();
 		else if (what == 1)
-			message_disconnect();
+			message_disconnect(fuzz_byte(input));
 		else if (what == 2)
-			fuzz_check(broker_raise(MOSQ_EVT_RELOAD, NULL) == MOSQ_ERR_SUCCESS);
+			message_reload();
 		else if (what == 3)
 			message_ask_acl(input);
 		else

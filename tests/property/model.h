@@ -260,12 +260,15 @@ static enum ft_status model_expect(const struct model_transfer *t, const struct 
 	return FT_OK;
 }
 
-/* Whether the answer may also be this: what is cut off by a fin need not be known any more. */
+/*
+ * Whether the answer may also be this: a segment delivered again while the file is
+ * assembled may have to wait, for its bytes may be on their way to another name.
+ */
 static bool model_tolerates(const struct model_transfer *t, const struct model_command *c,
 			    enum ft_status expected, enum ft_status status)
 {
 	return c->verb == FT_VERB_SEGMENT && t->state == FT_STATE_ASSEMBLING && expected == FT_OK
-	       && status == FT_BUSY && c->number + c->len > t->fin_size;
+	       && status == FT_BUSY;
 }
 
 /* --- what it changes --- */

@@ -133,6 +133,7 @@ static void expect_response(struct game *game, const struct model_command *c)
 	game_check(game, game->pendings < GAME_PENDING_MAX, "too many responses are missing");
 	game->pending[game->pendings++] = (struct game_pending) {
 		.seq = game->seq, .key = c->key, .verb = c->verb,
+		.too_late = c->verb == FT_VERB_ABORT && game->t[c->key].abort_pending,
 	};
 }
 

@@ -22,6 +22,7 @@ struct game_pending {
 	uint32_t seq;		/* 0: answered */
 	int key;
 	enum ft_verb verb;
+	bool too_late;		/* an abort that could not stop the assembly */
 };
 
 struct game {
@@ -208,10 +209,10 @@ static void game_fin_answered(struct game *game, struct model_transfer *t, enum 
 		   state);
 }
 
-static void game_abort_answered(struct game *game, struct model_transfer *t,
+static void game_abort_answered(struct game *game, struct model_transfer *t, bool too_late,
 				enum ft_status status)
 {
-	if (!t->abort_pending) {
+	if (!too_late) {
 		game_check(game, status == FT_OK, "an abort ends with %s", ft_status_word(status));
 		return;
 	}
@@ -243,7 +244,7 @@ static void game_deferred(struct game *game, const struct game_message *message)
 	if (pending->verb == FT_VERB_FIN)
 		game_fin_answered(game, &game->t[pending->key], status, state);
 	else
-		game_abort_answered(game, &game->t[pending->key], status);
+		game_abort_answered(game, &game->t[pending->key], pending->too_late, status);
 	*pending = game->pending[--game->pendings];
 }
 
