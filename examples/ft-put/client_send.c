@@ -142,18 +142,22 @@ void send_aborts(struct ft_client *client)
 
 /* --- what goes next --- */
 
-static unsigned in_flight(const struct ft_client *client)
+/* Whether segments may be added to those of all files that are on their way. */
+static bool is_full(const struct ft_client *client)
 {
 	unsigned count = 0;
+	uint64_t bytes = 0;
 
-	for (const struct file *file = client->active; file; file = file->next)
+	for (const struct file *file = client->active; file; file = file->next) {
 		count += file->upload.flight_count;
-	return count;
+		bytes += file->upload.flight_bytes;
+	}
+	return count >= link_window(&client->link) || bytes >= pace_flight_bytes(&client->pace);
 }
 
 static uint64_t segment_budget(struct ft_client *client, int64_t now)
 {
-	if (client->paused || in_flight(client) >= link_window(&client->link) ||
+	if (client->paused || is_full(client) ||
 	    pace_wait_ms(&client->pace, now) > 0)
 		return 0;
 	return pace_segment(&client->pace);
@@ -233,7 +237,7 @@ static void settled(struct ft_client *client, struct file *file, int64_t now)
 
 	if (!piece->len)
 		return;
-	pace_acked(&client->pace, piece->len, now);
+	pace_acked(&client->pace, piece->len, file->upload.settled_after_ms, now);
 	link_limit_unsent(&client->link, pace_segment(&client->pace));
 	file->info.held = upload_held_bytes(&file->upload);
 	if (client->events.segment)

@@ -2,9 +2,12 @@
 #include "pace.h"
 
 #define SIZE_MIN 1024
-#define SIZE_START 65536
-#define EPOCH_MS 200
-#define SEGMENTS_PER_S 10	/* of adaptive size */
+#define SIZE_START 16384
+#define EPOCH_MS 200		/* a size is judged after so long, */
+#define EPOCH_SEGMENTS 8	/* or after so many segments */
+#define SEGMENTS_PER_S 20	/* of adaptive size */
+#define QUEUE_MS 100		/* of bytes that may wait somewhere, so that none is missing */
+#define ANSWER_MEMORY 64	/* acknowledgements */
 #define RATE_SLICES 8		/* a throttled second is cut into so many segments at least */
 
 static uint64_t clamp(const struct pace *pace, uint64_t size)
@@ -72,14 +75,35 @@ static void begin_epoch(struct pace *pace, int64_t now)
 	pace->idle = false;
 }
 
-void pace_acked(struct pace *pace, uint64_t bytes, int64_t now)
+static void note_answer(struct pace *pace, double answer_ms)
+{
+	if (pace->answer_ms <= 0 || answer_ms < pace->answer_ms)
+		pace->answer_ms = answer_ms < 1 ? 1 : answer_ms;
+	else	/* A route may become longer for good. */
+		pace->answer_ms += (answer_ms - pace->answer_ms) / ANSWER_MEMORY;
+}
+
+uint64_t pace_flight_bytes(const struct pace *pace)
+{
+	double bytes = pace->speed * (pace->answer_ms + QUEUE_MS) / 1000;
+
+	if (pace->fixed || pace->speed <= 0)
+		return UINT64_MAX;
+	return bytes > (double)pace->size * 2 ? (uint64_t)bytes : pace->size * 2;
+}
+
+void pace_acked(struct pace *pace, uint64_t bytes, int64_t answer_ms, int64_t now)
 {
 	int64_t elapsed = now - pace->epoch_ms;
 
+	note_answer(pace, (double)answer_ms);
 	pace->epoch_bytes += bytes;
-	if (elapsed < EPOCH_MS)
+	if (elapsed < 1 || (elapsed < EPOCH_MS && pace->epoch_bytes < pace->size * EPOCH_SEGMENTS))
 		return;
-	uint64_t wanted = pace->epoch_bytes * 1000 / (uint64_t)elapsed / SEGMENTS_PER_S;
+	double speed = (double)pace->epoch_bytes * 1000 / (double)elapsed;
+	uint64_t wanted = (uint64_t)(speed / SEGMENTS_PER_S);
+	if (!pace->idle || speed > pace->speed)
+		pace->speed = speed;
 	if (wanted > pace->size * 2)
 		wanted = pace->size * 2;
 	if (wanted < pace->size / 2)

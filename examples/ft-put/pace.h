@@ -6,7 +6,7 @@
  *	if (pace_wait_ms(&pace, now) == 0) send at most pace_segment(&pace) bytes, pace_sent();
  *	on an acknowledgement pace_acked(), on a lost link pace_trouble()
  *
- * Adaptive sizes aim at segments that take a tenth of a second: other messages of the
+ * Adaptive sizes aim at segments that take a twentieth of a second: other messages of the
  * same connection wait for no more than that, and little is sent twice after a cut.
  */
 #ifndef FT_PUT_PACE_H
@@ -21,6 +21,8 @@ struct pace {
 	uint64_t size;
 	int64_t epoch_ms;
 	uint64_t epoch_bytes;		/* acknowledged since */
+	double speed;			/* bytes a second, of the last time that was judged */
+	double answer_ms;		/* how soon an acknowledgement comes when no queue is long */
 	bool idle;			/* not always busy since: the bytes tell no speed */
 	uint64_t rate;			/* bytes a second, 0: as fast as it goes */
 	double credit;			/* bytes that may go now; negative after a segment */
@@ -41,7 +43,15 @@ uint64_t pace_segment(const struct pace *pace);
 int64_t pace_wait_ms(struct pace *pace, int64_t now);
 
 void pace_sent(struct pace *pace, uint64_t bytes);
-void pace_acked(struct pace *pace, uint64_t bytes, int64_t now);
+
+/* `answer_ms` after it was sent. */
+void pace_acked(struct pace *pace, uint64_t bytes, int64_t answer_ms, int64_t now);
+
+/*
+ * Bytes that should be on their way at most: more would only make queues longer, which
+ * other messages have to wait in, and losses dearer.
+ */
+uint64_t pace_flight_bytes(const struct pace *pace);
 
 /* There was nothing to send for a while. */
 void pace_idle(struct pace *pace);

@@ -321,9 +321,11 @@ static void answered_segment(struct upload *upload, const char *offset_text,
 		return;
 	}
 	struct span piece = upload->flights[i].piece;
+	int64_t after = now - upload->flights[i].sent_ms;
 	drop_flight(upload, i);
 	if (answer->code == CODE_SUCCESS) {
 		upload->settled = piece;
+		upload->settled_after_ms = after;
 		headway(upload, now);
 		return;
 	}
@@ -448,6 +450,7 @@ static bool segment_acked(struct upload *upload, unsigned i, int reason, int64_t
 		return true;
 	}
 	upload->settled = upload->flights[i].piece;
+	upload->settled_after_ms = now - upload->flights[i].sent_ms;
 	drop_flight(upload, i);
 	headway(upload, now);
 	return true;

@@ -69,7 +69,7 @@ class Window(ClientCase):
         broker = self.broker()
         broker.read_rate = 60000
         self.put(broker, "--window", "4", self.file(3000000))
-        broker.wait(lambda: [s for s in broker.segments() if len(s.payload) <= 16384],
+        broker.wait(lambda: [s for s in broker.segments() if len(s.payload) <= 4096],
                     "smaller segments", 40)
 
     def test_adaptive_segments_grow_on_a_good_link(self):
@@ -80,7 +80,7 @@ class Window(ClientCase):
         self.put(broker, path)
         broker.wait(lambda: [s for s in broker.segments() if s.payload == 256 * 1024],
                     "larger segments", 40)
-        self.assertEqual(broker.segments()[0].payload, 65536)
+        self.assertEqual(broker.segments()[0].payload, 16384)
 
     def test_adaptive_segments_shrink_when_the_link_breaks(self):
         state = {"cuts": 0}
@@ -93,7 +93,7 @@ class Window(ClientCase):
         broker = self.broker(script)
         self.put_ok(broker, "--reconnect", "always", self.file(200000))
         firsts = [broker.segments(conn=n)[0] for n in range(4)]
-        self.assertEqual([len(s.payload) for s in firsts], [65536, 32768, 16384, 8192])
+        self.assertEqual([len(s.payload) for s in firsts], [16384, 8192, 4096, 2048])
 
 
 class Input(ClientCase):
