@@ -113,7 +113,7 @@ static int acknowledge(const struct ft_plugin *plugin, struct mosquitto_evt_mess
 	case FT_PUBACK_QUOTA:
 		/* 2.0 would close the connection. */
 		if (can_refuse(message))
-			return ft_compat_is_21() ? FT_COMPAT_QUOTA_EXCEEDED : MOSQ_ERR_ACL_DENIED;
+			return plugin->is_21 ? FT_COMPAT_QUOTA_EXCEEDED : MOSQ_ERR_ACL_DENIED;
 		break;
 	}
 	swallow(message, FT_NOBODYS_TOPIC);
@@ -134,6 +134,11 @@ int ft_on_message(int event, void *event_data, void *userdata)
 	}
 	ft_plugin_poll(plugin);
 	client_id = message->client ? mosquitto_client_id(message->client) : NULL;
+	if (!plugin->websockets && message->client
+	    && mosquitto_client_protocol(message->client) == mp_websockets) {
+		plugin->websockets = true;
+		ft_wake_need_echo(plugin->wake);
+	}
 	if (!client_id)	/* published by the broker itself, or by another plugin */
 		return acknowledge(plugin, message, FT_NO_SUCH_TRANSFER);
 	return acknowledge(plugin, message, carry_out(plugin, message, client_id));

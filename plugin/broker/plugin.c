@@ -17,6 +17,7 @@
 #include <sys/resource.h>
 
 #include "base/system.h"
+#include "broker/compat.h"
 
 #define PLUGIN_MAGIC 0x66747031u
 #define MIB (1024 * 1024)
@@ -67,8 +68,12 @@ static void respond(void *context, const struct ft_request *request, const struc
 	struct ft_plugin *plugin = context;
 
 	/* During cleanup the broker's queues are gone. */
-	if (!plugin->closing)
-		ft_respond(plugin->log, request, reply);
+	if (plugin->closing)
+		return;
+	ft_respond(plugin->log, request, reply);
+	/* 2.0 hands to WebSockets clients only in a later pass of its loop: bring that about. */
+	if (plugin->websockets && !plugin->is_21)
+		ft_wake_notify(plugin->wake);
 }
 
 static void notify(void *context)
@@ -270,6 +275,7 @@ API int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata
 		return MOSQ_ERR_NOMEM;
 	plugin->magic = PLUGIN_MAGIC;
 	plugin->id = identifier;
+	plugin->is_21 = ft_compat_is_21();
 	plugin->lock = -1;
 	plugin->log = ft_log_new(log_to_broker, NULL);
 	if (!plugin->log || !parse_options(plugin, options, option_count) || !start(plugin)) {

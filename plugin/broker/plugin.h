@@ -19,6 +19,8 @@
 struct ft_plugin {
 	uint32_t magic;
 	bool closing;
+	bool is_21;		/* Mosquitto 2.1 or newer */
+	bool websockets;	/* a client uses WebSockets */
 	mosquitto_plugin_id_t *id;
 	struct ft_options options;
 	struct ft_log *log;

@@ -46,6 +46,7 @@
 
 struct ft_wake {
 	bool is_21;
+	bool echoing;			/* broker's thread */
 	pthread_t broker;
 	pthread_t helper;
 	pthread_mutex_t lock;
@@ -365,7 +366,7 @@ struct ft_wake *ft_wake_new(struct ft_log *log)
 
 	if (!wake)
 		return NULL;
-	wake->is_21 = ft_compat_is_21();
+	wake->is_21 = wake->echoing = ft_compat_is_21();
 	wake->broker = pthread_self();
 	atomic_init(&wake->due_ms, NOTHING_DUE);
 	init_lock(wake);
@@ -443,9 +444,14 @@ void ft_wake_drained(struct ft_wake *wake)
 {
 	if (wake->seen == atomic_load(&wake->heard))
 		return;
-	if (wake->is_21)
+	if (wake->echoing)
 		atomic_store(&wake->echoes, ECHOES);
 	atomic_store(&wake->heard, wake->seen);
+}
+
+void ft_wake_need_echo(struct ft_wake *wake)
+{
+	wake->echoing = true;
 }
 
 void ft_wake_tick_seen(struct ft_wake *wake)

@@ -66,6 +66,12 @@ bool ft_wake_pending(struct ft_wake *wake);
  */
 void ft_wake_drained(struct ft_wake *wake);
 
+/*
+ * What is published leaves one loop pass later on this broker, too: 2.0 does so for
+ * clients that use WebSockets. From now on such a pass is brought about.
+ */
+void ft_wake_need_echo(struct ft_wake *wake);
+
 /* A tick happened. First thing in the tick callback. */
 void ft_wake_tick_seen(struct ft_wake *wake);
 

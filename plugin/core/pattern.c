@@ -26,6 +26,12 @@ static bool is_rest(const char *pattern, const char *begin, const char *end)
 	return *pattern == '#' && pattern + 1 == end && (pattern == begin || pattern[-1] == '/');
 }
 
+/* "/#" as the rest: it also stands for nothing, the level above (MQTT 5, 4.7.1.2). */
+static bool is_empty_rest(const char *pattern, const char *end)
+{
+	return end - pattern == 2 && pattern[0] == '/' && pattern[1] == '#';
+}
+
 /* Without backtracking: '+' takes a whole level, '#' the rest. */
 static bool match(const char *begin, const char *end, const char *topic, const struct ids *ids)
 {
@@ -40,6 +46,8 @@ static bool match(const char *begin, const char *end, const char *topic, const s
 				return false;
 			topic += len;
 			p += 2;
+		} else if (*topic == '\0' && is_empty_rest(p, end)) {
+			return true;
 		} else if (is_rest(p, begin, end)) {
 			return true;
 		} else if (*p == '+') {

@@ -248,7 +248,11 @@ static enum ft_status load_journal(struct loading *loading, int fd)
 
 	if (st == FT_OK) {
 		up->base.held = found.held;
-		up->durable = found.durable.count > 0;
+		/*
+		 * Even where a later record took it all back: that one may not have got to
+		 * the disk before this process's forerunner was killed.
+		 */
+		up->durable = found.promised;
 		up->journal = found.journal;
 		ft_ranges_init(&found.held);
 	} else if (st == FT_DAMAGED) {

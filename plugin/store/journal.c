@@ -235,6 +235,7 @@ static enum ft_status apply_record(struct reading *reading, const struct record 
 	case FT_JOURNAL_BOOT:
 		return apply_boot(reading, record);
 	case FT_JOURNAL_DURABLE:
+		found->promised = true;
 		st = ft_ranges_add(&found->durable, record->a, record->b);
 		if (st != FT_OK)
 			return st;

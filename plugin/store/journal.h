@@ -65,6 +65,7 @@ struct ft_journal {
 struct ft_journal_found {
 	struct ft_ranges held;		/* includes what is durable */
 	struct ft_ranges durable;
+	bool promised;			/* it has said so of some bytes, if not of those any more */
 	struct ft_journal journal;
 };
 

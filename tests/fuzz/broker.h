@@ -31,6 +31,7 @@ struct mosquitto {
 	const char *id;
 	const char *username;
 	int protocol_version;
+	int protocol;		/* enum mosquitto_protocol */
 };
 
 #define BROKER_CALLBACKS_MAX 32
@@ -206,6 +207,12 @@ const char *mosquitto_client_username(const struct mosquitto *client)
 {
 	broker_check_thread();
 	return client->username;
+}
+
+int mosquitto_client_protocol(const struct mosquitto *client)
+{
+	broker_check_thread();
+	return client->protocol;
 }
 
 int mosquitto_client_protocol_version(const struct mosquitto *client)

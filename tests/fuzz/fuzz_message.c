@@ -18,12 +18,12 @@
 #define MESSAGE_WILDCARD_PATTERN "r/%c/#"
 
 static struct mosquitto message_clients[] = {
-	{ "c", "u", 5 },
-	{ "c", NULL, 4 },		/* the same client by another protocol */
-	{ "../..", "u/v", 5 },
-	{ "wild+", NULL, 5 },		/* has no response topic */
-	{ "", NULL, 3 },
-	{ NULL, NULL, 5 },
+	{ "c", "u", 5, mp_mqtt },
+	{ "c", NULL, 4, mp_mqtt },		/* the same client by another protocol */
+	{ "../..", "u/v", 5, mp_websockets },
+	{ "wild+", NULL, 5, mp_mqtt },		/* has no response topic */
+	{ "", NULL, 3, mp_mqtt },
+	{ NULL, NULL, 5, mp_mqtt },
 };
 
 #define MESSAGE_CLIENTS (sizeof message_clients / sizeof message_clients[0])

@@ -24,6 +24,9 @@ START_TEST(test_pattern__takes_wildcards_level_by_level)
 	ck_assert(ft_patterns_match("a/#", "a/b/c", "x", NULL));
 	ck_assert(!ft_patterns_match("a/#", "b/b/c", "x", NULL));
 	ck_assert(ft_patterns_match("#", "a/b", "x", NULL));
+	ck_assert(ft_patterns_match("a/#", "a", "x", NULL));
+	ck_assert(ft_patterns_match("r/%c/#", "r/x", "x", NULL));
+	ck_assert(!ft_patterns_match("a/#", "ab", "x", NULL));
 }
 END_TEST
 
