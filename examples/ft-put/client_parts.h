@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /*
- * What the parts of the client share; not for its users. client.c keeps the link and
- * the loop, client_files.c the queue and the life of each file, client_send.c puts
- * commands on the link and brings answers back.
+ * What the parts of the client share; not for its users. client.c is what they
+ * call and the loop, client_link.c makes and loses connections, client_files.c is the queue
+ * and the life of each file, client_send.c puts commands on the link and brings answers back.
  */
 #ifndef FT_PUT_CLIENT_PARTS_H
 #define FT_PUT_CLIENT_PARTS_H
@@ -88,6 +88,25 @@ int64_t client_now_ms(void);
 __attribute__((format(printf, 4, 5)))
 void client_note(struct ft_client *client, struct file *file, enum ft_client_note note,
 		 const char *format, ...);
+
+/* --- client_link.c --- */
+
+void client_open_link(struct ft_client *client, int64_t now);
+
+/* The first thing to do when it is ready. */
+void client_greet(struct ft_client *client, int64_t now);
+
+/* Takes a link for dead that has left something unacknowledged for too long. */
+void client_watch_overdue(struct ft_client *client);
+
+/* It is lost or refused: says so, and whether there will be another one. */
+void client_end_link(struct ft_client *client, int64_t now);
+
+void client_close_link(struct ft_client *client);
+
+/* Keeps the epoll set as the link needs it. */
+void client_watch_link(struct ft_client *client);
+void client_watch(struct ft_client *client, int fd, int action, unsigned events);
 
 /* --- client_files.c --- */
 
