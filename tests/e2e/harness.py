@@ -23,7 +23,7 @@ import unittest
 from device import REFUSED, RETRY, WORDS, Device
 from ondisk import Storage, eventually
 from rawmqtt import SCALE, Client
-from settings import PASSWORD, SETTINGS
+from settings import PASSWORD, SETTINGS, OverWebSockets, PerListener
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get("FT_BUILD", os.path.join(ROOT, "build")))
@@ -64,6 +64,11 @@ def broker_version():
         broker_version.found = tuple(int(n) for n in re.search(r"(\d+)\.(\d+)\.(\d+)",
                                                                shown).groups())
     return broker_version.found
+
+
+def is_slow_link():
+    """Brokers 2.0 tell WebSockets clients what a plugin publishes only at the next tick."""
+    return isinstance(SETTING, OverWebSockets) and broker_version() < (2, 1, 0)
 
 
 def dynamic_security_plugin():
@@ -373,6 +378,19 @@ class Case(unittest.TestCase):
             options.setdefault("username", broker.setting.username)
             options.setdefault("password", PASSWORD)
         return options
+
+    def keeps_messages_for_absent_clients(self, broker):
+        """Mosquitto 2.0.21 with per_listener_settings does not, whatever the topic."""
+        absent = self.client(version=4, broker=broker, clean=False)
+        absent.subscribe("harness/absent")
+        absent.close()
+        other = self.client(broker=broker)
+        other.acked(other.publish("harness/absent", b"kept"))
+        absent.connect().ping()
+        kept = [m for m in absent.messages if m.payload == b"kept"]
+        self.assertTrue(kept or isinstance(broker.setting, PerListener)
+                        and (2, 0, 12) <= broker_version() < (2, 1, 0), "a message was lost")
+        return bool(kept)
 
     # --- assertions -----------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 
 Not always in order: a broker 2.0 lets new messages overtake queued ones of a slow subscriber.
 """
+import collections
 import os
 import threading
 
@@ -20,15 +21,31 @@ class Listener(threading.Thread):
         self.client = client
         self.client.subscribe(topic, qos=2)
         self.expected, self.error = None, None
+        self.heard, self.counted, self.news = collections.Counter(), 0, threading.Condition()
 
     def run(self):
         try:
             while self.expected is None or len(self.client.messages) < self.expected:
-                self.client.idle(0.05)
+                self.client.pump(0.05)
+                self.count()
                 if self.client.closed:
                     raise AssertionError(f"the listener lost its connection: {self.client.closed}")
         except (AssertionError, OSError) as error:
             self.error = error
+
+    def count(self):
+        fresh = len(self.client.messages) - self.counted
+        if fresh:
+            with self.news:
+                for index in range(-fresh, 0):
+                    self.heard[self.client.messages[index].topic] += 1
+                self.counted += fresh
+                self.news.notify_all()
+
+    def wait_until_heard(self, topic, number):
+        with self.news:
+            if not self.news.wait_for(lambda: self.heard[topic] >= number, 20 * SCALE):
+                raise AssertionError(f"{topic}: {self.heard[topic]} heard, not {number}")
 
     def finish(self, expected):
         self.expected = expected
@@ -39,9 +56,11 @@ class Listener(threading.Thread):
 class Telemetry(threading.Thread):
     """Publishes numbers until told to stop; each client has its own thread."""
 
-    def __init__(self, client, topic, qos):
+    AHEAD = 200  # of what was heard; a broker drops what a slow subscriber lets pile up
+
+    def __init__(self, client, topic, qos, listener):
         super().__init__(daemon=True)
-        self.publisher = client
+        self.publisher, self.listener = client, listener
         self.topic, self.qos = topic, qos
         self.ended, self.sent, self.error = threading.Event(), 0, None
 
@@ -52,6 +71,7 @@ class Telemetry(threading.Thread):
                 if self.qos == 0:
                     self.publisher.ping()
                 self.sent += 1
+                self.listener.wait_until_heard(self.topic, self.sent - self.AHEAD)
         except (AssertionError, OSError) as error:
             self.error = error
 
@@ -67,7 +87,7 @@ class Others(Case):
     def test_telemetry_arrives_while_uploads_run(self, version):
         listener = Listener(self.client(version=version), "telemetry/#")
         listener.start()
-        talkers = [Telemetry(self.client(version=version), f"telemetry/{version}/{qos}", qos)
+        talkers = [Telemetry(self.client(version=version), f"telemetry/{version}/{qos}", qos, listener)
                    for qos in (0, 1, 2)]
         for talker in talkers:
             talker.start()
