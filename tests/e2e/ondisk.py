@@ -11,6 +11,7 @@ from rawmqtt import PATIENCE, SCALE, Timeout, octets
 
 MANIFEST_KEYS = {"client_id", "file_id", "name", "size", "sha256", "received_at", "completed_at",
                  "expire_at", "user_data", "transfer_id"}
+_UUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 
 
@@ -114,7 +115,7 @@ class Storage:
         for key in ("received_at", "completed_at"):
             case.assertRegex(found[key], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
         case.assertLessEqual(found["received_at"], found["completed_at"])
-        case.assertRegex(found["transfer_id"], re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"))
+        case.assertRegex(found["transfer_id"], _UUID)
         case.assertEqual(set(found) - MANIFEST_KEYS, set(), "members nobody asked for")
 
 

@@ -12,7 +12,8 @@ CLIENTS = (
     ("percent_slash", "a%2Fb"), ("backslash", "..\\..\\x"), ("shell", "$(touch x);`id`|&"),
     ("quotes", "'\""), ("emoji", "🤖🔥"), ("combining", "e\u0301"), ("right_to_left", "\u202etxt"),
     ("255_bytes", "c" * 255), ("256_bytes", "c" * 256), ("86_bytes_escaped", "/" * 86),
-    ("85_bytes_escaped", "/" * 85), ("60_kB", "k" * 60000), ("60_kB_of_dots", "../" * 150 + "." * 59500),
+    ("85_bytes_escaped", "/" * 85), ("60_kB", "k" * 60000),
+    ("60_kB_of_dots", "../" * 150 + "." * 59500),
     ("like_a_digest", "%sha256-" + "0" * 64), ("ours", "$file"), ("as_a_file", "manifest.json"),
     ("as_a_directory", "incoming"), ("dollar_sys", "$SYS"), ("dots_only", "....."),
 )
@@ -86,10 +87,11 @@ class Ids(Case):
     def test_a_client_whose_responses_cannot_be_published_is_served(self, client):
         for version in (4, 5):
             device = self.device(client, version, responses=False)
-            for answer in (device.init(f"f{version}", size=4), device.segment(f"f{version}", 0, b"wild"),
-                           device.fin(f"f{version}", 4)):
+            file = f"f{version}"
+            for answer in (device.init(file, size=4), device.segment(file, 0, b"wild"),
+                           device.fin(file, 4)):
                 self.assertEqual(answer.ack, 0)
-            path = self.broker.storage.finished(client, f"f{version}", "data.bin")
+            path = self.broker.storage.finished(client, file, "data.bin")
             eventually(lambda path=path: os.path.exists(path), "the file")
             self.broker.storage.check_finished(self, client, f"f{version}", "data.bin", b"wild")
 

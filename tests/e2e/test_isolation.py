@@ -221,8 +221,9 @@ def dynamic_security_config():
         [acl(kind, "$file-response/#") for kind in kinds[1:]]
     return {"defaultACLAccess": {"publishClientSend": False, "publishClientReceive": True,
                                  "subscribe": False, "unsubscribe": True},
-            "clients": [dynamic_security_client(name, name + "pw", name) for name in ("anna", "bert", "nobody")], "groups": [],
-            "roles": roles}
+            "clients": [dynamic_security_client(name, name + "pw", name)
+                        for name in ("anna", "bert", "nobody")],
+            "groups": [], "roles": roles}
 
 
 @spread

@@ -17,7 +17,8 @@ BAD = (
     ("timeout_text", "assemble_timeout", "soon"), ("timeout_unit", "assemble_timeout", "5x"),
     ("timeout_0", "assemble_timeout", "0"),
     ("file_size_text", "max_file_size", "big"), ("file_size_unit", "max_file_size", "1X"),
-    ("file_size_negative", "max_file_size", "-1"), ("file_size_overflow", "max_file_size", "99999999999G"),
+    ("file_size_negative", "max_file_size", "-1"),
+    ("file_size_overflow", "max_file_size", "99999999999G"),
     ("file_size_fraction", "max_file_size", "1.5G"), ("segment_size", "max_segment_size", "x"),
     ("segment_size_trailing", "max_segment_size", "1k1"), ("transfers", "max_transfers", "lots"),
     ("transfers_negative", "max_transfers", "-3"), ("free_space", "min_free_space", "10%"),
@@ -114,7 +115,8 @@ class Accepted(Case):
         self.assertNotEqual(os.stat(broker.storage.finished("dev", "f", "data.bin")).st_uid, 0)
         os.chmod(broker.storage.path, 0o755)
 
-    @rows(("k", "64k", 65536), ("M", "1M", 1 << 20), ("plain", "1000", 1000), ("kilo_upper", "2K", 2048))
+    @rows(("k", "64k", 65536), ("M", "1M", 1 << 20), ("plain", "1000", 1000),
+          ("kilo_upper", "2K", 2048))
     def test_a_size_is_read_in_units_of_1024(self, text, number):
         broker = self.start_broker({"max_file_size": text})
         device = self.device("dev", broker=broker)
@@ -127,7 +129,8 @@ class Accepted(Case):
             "max_file_size": "10G", "max_segment_size": "10M", "max_transfers": "5",
             "max_transfers_per_client": "5", "min_free_space": "1k",
             "segments_ttl": "1d", "segments_ttl_min": "1m", "segments_ttl_max": "2d",
-            "gc_interval": "10s", "response_topics": "replies/%c", "acl": "guard-and-allow", "ack_sink": "auto"})
+            "gc_interval": "10s", "response_topics": "replies/%c", "acl": "guard-and-allow",
+            "ack_sink": "auto"})
         for version in (4, 5):
             device = self.device(f"dev{version}", version, broker=broker)
             self.ok(device.upload("f", b"content"))

@@ -7,11 +7,13 @@ from harness import Case, rows, spread
 from ondisk import sha256
 from transport import Unix
 
-LEVELS = ("f", "g", "init", "fin", "abort", "status", "0", "1", "100", "-1", "9" * 30, "", " ", ".", "..",
+LEVELS = ("f", "g", "init", "fin", "abort", "status", "0", "1", "100", "-1", "9" * 30, "", " ", ".",
+          "..",
           "é", "🚀", "%00", "x" * 255, "x" * 256, "a" * 64, "A" * 64, "g" * 64, "$file", "INIT",
           "9223372036854775807", "9223372036854775808", "0x1", "1e9", "\u2028", "\ufffd", "'\";--")
 WORDS = ({"name": "a"}, {"name": "b", "size": 3}, {"name": 1}, {"name": "../x"}, {}, [], None, 1, "x",
-         {"name": "a", "size": -1}, {"name": "a", "checksum": "zz"}, {"name": "a", "segments_ttl": 1e300},
+         {"name": "a", "size": -1}, {"name": "a", "checksum": "zz"},
+         {"name": "a", "segments_ttl": 1e300},
          {"name": "a", "user_data": {"deep": [[[[]]]]}}, {"name": "a", "expire_at": "soon"})
 
 
