@@ -112,7 +112,8 @@ static bool may_retry(const struct ft_client *client)
 	case FT_CLIENT_RECONNECT_AFTER_SUCCESS:
 		break;
 	}
-	return client->ever_ready && client->link.state != LINK_REFUSED;
+	return client->ever_ready && (client->link.state != LINK_REFUSED ||
+				      client->link.tls_failed);
 }
 
 static void retry_later(struct ft_client *client, const char *why, int64_t now)

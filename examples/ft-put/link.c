@@ -29,6 +29,10 @@ static void end_link(struct link *link, enum link_state state, const char *forma
 	va_start(args, format);
 	vsnprintf(link->why, sizeof(link->why), format, args);
 	va_end(args);
+	/* libmosquitto's texts are sentences; ours go on. */
+	size_t len = strlen(link->why);
+	if (len && link->why[len - 1] == '.')
+		link->why[len - 1] = '\0';
 }
 
 static const char *error_text(int rc)
@@ -194,6 +198,16 @@ static bool prepare(struct link *link)
 	return link->mosq != NULL;
 }
 
+static void judge(struct link *link, int rc)
+{
+	link->tls_failed = link->tls_failed || rc == MOSQ_ERR_TLS;
+	if (rc == MOSQ_ERR_TLS)
+		end_link(link, LINK_REFUSED, "TLS: the broker and we do not trust each other");
+	else if (rc != MOSQ_ERR_SUCCESS)
+		end_link(link, LINK_LOST, "%s: %s", link->state == LINK_CONNECTING
+			 ? "cannot connect" : "connection lost", error_text(rc));
+}
+
 void link_open(struct link *link, const struct link_options *options,
 	       const struct link_events *events, int64_t now)
 {
@@ -211,8 +225,7 @@ void link_open(struct link *link, const struct link_options *options,
 	rc = mosquitto_connect_async(link->mosq, options->unix_path ? options->unix_path
 				     : options->host, options->unix_path ? 0 : options->port,
 				     options->keepalive_s);
-	if (rc != MOSQ_ERR_SUCCESS)
-		end_link(link, LINK_LOST, "cannot connect: %s", error_text(rc));
+	judge(link, rc);
 }
 
 int link_fd(const struct link *link)
@@ -241,15 +254,6 @@ void link_limit_unsent(struct link *link, uint64_t bytes)
 	link->unsent_max = (size_t)limit;
 	/* Without it segments wait in the kernel's buffer, megabytes of them, before the rest. */
 	(void)setsockopt(link_fd(link), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &limit, sizeof(limit));
-}
-
-static void judge(struct link *link, int rc)
-{
-	if (rc == MOSQ_ERR_TLS)
-		end_link(link, LINK_REFUSED, "TLS: the broker and we do not trust each other");
-	else if (rc != MOSQ_ERR_SUCCESS)
-		end_link(link, LINK_LOST, "%s: %s", link->state == LINK_CONNECTING
-			 ? "cannot connect" : "connection lost", error_text(rc));
 }
 
 static void watch_silence(struct link *link, int64_t now)

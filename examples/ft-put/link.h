@@ -64,6 +64,7 @@ struct link {
 	char *response_topic;
 	enum link_state state;
 	char why[200];			/* after LOST and REFUSED */
+	bool tls_failed;		/* REFUSED for that; a broker that is being killed looks alike */
 	uint32_t max_packet_bytes;	/* as the broker says; 0: it did not */
 	unsigned receive_max;
 	size_t unsent_max;		/* as set in the kernel */

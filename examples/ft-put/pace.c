@@ -6,7 +6,7 @@
 #define EPOCH_MS 200		/* a size is judged after so long, */
 #define EPOCH_SEGMENTS 8	/* or after so many segments */
 #define SEGMENTS_PER_S 20	/* of adaptive size */
-#define QUEUE_MS 100		/* of bytes that may wait somewhere, so that none is missing */
+#define QUEUE_MS 50		/* of bytes that may wait somewhere, so that none is missing */
 #define ANSWER_MEMORY 64	/* acknowledgements */
 #define RATE_SLICES 8		/* a throttled second is cut into so many segments at least */
 

@@ -121,6 +121,17 @@ static const char *const note_words[] = {
 	[FT_CLIENT_CHANGED] = "changed", [FT_CLIENT_NOT_SAVED] = "not_saved",
 };
 
+static void tell_resumes(struct report *report, const struct ft_client_file *file)
+{
+	char held[32], size[32];
+
+	progress_bytes(held, sizeof(held), (double)file->held);
+	progress_bytes(size, sizeof(size), (double)file->size);
+	if (report->expected <= LINES_MAX)
+		progress_note(&report->progress, "%s: the broker holds %s of %s already",
+			      file->name, held, file->size_known ? size : "it");
+}
+
 static void on_note(void *context, const struct ft_client_file *file, enum ft_client_note note,
 		    const char *text)
 {
@@ -131,6 +142,8 @@ static void on_note(void *context, const struct ft_client_file *file, enum ft_cl
 	} else if (note == FT_CLIENT_NOT_SAVED) {
 		progress_break(&report->progress);
 		complain(EXIT_DONE, "unfinished uploads cannot be noted: %s", text);
+	} else if (note == FT_CLIENT_RESUMES) {
+		tell_resumes(report, file);
 	} else if (note != FT_CLIENT_CONNECTED && note != FT_CLIENT_OFFLINE) {
 		progress_note(&report->progress, "%s%s%s", file && report->expected > 1
 			      ? file->name : "", file && report->expected > 1 ? ": " : "", text);
@@ -265,6 +278,9 @@ void report_progress(struct report *report, struct ft_client *client)
 	struct progress *progress = &report->progress;
 	int64_t now = now_ms();
 
+	/* The last word has been said; a bar below it would only confuse. */
+	if (progress->terminal && !ft_client_unfinished(client))
+		return;
 	if (progress->running && progress->json && now - progress->mark_ms < JSON_EVERY_MS)
 		return;
 	if (!progress_is_due(progress, now) || !ft_client_is_connected(client))

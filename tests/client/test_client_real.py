@@ -162,7 +162,7 @@ class Connections(RealCase):
         _, port = self.listener(f"certfile {made}/broker.crt", f"keyfile {made}/broker.key",
                                 "allow_anonymous true")
         program = self.put(port, "--cafile", f"{made}/client.crt", self.file())
-        self.assertEqual(program.wait(), 4)
+        self.assertEqual(program.wait(), 4, program.err)
         self.assertIn("trust", program.err[-1])
 
     def test_tls_with_a_client_certificate(self):
