@@ -9,6 +9,7 @@
 #	make sanitize		the C tests and the end-to-end tests under ASan+UBSan, then TSan
 #	make valgrind		the C tests under valgrind
 #	make test-matrix	the end-to-end tests on every broker version and setting
+#	make netns		ft-put on a bad link: 5 % loss, 1 Mbit/s (root)
 #	make fuzz TIME=60	each fuzz target for so many seconds (clang)
 #	make bench		every benchmark, side by side with nginx, vsftpd and tus
 #	make bench-quick	the main ones, under 2 minutes
@@ -49,13 +50,13 @@ TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c tests/contract
 	tests/property/test_*.c tests/fault/test_*.c tests/fuzz/test_*.c))
 
 .PHONY: all plugin examples tests demo test deps install uninstall check check-floors \
-	bench bench-quick fuzz test-matrix 	check-exports check-warnings check-shell sanitize valgrind clean
+	bench bench-quick fuzz test-matrix netns 	check-exports check-warnings check-shell sanitize valgrind clean
 .SECONDARY:
 
 all: plugin examples
 plugin: $(PLUGIN)
 examples: $(EXAMPLES)
-tests: $(TESTS)
+tests: $(TESTS) $(BUILD)/tests/client/driver
 
 # The broker provides what is undefined here.
 $(PLUGIN): $(OBJECTS) plugin/exports.map
@@ -77,6 +78,7 @@ $(BUILD)/ft-%: $(BUILD)/examples/ft-%.o
 
 $(BUILD)/ft-put: $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/ft-put/*.c))
 
+$(BUILD)/tests/client/driver: $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/ft-put/*.c))
 $(BUILD)/tests/bench/load: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/load*.c))
 
 deps:
@@ -96,12 +98,15 @@ install: all
 	install -d $(DESTDIR)$(PLUGINDIR) $(DESTDIR)$(PREFIX)/bin
 	install -m 0644 $(PLUGIN) $(DESTDIR)$(PLUGINDIR)/
 	install -m 0755 $(BUILD)/ft-put $(DESTDIR)$(PREFIX)/bin/
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 0644 examples/ft-put.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	@echo "Now add to mosquitto.conf:"
 	@echo "    plugin $(PLUGINDIR)/$(notdir $(PLUGIN))"
 	@echo "    plugin_opt_storage_dir /var/lib/mosquitto/files"
 
 uninstall:
-	rm -f $(DESTDIR)$(PLUGINDIR)/$(notdir $(PLUGIN)) $(DESTDIR)$(PREFIX)/bin/ft-put
+	rm -f $(DESTDIR)$(PLUGINDIR)/$(notdir $(PLUGIN)) $(DESTDIR)$(PREFIX)/bin/ft-put \
+		$(DESTDIR)$(PREFIX)/share/man/man1/ft-put.1
 
 check: check-floors check-exports check-warnings check-shell
 
@@ -134,6 +139,10 @@ valgrind: tests
 test-matrix: plugin
 	@scripts/deps test
 	@tests/run --build $(BUILD) --e2e --brokers all --settings all
+
+netns: plugin examples $(BUILD)/tests/client/driver
+	@scripts/deps netns
+	@tests/client/netns --build $(BUILD)
 
 fuzz:
 	@scripts/deps test
