@@ -126,6 +126,48 @@ static struct op pick_op(const struct script *s, int keys)
 	return op;
 }
 
+/* What chance alone brings together too rarely. Returns how many operations it is. */
+static size_t pick_idiom(const struct script *s, int keys, struct op *ops)
+{
+	static const struct op idioms[][6] = {
+		{	/* bytes change while a checkpoint is made of them */
+			{ OP_UPLOAD, 0, 0, 0, 2, 0 }, { OP_RUN, 0, 2, 0, 0, 0 },
+			{ OP_PASS, 0, 6000, 0, 0, 0 }, { OP_SEGMENT, 0, 0, 5, 1, 0 },
+			{ OP_RUN, 0, 2, 0, 0, 0 }, { OP_POWER_CUT, 0, 0, 0, 0, 0 },
+		},
+		{	/* bytes change behind the hash */
+			{ OP_UPLOAD, 0, 0, 0, 6, 0 }, { OP_RUN, 0, 2, 0, 0, 0 },
+			{ OP_RUN, 0, 2, 0, 0, 0 }, { OP_SEGMENT, 0, 0, 5, 1, 0 },
+			{ OP_FIN, 0, 0, 0, 6, 1 }, { OP_SETTLE, 0, 0, 0, 0, 0 },
+		},
+		{	/* the journal's records lie on both sides of a page's end */
+			{ OP_SCATTER, 0, 0, 150, 0, 0 }, { OP_SCATTER, 0, 301, 25, 0, 0 },
+			{ OP_DIE_AT, 0, 2, 0, 2, 0 }, { OP_SEGMENT, 0, 335, 1, 0, 0 },
+			{ OP_DIE_AT, 0, 2, 0, 2, 0 }, { OP_SEGMENT, 0, 336, 9, 0, 0 },
+		},
+		{	/* an abort races with the end of the assembly */
+			{ OP_UPLOAD, 0, 0, 0, 0, 0 }, { OP_FIN, 0, 0, 0, 6, 1 },
+			{ OP_FIN, 0, 0, 0, 7, 1 }, { OP_RUN, 0, 0, 0, 0, 0 },
+			{ OP_ABORT, 0, 0, 0, 0, 0 }, { OP_SETTLE, 0, 0, 0, 0, 0 },
+		},
+	};
+	const struct op *idiom = idioms[random_below(sizeof idioms / sizeof idioms[0])];
+	int key = (int)random_below((uint64_t)keys);
+	size_t count = 0;
+
+	for (size_t i = 0; i < 6; i++) {
+		bool possible = (s->crashes || !op_kinds[idiom[i].kind].crash)
+				&& idiom[i].at + idiom[i].len <= (idiom[i].kind == OP_SEGMENT
+								  ? s->span : UINT64_MAX);
+
+		if (!possible)
+			continue;
+		ops[count] = idiom[i];
+		ops[count++].key = key;
+	}
+	return count;
+}
+
 static void write_script(struct script *s, uint64_t seed, const char *backend, int durability,
 			 bool crashes)
 {
@@ -138,7 +180,7 @@ static void write_script(struct script *s, uint64_t seed, const char *backend, i
 	s->durability = (enum ft_durability)(durability >= 0 ? (uint64_t)durability : random_below(3));
 	s->crashes = crashes;
 	s->span = spans[random_below(8)];
-	if (s->span == BIG_SPAN && random_below(3))
+	if (s->span == BIG_SPAN && (s->durability == FT_DURABILITY_SEGMENT || random_below(2)))
 		s->span = 300;
 	s->max_open = random_below(2) ? 8 : 16;
 	s->sizes[0] = random_below(4) ? s->span : 0;
@@ -150,8 +192,12 @@ static void write_script(struct script *s, uint64_t seed, const char *backend, i
 		s->limits.max_segment_size = s->span / 4 + 1;
 	keys = 1 + (int)random_below(s->span == BIG_SPAN ? 2 : random_below(3) ? 4 : GAME_KEYS);
 	s->count = s->span == BIG_SPAN ? 40 : 20 + random_below(OPS_MAX - 20);
-	for (size_t i = 0; i < s->count; i++)
-		s->ops[i] = pick_op(s, keys);
+	for (size_t i = 0; i < s->count;) {
+		if (random_below(30) == 0 && i + 6 <= s->count)
+			i += pick_idiom(s, keys, &s->ops[i]);
+		else
+			s->ops[i++] = pick_op(s, keys);
+	}
 }
 
 /* --- playing --- */

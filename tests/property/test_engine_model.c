@@ -7,10 +7,11 @@
  */
 #include <check.h>
 
-#include "model_script.h"
+#include "model_regressions.h"
 
 #define ROUNDS_DEFAULT 1000
-#define SECONDS_DEFAULT 5	/* per test, where FT_TEST_ROUNDS is not set */
+#define SECONDS_DEFAULT 4	/* per test, where FT_TEST_ROUNDS is not set */
+#define REGRESSION_ROUNDS 5	/* for some it takes threads that meet */
 #define SHRINK_SECONDS 60
 #define SHRINK_TRIES 3		/* a failure may depend on threads */
 
@@ -211,6 +212,15 @@ static void play_rounds(const char *backend, int durability, bool crashes)
 	fflush(stdout);
 }
 
+START_TEST(test_engine__plays_what_once_went_wrong)
+{
+	for (size_t i = 0; i < sizeof regressions / sizeof regressions[0]; i++)
+		for (int round = 0; round < REGRESSION_ROUNDS; round++)
+			ck_assert_msg(agrees(&regressions[i], false), "regression %zu: %s", i,
+				      game.why);
+}
+END_TEST
+
 START_TEST(test_engine__agrees_with_the_model_in_memory)
 {
 	play_rounds("memory", FT_DURABILITY_NONE, false);
@@ -258,6 +268,7 @@ int main(void)
 		const char *name;
 		const TTest *test;
 	} cases[] = {
+		{ "regressions", test_engine__plays_what_once_went_wrong },
 		{ "memory", test_engine__agrees_with_the_model_in_memory },
 		{ "disk", test_engine__agrees_with_the_model_on_disk },
 		{ "kill", test_engine__keeps_what_was_acknowledged_when_it_is_killed },
