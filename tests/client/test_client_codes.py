@@ -49,10 +49,26 @@ class Codes(ClientCase):
                                     for line in program.out))
 
     def test_sends_nothing_at_all_during_the_pause(self):
-        broker, _ = self.delivered(once("segment", Answer("busy", 0x97, None, {"retry_after": 2})))
+        """No other file either, since the reason concerns the client."""
+        broker = self.broker(once("segment", Answer("busy", 0x97, None, {"retry_after": 2})))
+        self.put_ok(broker, *ARGS, *(self.file(5000, f"f{n}") for n in range(8)))
         first = broker.segments()[0].time
         during = [p for p in broker.seen if 0.3 < p.time - first < 1.9]
         self.assertEqual(during, [])
+
+    def test_too_many_transfers_stops_the_new_one_only(self):
+        state = {"refused": 0.0}
+
+        def script(_conn, packet):
+            if packet.command == "init" and b'"f1"' in packet.payload and not state["refused"]:
+                state["refused"] = packet.time
+                return Answer("too_many_transfers", 0x97, None, {"retry_after": 2})
+            return None
+        broker = self.broker(script)
+        self.put_ok(broker, *ARGS, *(self.file(5000, f"f{n}") for n in range(3)))
+        done = [p.time for p in broker.of("fin")]
+        self.assertEqual(sum(1 for t in done if t - state["refused"] < 1.5), 2)
+        self.assertGreaterEqual(max(done) - state["refused"], 1.9)
 
     def test_a_pause_at_init_and_at_fin_is_kept_too(self):
         for command in ("init", "fin"):

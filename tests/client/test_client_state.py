@@ -87,6 +87,7 @@ class State(ClientCase):
         done = [t for t in broker.transfers.values() if t.complete]
         self.assertEqual(len(done), 1)
         self.holds(broker, data(SIZE, 2), done[0])
+        self.assertEqual(len(broker.of("fin")), 1, "noticed by the client, not by the broker")
 
     def test_a_file_that_changes_while_it_is_sent_is_sent_anew(self):
         broker = self.broker()
