@@ -2,6 +2,7 @@
 """Lost links: found, told, made again, and nothing sent twice that need not be."""
 import concurrent.futures
 import os
+import statistics
 import time
 import unittest
 
@@ -188,7 +189,9 @@ class Policy(ClientCase):
         program = self.put(broker, *ARGS, self.file(SIZE))
         self.assertEqual(program.wait(60), 0, program.err)
         times = [p.time for p in broker.of(kind=CONNECT)]
-        self.assertLess(max(b - a for a, b in zip(times, times[1:])), 2.5)
+        pauses = [b - a for a, b in zip(times, times[1:])]
+        self.assertGreater(len(pauses), 5)  # enough for growing ones to be in the majority
+        self.assertLess(statistics.median(pauses), 2, pauses)
 
 
 class HalfOpen(ClientCase):
