@@ -242,6 +242,8 @@ static void watch_patience(struct ft_client *client, int64_t now)
 {
 	int64_t patience = (int64_t)client->options.patience_s * 1000;
 
+	if (client->headway_ms < client->taken_ms)
+		client->headway_ms = client->taken_ms;
 	if (client->paused || !client->unfinished)
 		client->headway_ms = now;
 	if (!patience || now - client->headway_ms <= patience)

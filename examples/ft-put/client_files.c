@@ -362,8 +362,8 @@ void files_settle(struct ft_client *client, int64_t now)
 		drop_cancelled(client);
 	for (struct file *file = client->active; file; file = next) {
 		next = file->next;
-		if (client->headway_ms < file->upload.headway_ms)
-			client->headway_ms = file->upload.headway_ms;
+		if (client->taken_ms < file->upload.headway_ms)
+			client->taken_ms = file->upload.headway_ms;
 		upload_tick(&file->upload, now);
 		if (file->upload.too_large)
 			pace_limit(&client->pace, file->upload.too_large / 2);

@@ -37,7 +37,7 @@ void client_open_link(struct ft_client *client, int64_t now)
 	client->link_open = true;
 	client->link_watched = false;
 	client->was_ready = false;
-	client->link_headway_ms = client->headway_ms;
+	client->link_taken_ms = client->taken_ms;
 	link_open(&client->link, &client->options.link, &events, now);
 	client_watch_link(client);
 }
@@ -119,11 +119,13 @@ static bool may_retry(const struct ft_client *client)
 static void retry_later(struct ft_client *client, const char *why, int64_t now)
 {
 	/* Connecting is no success: one may be kicked each time. Headway is. */
-	client->attempt = client->headway_ms > client->link_headway_ms ? 0 : client->attempt + 1;
+	if (client->taken_ms > client->link_taken_ms)
+		client->attempt = 0;
 	unsigned pause = backoff_ms(client);
+	client->attempt++;
 	client->retry_ms = now + pause;
 	client_note(client, NULL, FT_CLIENT_RETRY, "%s; trying again in %.1f s%s",
-		    why[0] ? why : "no answer", (double)pause / 1000, client->attempt == 3 &&
+		    why[0] ? why : "no answer", (double)pause / 1000, client->attempt == 4 &&
 		    client->pace.fixed ? " (it breaks each time: try a smaller --segment-size)" : "");
 }
 

@@ -59,8 +59,9 @@ struct ft_client {
 	bool was_ready;				/* on this link */
 	unsigned attempt;
 	int64_t retry_ms;
-	int64_t link_headway_ms;		/* as it was when the link began */
-	int64_t headway_ms;
+	int64_t taken_ms;			/* when the broker took something last */
+	int64_t link_taken_ms;			/* the same, when the link began */
+	int64_t headway_ms;			/* or we were busy by ourselves: patience runs since */
 	int64_t save_ms;
 	bool told_not_saved;
 	bool paused;

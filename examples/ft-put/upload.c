@@ -15,7 +15,7 @@ bool upload_init(struct upload *upload, const struct upload_job *job, int64_t no
 {
 	*upload = (struct upload){
 		.job = *job,
-		.headway_ms = now,
+		.asked_ms = now,
 		.least_missing = UINT64_MAX,
 	};
 	upload->flights = calloc(job->window, sizeof(*upload->flights));

@@ -106,7 +106,7 @@ struct upload {
 	uint64_t least_missing;
 	int64_t not_before_ms;		/* the broker, or the back-off, asked for a pause */
 	int64_t asked_ms;
-	int64_t headway_ms;
+	int64_t headway_ms;		/* the broker took a segment, or finished the file */
 	int64_t settled_after_ms;	/* of sending it */
 	struct span settled;		/* the segment that the last call has settled, or len 0 */
 };

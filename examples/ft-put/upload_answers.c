@@ -165,6 +165,7 @@ static void answered_fin(struct upload *upload, const struct answer *answer, int
 	upload->asked_status = false;
 	if (answer->code == CODE_SUCCESS) {
 		remember(upload, answer);
+		upload_headway(upload, now);
 		upload_finish(upload, UPLOAD_DONE);
 	} else if (strcmp(answer->word, "incomplete") == 0 && makes_sense(upload, answer)) {
 		send_missing(upload, answer, now);

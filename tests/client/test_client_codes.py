@@ -55,6 +55,8 @@ class Codes(ClientCase):
         first = broker.segments()[0].time
         during = [p for p in broker.seen if 0.3 < p.time - first < 1.9]
         self.assertEqual(during, [])
+        early = [s for s in broker.segments() if s.time - first < 1.9]
+        self.assertLessEqual(len(early), 3, "what was on its way, and no more")
 
     def test_too_many_transfers_stops_the_new_one_only(self):
         state = {"refused": 0.0}
