@@ -27,6 +27,7 @@
 #include "core/topic.h"
 
 #define MODEL_LIST_MAX 100
+#define MODEL_SPAN_MAX ((size_t)5 << 20)	/* the largest files played with */
 #define MODEL_WAITERS_MAX 16
 #define MODEL_EXPIRE_BASE 4000000000u	/* far from now */
 

@@ -11,7 +11,7 @@
 
 #define ROUNDS_DEFAULT 1000
 #define SECONDS_DEFAULT 4	/* per test, where FT_TEST_ROUNDS is not set */
-#define REGRESSION_ROUNDS 5	/* for some it takes threads that meet */
+#define REGRESSION_ROUNDS 20	/* for some it takes threads that meet */
 #define SHRINK_SECONDS 60
 #define SHRINK_TRIES 3		/* a failure may depend on threads */
 
