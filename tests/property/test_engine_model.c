@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /*
  * Random commands, restarts, kills and power cuts: the engine against a model of the
- * contract. FT_TEST_SEED=<number> repeats a sequence, FT_TEST_ROUNDS=<number> plays that
- * many per test. A sequence that fails is shortened while it still fails, then printed
+ * contract. FT_TEST_SEED=<number> repeats a sequence; FT_TEST_ROUNDS=<number> plays that
+ * many per test, FT_TEST_SECONDS=<number> so long per test. A sequence that fails is shortened while it still fails, then printed
  * as it may be added to the sequences that failed once.
  */
 #include <check.h>
+#include <limits.h>
 
 #include "model_regressions.h"
 
-#define ROUNDS_DEFAULT 1000
-#define SECONDS_DEFAULT 4	/* per test, where FT_TEST_ROUNDS is not set */
+#define SECONDS_DEFAULT 4	/* per test */
 #define REGRESSION_ROUNDS 20	/* for some it takes threads that meet */
 #define SHRINK_SECONDS 60
 #define SHRINK_TRIES 3		/* a failure may depend on threads */
@@ -191,19 +191,18 @@ static void report(struct script *s)
 
 static uint64_t first_seed;
 static bool seed_given;
-static long rounds;
+static long rounds = LONG_MAX;
+static int64_t seconds = SECONDS_DEFAULT;
 
 static void play_rounds(const char *backend, int durability, bool crashes)
 {
 	static struct script s;
-	int64_t until = game_clock_ms() + SECONDS_DEFAULT * 1000;
+	int64_t until = game_clock_ms() + seconds * 1000;
 	/* A seed makes the same sequence in every test: each begins at another. */
 	uint64_t seed = first_seed + (seed_given ? 0 : (uint64_t)(durability + 1 + 4 * crashes) << 32);
 	long round;
 
-	for (round = 0; round < (rounds > 0 ? rounds : ROUNDS_DEFAULT); round++) {
-		if (rounds == 0 && game_clock_ms() >= until)
-			break;
+	for (round = 0; round < rounds && game_clock_ms() < until; round++) {
 		write_script(&s, seed + (uint64_t)round, backend, durability, crashes);
 		if (!agrees(&s, false))
 			report(&s);
@@ -261,6 +260,17 @@ static uint64_t seed_from_environment(void)
 		: ((uint64_t)now.tv_sec << 20) ^ ((uint64_t)now.tv_nsec << 3);
 }
 
+/* How many sequences, or how long. */
+static void limit_rounds(void)
+{
+	const char *count = getenv("FT_TEST_ROUNDS"), *time = getenv("FT_TEST_SECONDS");
+
+	if (count || time)
+		seconds = time ? strtol(time, NULL, 10) : 365 * 24 * 3600;
+	if (count || seed_given)
+		rounds = count ? strtol(count, NULL, 10) : 1;
+}
+
 int main(void)
 {
 	/* One case each, so that CK_RUN_CASE plays one of them. */
@@ -281,16 +291,13 @@ int main(void)
 
 	first_seed = seed_from_environment();
 	seed_given = getenv("FT_TEST_SEED") != NULL;
-	if (getenv("FT_TEST_ROUNDS"))
-		rounds = strtol(getenv("FT_TEST_ROUNDS"), NULL, 10);
-	else if (seed_given)
-		rounds = 1;
+	limit_rounds();
 	printf("FT_TEST_SEED=%llu\n", (unsigned long long)first_seed);
 	fflush(stdout);
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		TCase *one = tcase_create(cases[i].name);
 
-		tcase_set_timeout(one, rounds > 0 ? 0 : 280);
+		tcase_set_timeout(one, seconds > SECONDS_DEFAULT ? 0 : 280);
 		tcase_add_test(one, cases[i].test);
 		suite_add_tcase(suite, one);
 	}
