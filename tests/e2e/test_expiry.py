@@ -74,6 +74,17 @@ class Expiry(Case):
         self.broker.start()
         self.gone("dev", "f")
 
+    def test_a_restart_is_no_news(self):
+        """A broker that is restarted all the time forgets, too."""
+        self.begun()
+        for _ in range(20):
+            self.broker.kill9()
+            self.broker.start()
+            self.client().idle(1)
+            if not self.broker.storage.is_incoming("dev", "f"):
+                return
+        self.fail("20 restarts have kept it alive")
+
     def test_finished_files_stay(self):
         device = self.begun("keeper", "f")
         self.ok(device.fin("f", 10))

@@ -170,6 +170,27 @@ class Order(Case):
         self.check(device, content)
 
 
+class Open(Case):
+    """Many transfers at a time."""
+
+    options = {"max_transfers_per_client": "5000"}
+
+    def test_2000_open_transfers_do_not_mix(self):
+        count = 2000 if not INSTRUMENTED else 300
+        device = self.device()
+        files = [f"f{number:04}" for number in range(count)]
+        for start in range(0, count, 100):
+            some = files[start:start + 100]
+            commands = [(f"$file/{file}/init", b'{"name":"a"}') for file in some]
+            commands += [(f"$file/{file}/{int(file[1:])}", b"x") for file in some]
+            for ticket in [device.send(*command) for command in commands]:
+                self.ok(device.answer(ticket))
+        for start in range(0, count, 100):
+            some = files[start:start + 100]
+            for file, ticket in [(file, device.send(f"$file/{file}/status")) for file in some]:
+                self.ok(device.answer(ticket), have=[[int(file[1:]), 1]])
+
+
 class Many(Case):
     """Sizes that show what costs too much."""
 
