@@ -79,6 +79,9 @@ START_TEST(test_fs__is_busy_when_no_descriptor_can_be_had)
 	struct ft_upload *upload = NULL;
 	struct rig rig;
 
+	/* valgrind has its own idea of the limit of open files */
+	if (getenv("FT_VALGRIND"))
+		return;
 	rig_open(&rig, "fs", FT_DURABILITY_FILE);
 	allow_descriptors(1);
 	ck_assert_int_eq(rig.ops->create(rig.store, &KEY, "{}", 2, &upload), FT_BUSY);
