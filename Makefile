@@ -138,7 +138,7 @@ valgrind: tests
 
 test-matrix: plugin
 	@scripts/deps test
-	@tests/run --build $(BUILD) --e2e --brokers all --settings all
+	@tests/matrix --build $(BUILD)
 
 netns: plugin examples $(BUILD)/tests/client/driver
 	@scripts/deps netns
