@@ -15,6 +15,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <poll.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -23,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -98,32 +100,20 @@ static bool child_dies(enum die_how *how)
 	return left == 1;
 }
 
-static void child_image(char path[128], const struct stat *info)
+/* The image of an open file, by inode, generation and time of birth: inodes are used again. */
+static bool child_image(char path[160], const char *images, int fd)
 {
-	snprintf(path, 128, "%.80s/%llu", child_images, (unsigned long long)info->st_ino);
-}
+	struct statx info;
+	long generation = 0;
 
-/* The image of what is at that name, or "": it goes when the name does, for inodes are used again. */
-static void child_image_at(char path[128], int dir, const char *name)
-{
-	struct stat info;
-
-	path[0] = '\0';
-	if (child_images && *child_images && fstatat(dir, name, &info, AT_SYMLINK_NOFOLLOW) == 0
-	    && S_ISREG(info.st_mode))
-		child_image(path, &info);
-}
-
-static int child_syscall_at(int dir, const char *name, long number, long a, long b, long c, long d)
-{
-	char image[128];
-	int result;
-
-	child_image_at(image, dir, name);
-	result = (int)syscall(number, a, b, c, d, 0);
-	if (result == 0 && *image)
-		unlink(image);
-	return result;
+	if (!images || !*images
+	    || statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &info) != 0
+	    || !S_ISREG(info.stx_mode))
+		return false;
+	(void)(ioctl(fd, FS_IOC_GETVERSION, &generation) == 0);	/* not every file system has it */
+	snprintf(path, 160, "%.80s/%llu-%ld-%lld.%u", images, (unsigned long long)info.stx_ino,
+		 generation, (long long)info.stx_btime.tv_sec, info.stx_btime.tv_nsec);
+	return true;
 }
 
 #define CHILD_CALL(type, name, parameters, call) \
@@ -141,9 +131,9 @@ static int child_syscall_at(int dir, const char *name, long number, long a, long
 	}
 
 CHILD_CALL(int, renameat, (int from_dir, const char *from, int to_dir, const char *to),
-	   child_syscall_at(to_dir, to, SYS_renameat2, from_dir, (long)from, to_dir, (long)to))
+	   syscall(SYS_renameat2, from_dir, from, to_dir, to, 0))
 CHILD_CALL(int, unlinkat, (int dir, const char *path, int flags),
-	   child_syscall_at(dir, path, SYS_unlinkat, dir, (long)path, flags, 0))
+	   syscall(SYS_unlinkat, dir, path, flags))
 CHILD_CALL(int, mkdirat, (int dir, const char *path, mode_t mode),
 	   syscall(SYS_mkdirat, dir, path, mode))
 CHILD_CALL(int, ftruncate, (int fd, off_t len), syscall(SYS_ftruncate, fd, len))
@@ -191,13 +181,10 @@ static bool child_copy(int from, const char *to)
 /* There is no power cut: instead of waiting for the disk, the file's bytes are copied. */
 static int child_sync(int fd)
 {
-	char path[128], temporary[160];
-	struct stat info;
+	char path[160], temporary[192];
 
-	if (!child_images || !*child_images || fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)
-	    || info.st_nlink == 0)
+	if (!child_image(path, child_images, fd))
 		return 0;
-	child_image(path, &info);
 	snprintf(temporary, sizeof temporary, "%s.%ld", path, (long)syscall(SYS_gettid));
 	return child_copy(fd, temporary) && rename(temporary, path) == 0 ? 0 : -1;
 }
@@ -448,18 +435,17 @@ static int child_end(struct child *child)
 static void child_revert(int dir, const char *name, const char *images, bool shorter)
 {
 	int fd = openat(dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	char path[128], block[4096];
+	char path[160], block[4096];
 	struct stat info;
 	off_t at = 0;
 	ssize_t len;
 	int image;
 
-	if (fd < 0 || fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+	if (fd < 0 || fstat(fd, &info) != 0 || !child_image(path, images, fd)) {
 		if (fd >= 0)
 			close(fd);
 		return;
 	}
-	snprintf(path, sizeof path, "%s/%llu", images, (unsigned long long)info.st_ino);
 	image = open(path, O_RDONLY | O_CLOEXEC);
 	(void)!syscall(SYS_ftruncate, fd, 0);
 	while (image >= 0 && (len = read(image, block, sizeof block)) > 0) {
