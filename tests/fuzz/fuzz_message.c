@@ -30,6 +30,10 @@ static struct mosquitto message_clients[] = {
 
 /* --- messages made of the input --- */
 
+/*
+ * Mostly commands that mean something, now and then whatever the input says. Long
+ * because it is a table of shapes.
+ */
 static char *message_topic(struct fuzz_input *input)
 {
 	static const char *const prefixes[] = { "$file/", "$file-async/", "$file/", "" };

@@ -414,6 +414,7 @@ static void play_kill(struct game *game, const struct op *op)
 	next_engine(game, false);
 }
 
+/* Long, but a table of calls: one per kind. */
 static void play_op(struct game *game, const struct script *s, const struct op *op)
 {
 	switch (op->kind) {
