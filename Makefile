@@ -8,6 +8,7 @@
 #	make check		floors, exported symbols, warnings of gcc and clang, shell scripts
 #	make sanitize		the C tests and the end-to-end tests under ASan+UBSan, then TSan
 #	make valgrind		the C tests under valgrind
+#	make coverage		every test with gcov's counters; fails below 95 % lines, 85 % branches
 #	make test-matrix	the end-to-end tests on every broker version and setting
 #	make netns		ft-put on a bad link: 5 % loss, 1 Mbit/s (root)
 #	make fuzz TIME=60	each fuzz target for so many seconds (clang)
@@ -50,7 +51,8 @@ TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c tests/contract
 	tests/property/test_*.c tests/fault/test_*.c tests/fuzz/test_*.c))
 
 .PHONY: all plugin examples tests demo test deps install uninstall check check-floors \
-	bench bench-quick fuzz test-matrix netns 	check-exports check-warnings check-shell sanitize valgrind clean
+	bench bench-quick fuzz test-matrix netns check-exports check-warnings check-shell sanitize \
+	valgrind coverage clean
 .SECONDARY:
 
 all: plugin examples
@@ -135,6 +137,10 @@ sanitize:
 
 valgrind: tests
 	@scripts/valgrind $(BUILD)
+
+coverage:
+	@scripts/deps cover
+	@scripts/coverage
 
 test-matrix: plugin
 	@scripts/deps test

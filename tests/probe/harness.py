@@ -43,12 +43,13 @@ def build():
     probe = os.environ.get("PROBE")
     if probe:
         return os.path.abspath(probe)
-    folder = os.path.join(ROOT, "build", "probe")
+    folder = os.path.join(ROOT, os.environ.get("BUILD", "build"), "probe")
     os.makedirs(folder, exist_ok=True)
     probe = os.path.join(folder, "probe.so")
     subprocess.run(["gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-O2", "-g", "-fPIC", "-shared",
                     "-fvisibility=hidden", "-pthread", "-D_GNU_SOURCE", "-Iinclude", "-Iplugin",
-                    "-include", "plugin/base/banned.h", "-o", probe, *SOURCES, "-luuid", "-ldl"],
+                    "-include", "plugin/base/banned.h", *os.environ.get("PROBE_CFLAGS", "").split(), "-o", probe,
+                    *SOURCES, "-luuid", "-ldl"],
                    cwd=ROOT, check=True)
     return probe
 
