@@ -19,9 +19,9 @@
 #include "base/system.h"
 #include "broker/compat.h"
 
-#define PLUGIN_MAGIC 0x66747031u
 #define MIB (1024 * 1024)
 #define KEEP_FREE (256 * MIB)
+#define POLL_MS 50		/* idle brokers tick half as often: then each tick polls */
 #define OPEN_MAX_DEFAULT 256	/* descriptors that the store keeps open */
 
 #define API __attribute__((visibility("default")))
@@ -39,15 +39,6 @@ static const struct {
 };
 
 #define CALLBACKS (sizeof callbacks / sizeof callbacks[0])
-
-struct ft_plugin *ft_plugin_of(void *userdata)
-{
-	struct ft_plugin *plugin = userdata;
-
-	if (!plugin || plugin->magic != PLUGIN_MAGIC)
-		abort();	/* the broker's memory is overwritten: nothing can be trusted */
-	return plugin;
-}
 
 static void log_to_broker(void *context, enum ft_log_level level, const char *line)
 {
@@ -89,6 +80,7 @@ void ft_plugin_poll(struct ft_plugin *plugin)
 	int64_t now_ms = ft_clock_ms();
 	bool more = ft_engine_run(plugin->engine, now_ms);
 
+	plugin->poll_by_ms = now_ms + POLL_MS;
 	ft_log_drain(plugin->log);
 	ft_ack_sink_tick(plugin->sink, now_ms);
 	if (!pending)
@@ -96,6 +88,12 @@ void ft_plugin_poll(struct ft_plugin *plugin)
 	ft_plugin_arm(plugin);
 	if (!more)
 		ft_wake_drained(plugin->wake);
+}
+
+void ft_plugin_poll_if_needed(struct ft_plugin *plugin)
+{
+	if (ft_wake_pending(plugin->wake) || ft_clock_coarse_ms() >= plugin->poll_by_ms)
+		ft_plugin_poll(plugin);
 }
 
 void ft_plugin_arm(struct ft_plugin *plugin)
@@ -273,7 +271,7 @@ API int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata
 
 	if (!plugin)
 		return MOSQ_ERR_NOMEM;
-	plugin->magic = PLUGIN_MAGIC;
+	plugin->magic = FT_PLUGIN_MAGIC;
 	plugin->id = identifier;
 	plugin->is_21 = ft_compat_is_21();
 	plugin->lock = -1;

@@ -6,6 +6,7 @@
 #include <mosquitto_broker.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include "broker/ack_sink.h"
 #include "broker/doorbell.h"
@@ -28,14 +29,31 @@ struct ft_plugin {
 	struct ft_engine *engine;
 	struct ft_ack_sink *sink;
 	struct ft_doorbell *bell;	/* NULL: the broker ticks, or it is not to be had */
+	int64_t poll_by_ms;		/* ft_clock_coarse_ms(): by then things are looked at anyway */
 	int lock;
 };
 
-/* The plugin behind a callback's userdata, checked. */
-struct ft_plugin *ft_plugin_of(void *userdata);
+#define FT_PLUGIN_MAGIC 0x66747031u
 
-/* Takes back finished work and does what is due. Every callback's first step. */
+/* The plugin behind a callback's userdata, checked. */
+static inline struct ft_plugin *ft_plugin_of(void *userdata)
+{
+	struct ft_plugin *plugin = userdata;
+
+	if (!plugin || plugin->magic != FT_PLUGIN_MAGIC)
+		abort();	/* the broker's memory is overwritten: nothing can be trusted */
+	return plugin;
+}
+
+/* Takes back finished work and does what is due. First step of whatever else a callback does. */
 void ft_plugin_poll(struct ft_plugin *plugin);
+
+/*
+ * The same where work was announced, or where nobody has looked for a while: costs a few
+ * loads. What comes without an announcement (jobs nobody waits for, log lines, timers) has
+ * that much time.
+ */
+void ft_plugin_poll_if_needed(struct ft_plugin *plugin);
 
 /* Has the wake end the broker's sleep when something is due: there are brokers that never tick. */
 void ft_plugin_arm(struct ft_plugin *plugin);

@@ -456,7 +456,10 @@ void ft_wake_need_echo(struct ft_wake *wake)
 
 void ft_wake_tick_seen(struct ft_wake *wake)
 {
-	atomic_fetch_add_explicit(&wake->ticks, 1, memory_order_relaxed);
+	/* Nobody else writes it: adding needs no lock. */
+	uint64_t ticks = atomic_load_explicit(&wake->ticks, memory_order_relaxed);
+
+	atomic_store_explicit(&wake->ticks, ticks + 1, memory_order_relaxed);
 }
 
 void ft_wake_at(struct ft_wake *wake, int64_t due_ms)

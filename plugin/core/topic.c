@@ -18,6 +18,8 @@ static const char async_prefix[] = "$file-async/";
 /* The part after the prefix, or NULL. */
 static const char *after_prefix(const char *topic)
 {
+	if (topic[0] != '$')	/* nearly all messages that are not ours, without a call */
+		return NULL;
 	if (strncmp(topic, sync_prefix, sizeof sync_prefix - 1) == 0)
 		return topic + sizeof sync_prefix - 1;
 	if (strncmp(topic, async_prefix, sizeof async_prefix - 1) == 0)

@@ -26,6 +26,19 @@ static const char *rfc3339(int64_t unix_ms)
 	return text;
 }
 
+START_TEST(test_system__tells_the_time_coarsely)
+{
+	int64_t before_ms = ft_clock_ms();
+	int64_t coarse_ms;
+
+	/* Behind by a tick of the kernel's, but it goes on. */
+	do {
+		coarse_ms = ft_clock_coarse_ms();
+		ck_assert_int_le(coarse_ms, ft_clock_ms());
+	} while (coarse_ms <= before_ms);
+}
+END_TEST
+
 START_TEST(test_system__writes_times_as_rfc_3339)
 {
 	ck_assert_str_eq(rfc3339(0), "1970-01-01T00:00:00.000Z");
@@ -145,6 +158,7 @@ START_TEST(test_system__boot_id_is_random_where_there_is_none)
 END_TEST
 
 FT_SUITE("system",
+	 test_system__tells_the_time_coarsely,
 	 test_system__writes_times_as_rfc_3339,
 	 test_system__writes_times_before_1970,
 	 test_system__clamps_times_that_rfc_3339_cannot_say,
