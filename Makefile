@@ -10,6 +10,7 @@
 #	make valgrind		the C tests under valgrind
 #	make coverage		every test with gcov's counters; fails below 95 % lines, 85 % branches
 #	make test-matrix	the end-to-end tests on every broker version and setting
+#	make kill CYCLES=1000	kill -9 of a broker under load, and what it holds after each start
 #	make netns		ft-put on a bad link: 5 % loss, 1 Mbit/s (root)
 #	make fuzz TIME=60	each fuzz target for so many seconds (clang)
 #	make bench		every benchmark, side by side with nginx, vsftpd and tus
@@ -51,8 +52,8 @@ TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c tests/contract
 	tests/property/test_*.c tests/fault/test_*.c tests/fuzz/test_*.c))
 
 .PHONY: all plugin examples tests demo test deps install uninstall check check-floors \
-	bench bench-quick fuzz test-matrix netns check-exports check-warnings check-shell sanitize \
-	valgrind coverage clean
+	bench bench-quick fuzz kill soak soak-sanitize test-matrix netns check-exports check-warnings \
+	check-shell sanitize valgrind coverage clean
 .SECONDARY:
 
 all: plugin examples
@@ -145,6 +146,10 @@ coverage:
 test-matrix: plugin
 	@scripts/deps test
 	@tests/matrix --build $(BUILD)
+
+kill: plugin
+	@scripts/deps test
+	@BUILD=$(BUILD) tests/soak/kill --cycles $(or $(CYCLES),1000) $(if $(SEED),--seed $(SEED))
 
 netns: plugin examples $(BUILD)/tests/client/driver
 	@scripts/deps netns
