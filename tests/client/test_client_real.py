@@ -3,7 +3,6 @@
 import os
 import random
 import subprocess
-import time
 import unittest
 
 from clientcase import FT_PUT, ClientCase, data, sha256
@@ -11,7 +10,7 @@ from proxy import Proxy
 
 import harness
 
-SEGMENT, WINDOW, FILES = 16384, 8, 20
+SEGMENT, WINDOW, FILES = 4096, 8, 20
 FREE = 1000  # bytes a file costs beside its segments: init, fin, status
 
 
@@ -58,54 +57,53 @@ class Accidents(RealCase):
         self.proxy = Proxy(self.broker_.port)
         self.addCleanup(self.proxy.close)
 
-    def begin(self, rate="2M"):
-        return self.put(self.proxy, "--segment-size", SEGMENT, "--window", WINDOW, "--rate", rate,
+    def begin(self):
+        return self.put(self.proxy, "--segment-size", SEGMENT, "--window", WINDOW, "--rate", "2M",
                         "--reconnect", "always", "--timeout", "60", *self.paths)
 
-    def check(self, accidents):
+    def distances(self, count):
+        """From accident to accident, in bytes. All of them happen before the last file is there.
+
+        Together they are less than what has to pass. Some are so short that the link breaks
+        before anything was achieved.
+        """
+        shares = [self.random.uniform(0.3, 1) for _ in range(count)]
+        most = 0.9 * self.size / sum(shares)
+        return [self.random.randrange(1, 2000) if index % 10 == 7 else int(share * most)
+                for index, share in enumerate(shares)]
+
+    def check(self, program, accidents):
+        self.assertEqual(program.wait(120), 0, program.err)
+        self.assertEqual(self.proxy.ahead, [], "accidents that did not happen")
         self.assertEqual(self.stored(self.broker_), self.wanted)
         overhead = (self.size / SEGMENT + FILES) * 200 + (accidents + 1) * FILES * FREE
         again = self.proxy.up - self.size - overhead
         self.assertLess(again, accidents * WINDOW * SEGMENT, "sent more than once")
 
     def test_every_file_arrives_though_links_are_cut_50_times(self):
-        program = self.begin("600k")
-        cuts = 0
-        while program.process.poll() is None and cuts < 50:
-            time.sleep(self.random.uniform(0.02, 0.12))
-            cuts += self.proxy.cut()
-        self.assertEqual(program.wait(120), 0, program.err)
-        self.assertGreaterEqual(cuts, 50, "the upload was faster than the accidents")
-        self.check(cuts)
+        self.proxy.cut_after(self.distances(50))
+        self.check(self.begin(), 50)
+        self.assertEqual(self.proxy.cuts, 50)
 
     def test_every_file_arrives_though_the_broker_is_killed_again_and_again(self):
-        program = self.begin("1M")
-        kills = 0
-        while program.process.poll() is None and kills < 8:
-            time.sleep(self.random.uniform(0.1, 0.6))
-            if program.process.poll() is not None:
-                break
-            self.broker_.kill9()
+        self.proxy.hold_after(self.distances(8))
+        program = self.begin()
+        for _ in range(8):
+            with self.proxy.held():
+                self.broker_.kill9()
             self.broker_.start(wait_for_sink=False)
             self.proxy.target = self.broker_.port
-            kills += 1
-        self.assertEqual(program.wait(120), 0, program.err)
-        self.assertGreaterEqual(kills, 3)
-        self.check(kills)
+        self.check(program, 8)
 
     def test_every_file_arrives_though_the_client_is_killed_again_and_again(self):
-        kills = 0
-        program = self.begin("1M")
-        while kills < 8:
-            time.sleep(self.random.uniform(0.1, 0.6))
-            if program.process.poll() is not None:
-                break
-            program.kill()
-            kills += 1
-            program = self.begin("1M")
-        self.assertEqual(program.wait(120), 0, program.err)
-        self.assertGreaterEqual(kills, 3)
-        self.check(kills)
+        self.proxy.hold_after(self.distances(8))
+        program = self.begin()
+        for _ in range(8):
+            with self.proxy.held():
+                self.assertIsNone(program.process.poll())
+                program.kill()
+            program = self.begin()
+        self.check(program, 8)
 
 
 class ManyFiles(RealCase):
