@@ -92,6 +92,18 @@ static int start(struct ft_pool *pool, size_t wanted)
 	return error;
 }
 
+static int init_locks(struct ft_pool *pool)
+{
+	int error = pthread_mutex_init(&pool->lock, NULL);
+
+	if (error != 0)
+		return error;
+	error = pthread_cond_init(&pool->wanted, NULL);
+	if (error != 0)
+		pthread_mutex_destroy(&pool->lock);
+	return error;
+}
+
 struct ft_pool *ft_pool_new(size_t workers, void (*notify)(void *context), void *context)
 {
 	struct ft_pool *pool = calloc(1, sizeof *pool + workers * sizeof pool->thread[0]);
@@ -99,8 +111,11 @@ struct ft_pool *ft_pool_new(size_t workers, void (*notify)(void *context), void 
 
 	if (!pool)
 		return NULL;
-	pthread_mutex_init(&pool->lock, NULL);
-	pthread_cond_init(&pool->wanted, NULL);
+	if ((error = init_locks(pool)) != 0) {
+		free(pool);
+		errno = error;
+		return NULL;
+	}
 	ft_list_init(&pool->todo);
 	ft_list_init(&pool->done);
 	pool->notify = notify;
