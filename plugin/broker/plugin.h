@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 #include "broker/ack_sink.h"
-#include "broker/compat.h"
 #include "broker/doorbell.h"
 #include "broker/engine.h"
 #include "broker/responder.h"
@@ -23,7 +22,7 @@ struct ft_plugin {
 	bool closing;
 	bool is_21;		/* Mosquitto 2.1 or newer */
 	bool websockets;	/* a client uses WebSockets */
-	ft_compat_free *property_free;
+	bool complained;	/* an error was logged */
 	mosquitto_plugin_id_t *id;
 	struct ft_options options;
 	struct ft_log *log;
