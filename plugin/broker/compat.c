@@ -57,6 +57,7 @@ struct client_msg_21 {
 typedef int client_add_21(struct client_21 *client);
 typedef int subscription_add_21(const struct subscription_21 *subscription);
 typedef int msg_clear_21(struct client_msg_21 *msg);
+typedef void free_21(void *memory);
 typedef char *strdup_21(const char *text);
 
 /* dlsym() returns an object pointer; POSIX promises that it holds a function's address. */
@@ -71,13 +72,18 @@ bool ft_compat_is_21(void)
 	return dlsym(RTLD_DEFAULT, "mosquitto_persist_client_add") != NULL;
 }
 
-ft_compat_free *ft_compat_property_free(void)
+void ft_compat_property_free(void *value)
 {
-	ft_compat_free *release = NULL;
+	free_21 *release = NULL;
 
+	if (!value)
+		return;
 	if (ft_compat_is_21())
 		LOOK_UP(release, "mosquitto_free");
-	return release ? release : free;
+	if (release)
+		release(value);
+	else
+		free(value);
 }
 
 bool ft_compat_session_add(const char *client_id, uint32_t expiry_s)
