@@ -11,6 +11,7 @@
 #	make coverage		every test with gcov's counters; fails below 95 % lines, 85 % branches
 #	make test-matrix	the end-to-end tests on every broker version and setting
 #	make kill CYCLES=1000	kill -9 of a broker under load, and what it holds after each start
+#	make model TIME=600	random sequences on a real broker against a model; SEED=N: that one
 #	make netns		ft-put on a bad link: 5 % loss, 1 Mbit/s (root)
 #	make fuzz TIME=60	each fuzz target for so many seconds (clang)
 #	make bench		every benchmark, side by side with nginx, vsftpd and tus
@@ -52,7 +53,7 @@ TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c tests/contract
 	tests/property/test_*.c tests/fault/test_*.c tests/fuzz/test_*.c))
 
 .PHONY: all plugin examples tests demo test deps install uninstall check check-floors \
-	bench bench-quick fuzz kill soak soak-sanitize test-matrix netns check-exports check-warnings \
+	bench bench-quick fuzz kill soak soak-sanitize test-matrix model netns check-exports check-warnings \
 	check-shell sanitize valgrind coverage clean
 .SECONDARY:
 
@@ -162,6 +163,10 @@ test-matrix: plugin
 kill: plugin
 	@scripts/deps test
 	@BUILD=$(BUILD) tests/soak/kill --cycles $(or $(CYCLES),1000) $(if $(SEED),--seed $(SEED))
+
+model: plugin
+	@scripts/deps test
+	@BUILD=$(BUILD) tests/model/run $(if $(SEED),--seed $(SEED),--time $(or $(TIME),600))
 
 netns: plugin examples $(BUILD)/tests/client/driver
 	@scripts/deps netns

@@ -2,7 +2,6 @@
 #include "base/buf.h"
 
 #include <assert.h>
-#include <inttypes.h>
 
 static const char hex_lower[] = "0123456789abcdef";
 
@@ -33,19 +32,29 @@ void ft_buf_bytes(struct ft_buf *buf, const void *bytes, size_t len)
 	cut(buf, buf->len + len);
 }
 
-void ft_buf_str(struct ft_buf *buf, const char *text)
-{
-	ft_buf_bytes(buf, text, strlen(text));
-}
-
 void ft_buf_char(struct ft_buf *buf, char c)
 {
-	ft_buf_bytes(buf, &c, 1);
+	if (buf->overflow)
+		return;
+	if (buf->room - buf->len <= 1) {
+		buf->overflow = true;
+		return;
+	}
+	buf->text[buf->len] = c;
+	cut(buf, buf->len + 1);
 }
 
+/* By hand, since every response has some. */
 void ft_buf_u64(struct ft_buf *buf, uint64_t number)
 {
-	ft_buf_printf(buf, "%" PRIu64, number);
+	char digits[20];	/* of UINT64_MAX */
+	size_t begin = sizeof digits;
+
+	do {
+		digits[--begin] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	ft_buf_bytes(buf, digits + begin, sizeof digits - begin);
 }
 
 void ft_buf_hex(struct ft_buf *buf, const uint8_t *bytes, size_t len)
@@ -80,24 +89,58 @@ void ft_buf_printf(struct ft_buf *buf, const char *format, ...)
 	cut(buf, buf->len);
 }
 
-static void json_char(struct ft_buf *buf, char c)
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* Bit 7 of each byte that is 0; above one of these, of others too. */
+static uint64_t zeros(uint64_t word)
+{
+	return (word - EACH(1)) & ~word & EACH(0x80);
+}
+
+static bool is_plain(unsigned char byte)
+{
+	return byte >= 0x20 && byte != '"' && byte != '\\' && byte != 0x7f;
+}
+
+/* Eight bytes at once; as is_plain(). */
+static bool are_plain(uint64_t word)
+{
+	uint64_t controls = (word - EACH(0x20)) & ~word & EACH(0x80);
+
+	return (controls | zeros(word ^ EACH('"')) | zeros(word ^ EACH('\\'))
+		| zeros(word ^ EACH(0x7f))) == 0;
+}
+
+/* How many bytes at the beginning go into a JSON string as they are. */
+static size_t plain_run(const char *bytes, size_t len)
+{
+	uint64_t word;
+	size_t run = 0;
+
+	for (; len - run >= sizeof word; run += sizeof word) {
+		memcpy(&word, bytes + run, sizeof word);
+		if (!are_plain(word))
+			break;
+	}
+	while (run < len && is_plain((unsigned char)bytes[run]))
+		run++;
+	return run;
+}
+
+/* A byte that is not plain. */
+static void json_special(struct ft_buf *buf, char c)
 {
 	static const char short_for[] = "\"\\\b\f\n\r\t";
 	static const char short_form[] = "\"\\bfnrt";
 	unsigned char byte = (unsigned char)c;
 	const char *found = c != '\0' ? strchr(short_for, c) : NULL;
+	char pair[2] = { '\\', found ? short_form[found - short_for] : '\0' };
+	char escape[6] = { '\\', 'u', '0', '0', hex_lower[byte >> 4], hex_lower[byte & 15] };
 
-	if (found) {
-		char pair[2] = { '\\', short_form[found - short_for] };
-
+	if (found)
 		ft_buf_bytes(buf, pair, sizeof pair);
-	} else if (byte < 0x20 || byte == 0x7f) {
-		char escape[6] = { '\\', 'u', '0', '0', hex_lower[byte >> 4], hex_lower[byte & 15] };
-
+	else
 		ft_buf_bytes(buf, escape, sizeof escape);
-	} else {
-		ft_buf_char(buf, c);
-	}
 }
 
 void ft_buf_json(struct ft_buf *buf, const char *bytes, size_t len)
@@ -105,8 +148,14 @@ void ft_buf_json(struct ft_buf *buf, const char *bytes, size_t len)
 	size_t before = buf->len;
 
 	ft_buf_char(buf, '"');
-	for (size_t i = 0; i < len && !buf->overflow; i++)
-		json_char(buf, bytes[i]);
+	for (size_t i = 0; i < len && !buf->overflow;) {
+		size_t run = plain_run(bytes + i, len - i);
+
+		ft_buf_bytes(buf, bytes + i, run);
+		i += run;
+		if (i < len)
+			json_special(buf, bytes[i++]);
+	}
 	ft_buf_char(buf, '"');
 	if (buf->overflow)
 		cut(buf, before);

@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct ft_buf {
 	char *text;
@@ -32,7 +33,13 @@ struct ft_buf {
 struct ft_buf ft_buf_on(char *storage, size_t room);
 
 void ft_buf_bytes(struct ft_buf *buf, const void *bytes, size_t len);
-void ft_buf_str(struct ft_buf *buf, const char *text);
+
+/* Inline, so that the length of a literal is known when it is compiled. */
+static inline void ft_buf_str(struct ft_buf *buf, const char *text)
+{
+	ft_buf_bytes(buf, text, strlen(text));
+}
+
 void ft_buf_char(struct ft_buf *buf, char c);
 void ft_buf_u64(struct ft_buf *buf, uint64_t number);
 void ft_buf_hex(struct ft_buf *buf, const uint8_t *bytes, size_t len);	/* lower case */

@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include "base/crc32c.h"
 
+#include <stdbool.h>
+#include <string.h>
+
+#ifdef __aarch64__
+#include <sys/auxv.h>
+#endif
+
 /* Remainders of each byte by the reflected polynomial 0x82f63b78. */
 static const uint32_t remainders[256] = {
 	0x00000000, 0xf26b8303, 0xe13b70f7, 0x1350f3f4, 0xc79a971f, 0x35f1141c,
@@ -48,12 +55,73 @@ static const uint32_t remainders[256] = {
 	0xbe2da0a5, 0x4c4623a6, 0x5f16d052, 0xad7d5351,
 };
 
+static uint32_t by_table(uint32_t crc, const uint8_t *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		crc = remainders[(crc ^ bytes[i]) & 0xff] ^ (crc >> 8);
+	return crc;
+}
+
+/*
+ * Both architectures have an instruction for this polynomial, which not each of their
+ * processors knows. No pointer to the right function is kept: asking is a load and a test.
+ */
+#if defined(__x86_64__)
+
+static bool has_instruction(void)
+{
+	return __builtin_cpu_supports("sse4.2");
+}
+
+__attribute__((target("sse4.2")))
+static uint32_t by_instruction(uint32_t crc, const uint8_t *bytes, size_t len)
+{
+	uint64_t wide = crc, word;
+
+	for (; len >= sizeof word; len -= sizeof word, bytes += sizeof word) {
+		memcpy(&word, bytes, sizeof word);
+		wide = __builtin_ia32_crc32di(wide, word);
+	}
+	crc = (uint32_t)wide;
+	for (; len > 0; len--)
+		crc = __builtin_ia32_crc32qi(crc, *bytes++);
+	return crc;
+}
+
+#elif defined(__aarch64__) && defined(__AARCH64EL__)
+
+#define CRC32_BIT (1ul << 7)	/* HWCAP_CRC32 of the kernel */
+
+static bool has_instruction(void)
+{
+	return (getauxval(AT_HWCAP) & CRC32_BIT) != 0;
+}
+
+static uint32_t by_instruction(uint32_t crc, const uint8_t *bytes, size_t len)
+{
+	uint64_t word;
+
+	for (; len >= sizeof word; len -= sizeof word, bytes += sizeof word) {
+		memcpy(&word, bytes, sizeof word);
+		__asm__(".arch_extension crc\n\tcrc32cx %w0, %w0, %x1" : "+r"(crc) : "r"(word));
+	}
+	for (; len > 0; len--)
+		__asm__(".arch_extension crc\n\tcrc32cb %w0, %w0, %w1" : "+r"(crc) : "r"(*bytes++));
+	return crc;
+}
+
+#else
+
+static bool has_instruction(void)
+{
+	return false;
+}
+
+#define by_instruction by_table
+
+#endif
+
 uint32_t ft_crc32c(const void *bytes, size_t len)
 {
-	const uint8_t *byte = bytes;
-	uint32_t crc = 0xffffffff;
-
-	for (size_t i = 0; i < len; i++)
-		crc = remainders[(crc ^ byte[i]) & 0xff] ^ (crc >> 8);
-	return crc ^ 0xffffffff;
+	return ~(has_instruction() ? by_instruction : by_table)(UINT32_MAX, bytes, len);
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #define LINE_ROOM 1024
@@ -24,6 +25,7 @@ struct ft_log {
 	struct line **end;
 	size_t queued;
 	unsigned long dropped;		/* lines that came after the last one queued */
+	atomic_bool any;		/* queued or dropped; a hint that needs no mutex */
 };
 
 struct ft_log *ft_log_new(ft_log_sink *sink, void *context)
@@ -105,6 +107,7 @@ static void enqueue(struct ft_log *log, enum ft_log_level level, const char *tex
 	} else {
 		log->dropped++;
 	}
+	atomic_store_explicit(&log->any, true, memory_order_relaxed);
 	pthread_mutex_unlock(&log->mutex);
 	free(line);
 }
@@ -141,6 +144,7 @@ static struct line *take_all(struct ft_log *log, unsigned long *dropped)
 	log->end = &log->first;
 	log->queued = 0;
 	log->dropped = 0;
+	atomic_store_explicit(&log->any, false, memory_order_relaxed);
 	pthread_mutex_unlock(&log->mutex);
 	return taken;
 }
@@ -158,7 +162,7 @@ void ft_log_drain(struct ft_log *log)
 	unsigned long dropped;
 	struct line *line;
 
-	if (!log)
+	if (!log || !atomic_load_explicit(&log->any, memory_order_relaxed))
 		return;
 	line = take_all(log, &dropped);
 	while (line) {

@@ -57,7 +57,6 @@ struct client_msg_21 {
 typedef int client_add_21(struct client_21 *client);
 typedef int subscription_add_21(const struct subscription_21 *subscription);
 typedef int msg_clear_21(struct client_msg_21 *msg);
-typedef void free_21(void *memory);
 typedef char *strdup_21(const char *text);
 
 /* dlsym() returns an object pointer; POSIX promises that it holds a function's address. */
@@ -72,18 +71,13 @@ bool ft_compat_is_21(void)
 	return dlsym(RTLD_DEFAULT, "mosquitto_persist_client_add") != NULL;
 }
 
-void ft_compat_property_free(void *value)
+ft_compat_free *ft_compat_property_free(void)
 {
-	free_21 *release = NULL;
+	ft_compat_free *release = NULL;
 
-	if (!value)
-		return;
 	if (ft_compat_is_21())
 		LOOK_UP(release, "mosquitto_free");
-	if (release)
-		release(value);
-	else
-		free(value);
+	return release ? release : free;
 }
 
 bool ft_compat_session_add(const char *client_id, uint32_t expiry_s)

@@ -19,8 +19,10 @@
 /* Whether the broker is 2.1 or newer. Patch levels of 2.0 cannot be told apart. */
 bool ft_compat_is_21(void);
 
-/* Frees a string or binary that mosquitto_property_read_*() handed out. NULL is ignored. */
-void ft_compat_property_free(void *value);
+typedef void ft_compat_free(void *memory);
+
+/* What frees a string or binary that mosquitto_property_read_*() handed out. Look it up once. */
+ft_compat_free *ft_compat_property_free(void);
 
 /*
  * An offline session that exists without a connection. Broker 2.1 only.

@@ -18,7 +18,7 @@ struct call {
 	size_t len;
 	struct ft_reply reply;
 	bool deferred;			/* the response comes later */
-	char detail[DETAIL_ROOM];
+	char *detail;			/* DETAIL_ROOM bytes */
 };
 
 static void say_transfer(struct call *call, const struct ft_transfer *t)
@@ -100,7 +100,7 @@ static enum ft_status resume(struct call *call, struct ft_transfer *t, const str
 static enum ft_status init(struct call *call, struct ft_transfer *t, enum ft_status found)
 {
 	uint64_t limit = call->engine->options->max_file_size;
-	struct ft_buf detail = ft_buf_on(call->detail, sizeof call->detail);
+	struct ft_buf detail = ft_buf_on(call->detail, DETAIL_ROOM);
 	struct ft_init parsed;
 	enum ft_status st;
 
@@ -398,11 +398,14 @@ static enum ft_status carry_out(struct call *call)
 enum ft_status ft_engine_command(struct ft_engine *engine, const struct ft_request *request,
 				 const void *payload, size_t len, int64_t now_ms)
 {
+	char detail[DETAIL_ROOM];
 	struct call call = {
 		.engine = engine, .request = request, .payload = payload, .len = len,
+		.detail = detail,
 	};
 	enum ft_status st;
 
+	detail[0] = '\0';
 	engine->now_ms = now_ms;
 	st = carry_out(&call);
 	if (call.deferred)

@@ -40,10 +40,12 @@ static void read_properties(struct properties *p, const mosquitto_property *list
 					       false);
 }
 
-static void release_properties(struct properties *p)
+static void release_properties(const struct ft_plugin *plugin, struct properties *p)
 {
-	ft_compat_property_free(p->response_topic);
-	ft_compat_property_free(p->correlation);
+	if (p->response_topic)
+		plugin->property_free(p->response_topic);
+	if (p->correlation)
+		plugin->property_free(p->correlation);
 }
 
 /* Without the operator's leave a client could have the broker publish where it may not. */
@@ -71,7 +73,7 @@ static enum ft_status carry_out(struct ft_plugin *plugin, struct mosquitto_evt_m
 	request.correlation_len = properties.correlation_len;
 	st = ft_engine_command(plugin->engine, &request, message->payload, message->payloadlen,
 			       ft_clock_ms());
-	release_properties(&properties);
+	release_properties(plugin, &properties);
 	ft_plugin_arm(plugin);
 	return st;
 }

@@ -285,6 +285,7 @@ API int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata
 	plugin->magic = FT_PLUGIN_MAGIC;
 	plugin->id = identifier;
 	plugin->is_21 = ft_compat_is_21();
+	plugin->property_free = ft_compat_property_free();
 	plugin->lock = -1;
 	plugin->log = ft_log_new(log_to_broker, plugin);
 	if (!plugin->log || !parse_options(plugin, options, option_count) || !start(plugin))

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "broker/ack_sink.h"
+#include "broker/compat.h"
 #include "broker/doorbell.h"
 #include "broker/engine.h"
 #include "broker/responder.h"
@@ -23,6 +24,7 @@ struct ft_plugin {
 	bool is_21;		/* Mosquitto 2.1 or newer */
 	bool websockets;	/* a client uses WebSockets */
 	bool complained;	/* an error was logged */
+	ft_compat_free *property_free;
 	mosquitto_plugin_id_t *id;
 	struct ft_options options;
 	struct ft_log *log;

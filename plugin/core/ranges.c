@@ -50,6 +50,12 @@ static struct place seek(const struct ft_ranges *ranges, uint64_t offset)
 
 	if (ranges->count == 0)
 		return (struct place){ ranges->chunk_count, 0 };
+	/* Most files come in order: what is asked for is the first range, or beyond the last. */
+	if (ranges->chunks[0]->items[0].end > offset)
+		return place;
+	chunk = ranges->chunks[above - 1];
+	if (chunk->items[chunk->count - 1].end <= offset)
+		return (struct place){ above, 0 };
 	while (place.chunk < above) {
 		size_t middle = place.chunk + (above - place.chunk) / 2;
 
@@ -59,8 +65,6 @@ static struct place seek(const struct ft_ranges *ranges, uint64_t offset)
 		else
 			place.chunk = middle + 1;
 	}
-	if (place.chunk == ranges->chunk_count)
-		return place;
 	chunk = ranges->chunks[place.chunk];
 	above = chunk->count;
 	while (place.item < above) {

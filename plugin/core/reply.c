@@ -38,16 +38,12 @@ size_t ft_reply_room(const struct ft_reply *reply)
 	return room;
 }
 
-static void put_text(struct ft_buf *buf, const char *member, const char *text)
+/* A word of ours: nothing in it has to be escaped. */
+static void put_word(struct ft_buf *buf, const char *member, const char *word)
 {
 	ft_buf_str(buf, member);
-	ft_buf_json(buf, text, strlen(text));
-}
-
-static void put_number(struct ft_buf *buf, const char *member, uint64_t number)
-{
-	ft_buf_str(buf, member);
-	ft_buf_u64(buf, number);
+	ft_buf_str(buf, word);
+	ft_buf_char(buf, '"');
 }
 
 static void put_range(struct ft_buf *buf, const struct ft_range *range, size_t index)
@@ -96,8 +92,8 @@ static void put_held(struct ft_buf *buf, const struct ft_reply *reply)
 	bool cut = false;
 
 	if (reply->tell_held) {
-		put_number(buf, ",\"received\":",
-			   reply->held ? reply->held->bytes : reply->complete_size);
+		ft_buf_str(buf, ",\"received\":");
+		ft_buf_u64(buf, reply->held ? reply->held->bytes : reply->complete_size);
 		cut = put_have(buf, reply);
 	}
 	if (reply->tell_missing)
@@ -112,15 +108,21 @@ void ft_reply_write(struct ft_buf *buf, const struct ft_reply *reply)
 					    : ft_status_retry_after(reply->status);
 	const char *state = state_word(reply->state);
 
-	put_text(buf, "{\"vsn\":\"0.1\",\"topic\":", reply->topic);
-	put_number(buf, ",\"reason_code\":", ft_status_code(reply->status));
-	put_text(buf, ",\"reason_description\":", ft_status_word(reply->status));
+	ft_buf_str(buf, "{\"vsn\":\"0.1\",\"topic\":");
+	ft_buf_json(buf, reply->topic, strlen(reply->topic));
+	ft_buf_str(buf, ",\"reason_code\":");
+	ft_buf_u64(buf, ft_status_code(reply->status));
+	put_word(buf, ",\"reason_description\":\"", ft_status_word(reply->status));
 	if (state)
-		put_text(buf, ",\"state\":", state);
+		put_word(buf, ",\"state\":\"", state);
 	put_held(buf, reply);
-	if (retry)
-		put_number(buf, ",\"retry_after\":", retry);
-	if (reply->detail && *reply->detail)
-		put_text(buf, ",\"detail\":", reply->detail);
+	if (retry) {
+		ft_buf_str(buf, ",\"retry_after\":");
+		ft_buf_u64(buf, retry);
+	}
+	if (reply->detail && *reply->detail) {
+		ft_buf_str(buf, ",\"detail\":");
+		ft_buf_json(buf, reply->detail, strlen(reply->detail));
+	}
 	ft_buf_char(buf, '}');
 }

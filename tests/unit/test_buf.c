@@ -152,6 +152,64 @@ START_TEST(test_buf__writes_json_strings)
 }
 END_TEST
 
+/* By the rule, byte by byte: RFC 8259, section 7, and DEL besides. */
+static void json_by_the_rule(char *to, const char *bytes, size_t len)
+{
+	static const char *const shorts[128] = {
+		['"'] = "\\\"", ['\\'] = "\\\\", ['\b'] = "\\b", ['\f'] = "\\f", ['\n'] = "\\n",
+		['\r'] = "\\r", ['\t'] = "\\t",
+	};
+
+	*to++ = '"';
+	for (size_t i = 0; i < len; i++) {
+		unsigned char byte = (unsigned char)bytes[i];
+
+		if (byte < 128 && shorts[byte])
+			to += snprintf(to, 3, "%s", shorts[byte]);
+		else if (byte < 0x20 || byte == 0x7f)
+			to += snprintf(to, 7, "\\u%04x", byte);
+		else
+			*to++ = bytes[i];
+	}
+	snprintf(to, 2, "\"");
+}
+
+START_TEST(test_buf__escapes_each_byte_wherever_it_stands)
+{
+	char from[27], room[128], expected[128];
+
+	for (int byte = 0; byte < 256; byte++) {
+		for (size_t at = 0; at < sizeof from; at++) {
+			struct ft_buf buf = ft_buf_on(room, sizeof room);
+
+			memset(from, byte % 2 ? '\x80' : 'a', sizeof from);
+			from[at] = (char)byte;
+			from[(at + 9) % sizeof from] = '\x21';
+			json_by_the_rule(expected, from, sizeof from);
+			ft_buf_json(&buf, from, sizeof from);
+			ck_assert(ft_buf_ok(&buf));
+			ck_assert_str_eq(buf.text, expected);
+		}
+	}
+}
+END_TEST
+
+START_TEST(test_buf__writes_numbers_of_any_length)
+{
+	uint64_t number = 0;
+
+	do {
+		char room[24], expected[24];
+		struct ft_buf buf = ft_buf_on(room, sizeof room);
+
+		ft_buf_u64(&buf, number);
+		snprintf(expected, sizeof expected, "%llu", (unsigned long long)number);
+		ck_assert_str_eq(buf.text, expected);
+		number = number * 3 + 1;
+	} while (number < UINT64_MAX / 3);
+}
+END_TEST
+
 START_TEST(test_buf__shows_untrusted_bytes_as_printable_ones)
 {
 	char room[64];
@@ -196,6 +254,8 @@ FT_SUITE("buf",
 	 test_buf__leaves_out_the_whole_of_what_does_not_fit,
 	 test_buf__ignores_all_after_an_overflow,
 	 test_buf__writes_json_strings,
+	 test_buf__escapes_each_byte_wherever_it_stands,
+	 test_buf__writes_numbers_of_any_length,
 	 test_buf__shows_untrusted_bytes_as_printable_ones,
 	 test_buf__shows_only_the_beginning_of_long_untrusted_bytes,
 	 test_buf__never_cuts_an_escape_in_two);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include <check.h>
 
-#include "base/crc32c.h"
+/* Included, so that both ways can be tried wherever the test runs. */
+#include "base/crc32c.c"
 
 #include "../suite.h"
 
@@ -55,7 +56,28 @@ START_TEST(test_crc32c__changes_with_every_bit_of_a_record)
 }
 END_TEST
 
+START_TEST(test_crc32c__by_table_and_by_instruction_are_one)
+{
+	uint8_t room[80];
+
+	for (size_t i = 0; i < sizeof room; i++)
+		room[i] = (uint8_t)(i * 151 + 7);
+	for (size_t begin = 0; begin < 8; begin++) {
+		for (size_t len = 0; begin + len <= sizeof room; len++) {
+			uint32_t table = ~by_table(UINT32_MAX, room + begin, len);
+
+			ck_assert_uint_eq(ft_crc32c(room + begin, len), table);
+			if (has_instruction())
+				ck_assert_uint_eq(~by_instruction(UINT32_MAX, room + begin, len), table);
+		}
+	}
+	/* As in the check value of the whole. */
+	ck_assert_uint_eq(~by_table(UINT32_MAX, (const uint8_t *)"123456789", 9), 0xe3069283);
+}
+END_TEST
+
 FT_SUITE("crc32c",
+	 test_crc32c__by_table_and_by_instruction_are_one,
 	 test_crc32c__is_that_of_rfc_3720,
 	 test_crc32c__of_digits_is_the_check_value,
 	 test_crc32c__of_nothing_is_zero,
