@@ -6,6 +6,8 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "../suite.h"
 
@@ -15,6 +17,7 @@ struct job {
 	bool stopped;
 	bool committed;
 	bool signals_blocked;
+	int niceness;
 };
 
 static atomic_int notified;
@@ -32,6 +35,7 @@ static void count(struct ft_job *base)
 
 	pthread_sigmask(SIG_SETMASK, NULL, &set);
 	job->signals_blocked = sigismember(&set, SIGURG) && sigismember(&set, SIGTERM);
+	job->niceness = getpriority(PRIO_PROCESS, (id_t)gettid());
 	atomic_fetch_add(job->counter, 1);
 }
 
@@ -182,9 +186,27 @@ START_TEST(test_pool__does_not_notify_of_jobs_that_can_wait)
 }
 END_TEST
 
+START_TEST(test_pool__gives_way_to_the_thread_that_clients_wait_for)
+{
+	int before = getpriority(PRIO_PROCESS, 0);
+	struct ft_pool *pool = ft_pool_new(1, notify, &notified);
+	atomic_int ran = 0;
+	struct job job;
+
+	init(&job, count, &ran);
+	ft_pool_submit(pool, &job.job);
+	wait_done(pool);
+	ck_assert_int_eq(job.niceness, before + 5 < 19 ? before + 5 : 19);
+	ck_assert_int_eq(getpriority(PRIO_PROCESS, 0), before);
+	ft_pool_stop(pool);
+	ft_pool_free(&pool);
+}
+END_TEST
+
 FT_SUITE("pool",
 	 test_pool__runs_every_job_once_with_signals_blocked,
 	 test_pool__stops_a_running_job_and_gives_the_others_back_unrun,
 	 test_pool__lets_either_cancel_or_commit_win,
 	 test_pool__notifies_of_a_hurried_job_whenever_it_ends,
-	 test_pool__does_not_notify_of_jobs_that_can_wait);
+	 test_pool__does_not_notify_of_jobs_that_can_wait,
+	 test_pool__gives_way_to_the_thread_that_clients_wait_for);
