@@ -11,6 +11,8 @@
 /* A third of the weight. With 10, a tenth, hashing falls behind the upload, and fin waits for it. */
 #define NICER_BY 5
 
+#define LATER_EACH 8	/* one of so many jobs is one that nobody waits for */
+
 enum phase {
 	RUNNING,
 	COMMITTED,
@@ -21,6 +23,8 @@ struct ft_pool {
 	pthread_mutex_t lock;
 	pthread_cond_t wanted;
 	struct ft_list todo;
+	struct ft_list later;		/* to do, and nobody waits for it */
+	unsigned int turn;
 	struct ft_list done;
 	atomic_size_t done_count;	/* read without the lock */
 	atomic_bool stopping;
@@ -40,13 +44,26 @@ void ft_job_init(struct ft_job *job, void (*run)(struct ft_job *job))
 	atomic_init(&job->urgent, true);
 }
 
+/*
+ * Whoever leaves thousands of transfers unfinished leaves as many checkpoints to be made:
+ * they must not hold up those who wait for a result, nor be held up for ever. The caller
+ * holds the lock.
+ */
+static struct ft_link *pop_next(struct ft_pool *pool)
+{
+	bool later_first = pool->turn++ % LATER_EACH == LATER_EACH - 1;
+	struct ft_link *link = ft_list_pop(later_first ? &pool->later : &pool->todo);
+
+	return link ? link : ft_list_pop(later_first ? &pool->todo : &pool->later);
+}
+
 /* The next job, or NULL when the pool stops. */
 static struct ft_job *take(struct ft_pool *pool)
 {
 	struct ft_link *link = NULL;
 
 	pthread_mutex_lock(&pool->lock);
-	while (!atomic_load(&pool->stopping) && !(link = ft_list_pop(&pool->todo)))
+	while (!atomic_load(&pool->stopping) && !(link = pop_next(pool)))
 		pthread_cond_wait(&pool->wanted, &pool->lock);
 	pthread_mutex_unlock(&pool->lock);
 	return link ? FT_CONTAINER(link, struct ft_job, link) : NULL;
@@ -135,6 +152,7 @@ struct ft_pool *ft_pool_new(size_t workers, void (*notify)(void *context), void 
 		return NULL;
 	}
 	ft_list_init(&pool->todo);
+	ft_list_init(&pool->later);
 	ft_list_init(&pool->done);
 	pool->notify = notify;
 	pool->context = context;
@@ -157,7 +175,7 @@ void ft_pool_stop(struct ft_pool *pool)
 	for (size_t i = 0; i < pool->threads; i++)
 		pthread_join(pool->thread[i], NULL);
 	pool->threads = 0;
-	while ((link = ft_list_pop(&pool->todo)) != NULL) {
+	while ((link = pop_next(pool)) != NULL) {
 		ft_list_push(&pool->done, link);
 		atomic_fetch_add(&pool->done_count, 1);
 	}
@@ -177,7 +195,7 @@ void ft_pool_submit(struct ft_pool *pool, struct ft_job *job)
 {
 	job->pool = pool;
 	pthread_mutex_lock(&pool->lock);
-	ft_list_push(&pool->todo, &job->link);
+	ft_list_push(atomic_load(&job->urgent) ? &pool->todo : &pool->later, &job->link);
 	pthread_cond_signal(&pool->wanted);
 	pthread_mutex_unlock(&pool->lock);
 }
@@ -208,6 +226,11 @@ void ft_job_hurry(struct ft_job *job)
 
 	pthread_mutex_lock(&pool->lock);
 	atomic_store(&job->urgent, true);
+	/* In a list and not run: it is still to do, unless the pool has stopped. */
+	if (ft_link_listed(&job->link) && !job->ran && !atomic_load(&pool->stopping)) {
+		ft_link_remove(&job->link);
+		ft_list_push(&pool->todo, &job->link);
+	}
 	pthread_mutex_unlock(&pool->lock);
 	if (ft_pool_has_done(pool))
 		pool->notify(pool->context);
