@@ -95,22 +95,9 @@ static void fs_close(struct ft_store **store)
 	for (size_t i = 0; i < FS_LOCKS; i++)
 		pthread_mutex_destroy(&fs->names[i]);
 	pthread_mutex_destroy(&fs->publishing_lock);
+	pthread_mutex_destroy(&fs->trash_lock);
 	free(fs->scratch);
 	free(fs);
-}
-
-/* All or none. */
-static bool init_locks(struct fs *fs)
-{
-	size_t count = 0;
-
-	while (count < FS_LOCKS && pthread_mutex_init(&fs->names[count], NULL) == 0)
-		count++;
-	if (count == FS_LOCKS && pthread_mutex_init(&fs->publishing_lock, NULL) == 0)
-		return true;
-	while (count > 0)
-		pthread_mutex_destroy(&fs->names[--count]);
-	return false;
 }
 
 static struct fs *fs_new(const struct ft_store_config *config)
@@ -120,11 +107,15 @@ static struct fs *fs_new(const struct ft_store_config *config)
 	if (!fs)
 		return NULL;
 	fs->scratch = malloc(FS_STEP);
-	if (!fs->scratch || !init_locks(fs)) {
-		free(fs->scratch);
+	if (!fs->scratch) {
 		free(fs);
 		return NULL;
 	}
+	/* With default attributes glibc's initialisation cannot fail. */
+	for (size_t i = 0; i < FS_LOCKS; i++)
+		pthread_mutex_init(&fs->names[i], NULL);
+	pthread_mutex_init(&fs->publishing_lock, NULL);
+	pthread_mutex_init(&fs->trash_lock, NULL);
 	fs->base.ops = &ft_store_fs;
 	fs->incoming = fs->files = fs->trash = fs->damaged = -1;
 	fs->durability = config->durability;
@@ -136,6 +127,7 @@ static struct fs *fs_new(const struct ft_store_config *config)
 	fs->space_ms = INT64_MIN;
 	ft_list_init(&fs->used);
 	ft_list_init(&fs->publishing);
+	ft_list_init(&fs->fresh_trash);
 	return fs;
 }
 

@@ -56,6 +56,8 @@ struct fs {
 	pthread_mutex_t names[FS_LOCKS];
 	pthread_mutex_t publishing_lock;
 	struct ft_list publishing;	/* guarded by publishing_lock: data that may have to come back */
+	pthread_mutex_t trash_lock;
+	struct ft_list fresh_trash;	/* guarded by trash_lock: a power cut may bring bytes back */
 	pthread_t broker;		/* the thread that opened the store */
 	uint64_t limit;			/* no data file may be longer */
 	atomic_llong complained_ms;	/* when an error was logged last, and which */
@@ -118,6 +120,8 @@ struct fs_work {
 
 struct fs_trash {
 	struct ft_trash base;
+	struct ft_link fresh;		/* in fs->fresh_trash until it is sure to stay away */
+	struct fs_names names;		/* what it was */
 	char name[FT_UUID_ROOM];
 };
 
@@ -157,7 +161,7 @@ void fs_unlock(struct fs *fs, const struct fs_names *names);
  */
 bool fs_is_absent(int top, const struct fs_names *names, const char *leaf);
 
-/* Whether `dir` still is <top>/<client>/<file>. False: ENOENT, or why that cannot be told. */
+/* Whether `dir` still is <top>/<client>/<file>. */
 bool fs_is_pair(int top, const struct fs_names *names, int dir);
 
 /* The directory <top>/<client>/<file>, where `top` is fs->incoming or fs->files. */
@@ -175,10 +179,7 @@ void fs_remove_pair(struct fs *fs, int top, const struct fs_names *names);
 /* fsync of <top>/<client> and <top>. */
 bool fs_sync_parents(struct fs *fs, int top, const struct fs_names *names);
 
-/*
- * Whether `name` in `dir` is the regular file that `fd` is open on. False: ENOENT, or why
- * that cannot be told: to a client these are not the same.
- */
+/* Whether `name` in `dir` is the regular file that `fd` is open on. */
 bool fs_is_same(int dir, const char *name, int fd);
 
 /* Reads a text file, malloc'd and NUL-terminated. FT_DAMAGED: no regular file, empty, too long. */
@@ -238,6 +239,13 @@ void fs_settle(struct ft_upload *upload);
 enum ft_status fs_detach(struct ft_upload **upload, struct ft_trash **out);
 enum ft_status fs_set_aside(struct ft_upload **upload, const char *why);
 enum ft_status fs_purge(struct ft_trash **trash);
+
+/*
+ * Before a key is begun anew: makes certain that what was detached from it stays away.
+ * Waits for the disk only where that has bytes that would count after a power cut, and
+ * its purge has not come so far yet. False: errno says why.
+ */
+bool fs_is_clear(struct fs *fs, const struct fs_names *names);
 
 /* Removes trash/<name> with what is in it; one that is gone is no error. */
 enum ft_status fs_purge_name(struct fs *fs, const char *name);

@@ -94,6 +94,7 @@ static int open_own(struct fs *fs, const struct fs_work *own)
 	if (dir < 0 || fs_is_same(dir, FS_DATA, own->data_fd))
 		return dir;
 	ft_sys_close(dir);
+	errno = ENOENT;
 	return -1;
 }
 
@@ -201,11 +202,14 @@ static enum ft_status open_dirs(struct publishing *p)
 	return FT_OK;
 }
 
-/* False: detached where errno is ENOENT. */
+/* False: detached, and errno is ENOENT. */
 static bool still_own(const struct publishing *p)
 {
-	return fs_is_pair(p->fs->incoming, &p->own->names, p->from) &&
-		fs_is_same(p->from, FS_DATA, p->own->data_fd);
+	if (fs_is_pair(p->fs->incoming, &p->own->names, p->from) &&
+	    fs_is_same(p->from, FS_DATA, p->own->data_fd))
+		return true;
+	errno = ENOENT;
+	return false;
 }
 
 static enum ft_status place_manifest(struct publishing *p, const char *manifest, size_t len)

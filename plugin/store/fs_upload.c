@@ -152,7 +152,7 @@ enum ft_status fs_create(struct ft_store *store, const struct ft_key *key, const
 	fs_names_of(&names, key);
 	/* Against workers that remove directories which look empty or forgotten. */
 	fs_lock(fs, &names);
-	st = make(&making, &names, manifest, manifest_len);
+	st = fs_is_clear(fs, &names) ? make(&making, &names, manifest, manifest_len) : FT_IO_ERROR;
 	fs_unlock(fs, &names);
 	ft_sys_close(making.dir);
 	if (st != FT_OK) {
@@ -361,11 +361,31 @@ enum ft_status fs_load(struct ft_store *store, const struct ft_key *key, char **
 
 /* --- describe, release --- */
 
+/* Then it only gets a new time, which counts as news. */
+static bool is_described(struct fs *fs, int dir, const char *manifest, size_t manifest_len)
+{
+	size_t len = 0;
+	char *text = NULL;
+	int fd = fs_open_at(fs, dir, FS_MANIFEST, O_RDONLY | O_NONBLOCK);
+	bool same = fd >= 0 && fs_read_text(fs, dir, FS_MANIFEST, &text, &len) == FT_OK &&
+		len == manifest_len && memcmp(text, manifest, len) == 0 &&
+		ft_sys_futimens(fd, NULL) == 0;
+
+	free(text);
+	ft_sys_close(fd);
+	return same;
+}
+
 enum ft_status fs_describe(struct ft_upload *upload, const char *manifest, size_t manifest_len)
 {
 	struct fs *fs = fs_of(upload->store);
 	struct fs_upload *up = fs_upload_of(upload);
-	bool durable = fs->durability == FT_DURABILITY_SEGMENT;
+	/*
+	 * Where bytes count after a power cut, they do so by the manifest beside them: a rename
+	 * that reaches the disk before what was written would take them along.
+	 */
+	bool durable = fs->durability == FT_DURABILITY_SEGMENT ||
+		(fs->durability == FT_DURABILITY_FILE && (up->durable || up->checkpoint));
 	struct fs_names names;
 	enum ft_status st;
 	int dir;
@@ -374,6 +394,10 @@ enum ft_status fs_describe(struct ft_upload *upload, const char *manifest, size_
 	dir = fs_open_pair(fs, fs->incoming, &names);
 	if (dir < 0)
 		return fs_failed(fs, "open incoming", &names);
+	if (is_described(fs, dir, manifest, manifest_len)) {
+		ft_sys_close(dir);
+		return FT_OK;
+	}
 	st = ft_atomic_write(dir, FS_MANIFEST_TEMPORARY, dir, FS_MANIFEST, manifest, manifest_len,
 			     durable);
 	if (st == FT_OK && durable && ft_sys_fsync(dir) != 0)
