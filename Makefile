@@ -11,6 +11,7 @@
 #	make coverage		every test with gcov's counters; fails below 95 % lines, 85 % branches
 #	make test-matrix	the end-to-end tests on every broker version and setting
 #	make kill CYCLES=1000	kill -9 of a broker under load, and what it holds after each start
+#	make model TIME=600	random sequences on a real broker against a model; SEED=N: that one
 #	make netns		ft-put on a bad link: 5 % loss, 1 Mbit/s (root)
 #	make fuzz TIME=60	each fuzz target for so many seconds (clang)
 #	make bench		every benchmark, side by side with nginx, vsftpd and tus
@@ -53,7 +54,7 @@ TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c tests/contract
 	tests/fuzz/test_*.c))
 
 .PHONY: all plugin examples tests demo test deps install uninstall check check-floors \
-	bench bench-quick fuzz kill soak soak-sanitize test-matrix netns check-exports check-warnings \
+	bench bench-quick fuzz kill soak soak-sanitize test-matrix model netns check-exports check-warnings \
 	check-shell sanitize valgrind coverage clean
 .SECONDARY:
 
@@ -76,6 +77,18 @@ $(BUILD)/%.o: %.c
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(ARCHIVE)
 	$(call say,LINK)$(CC) $(FT_CFLAGS) -o $@ $(filter %.o,$^) $(ARCHIVE) $(LDFLAGS) \
 		-lcheck -lsubunit -lrt $(FT_LDLIBS)
+
+# The calls that tests/fault/calls.h makes fail: those of the plugin, by the names that the linker sees.
+WRAPPED := malloc calloc realloc strdup strndup free EVP_MD_CTX_new EVP_MD_CTX_free EVP_MD_fetch \
+	EVP_MD_free EVP_DigestInit_ex EVP_DigestUpdate EVP_MD_CTX_copy_ex EVP_DigestFinal_ex \
+	pthread_create pthread_condattr_init pthread_mutex_init pthread_mutex_lock pthread_mutex_destroy \
+	pthread_cond_init pthread_cond_signal pthread_cond_wait pthread_cond_destroy eventfd getrandom \
+	sigaction openat64 open64 fcntl64 pwrite64 pread64 mkdirat mkdir access stat64 flock fchmod \
+	fstat64 fstatat64 fstatvfs64 ftruncate64 renameat unlinkat sync_file_range fdopendir opendir \
+	readdir64 fsync fdatasync
+
+$(BUILD)/tests/fault/test_engine_calls $(BUILD)/tests/fault/test_plugin_calls: \
+	LDFLAGS += $(WRAPPED:%=-Wl,--wrap=%)
 
 $(BUILD)/ft-%: $(BUILD)/examples/ft-%.o
 	$(call say,LINK)$(CC) $(FT_CFLAGS) -o $@ $(filter %.o,$^) $(LDFLAGS) $(FT_LDLIBS)
@@ -151,6 +164,10 @@ test-matrix: plugin
 kill: plugin
 	@scripts/deps test
 	@BUILD=$(BUILD) tests/soak/kill --cycles $(or $(CYCLES),1000) $(if $(SEED),--seed $(SEED))
+
+model: plugin
+	@scripts/deps test
+	@BUILD=$(BUILD) tests/model/run $(if $(SEED),--seed $(SEED),--time $(or $(TIME),600))
 
 netns: plugin examples $(BUILD)/tests/client/driver
 	@scripts/deps netns

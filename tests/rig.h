@@ -120,7 +120,8 @@ static inline void rig_forget(struct rig *rig)
 static inline void rig_setup(struct rig *rig, const char *backend)
 {
 	memset(rig, 0, sizeof *rig);
-	snprintf(rig->dir, sizeof rig->dir, "/tmp/ft-rig-XXXXXX");
+	snprintf(rig->dir, sizeof rig->dir, "%.40s/ft-rig-XXXXXX",
+		 getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
 	ck_assert_ptr_nonnull(mkdtemp(rig->dir));
 	rig->backend = backend;
 	rig->now_ms = 1000000;

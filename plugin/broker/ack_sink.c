@@ -120,16 +120,3 @@ void ft_ack_sink_disconnected(struct ft_ack_sink *sink, const struct mosquitto *
 	if (sink->kind == KIND_20 && ft_ack_sink_is_client(sink, client))
 		ft_sink_20_revisit(sink->v20, false);
 }
-
-bool ft_ack_sink_is_ready(const struct ft_ack_sink *sink)
-{
-	switch (sink->kind) {
-	case KIND_OFF:
-		break;
-	case KIND_20:
-		return ft_sink_20_ready(sink->v20);
-	case KIND_21:
-		return sink->v21.ready;
-	}
-	return false;
-}

@@ -89,7 +89,4 @@ void ft_ack_sink_disconnected(struct ft_ack_sink *sink, const struct mosquitto *
 /* Whether this client is the sink's own session. */
 bool ft_ack_sink_is_client(const struct ft_ack_sink *sink, const struct mosquitto *client);
 
-/* Whether the broker is known to hold the session. */
-bool ft_ack_sink_is_ready(const struct ft_ack_sink *sink);
-
 #endif

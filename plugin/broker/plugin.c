@@ -48,7 +48,8 @@ static void log_to_broker(void *context, enum ft_log_level level, const char *li
 		[FT_LOG_ERROR] = MOSQ_LOG_ERR,
 	};
 
-	(void)context;
+	if (level == FT_LOG_ERROR)
+		((struct ft_plugin *)context)->complained = true;
 	mosquitto_log_printf(levels[level], "file-transfer: %s", line);
 }
 
@@ -254,6 +255,16 @@ static void release(struct ft_plugin *plugin)
 	free(plugin);
 }
 
+/* A broker that does not start says why; only a lack of memory has not been said yet. */
+static int refuse(struct ft_plugin *plugin, int rc)
+{
+	if (!plugin || !plugin->complained)
+		mosquitto_log_printf(MOSQ_LOG_ERR, "file-transfer: cannot start: out of memory");
+	if (plugin)
+		release(plugin);
+	return rc;
+}
+
 /* --- what the broker calls --- */
 
 API int mosquitto_plugin_version(int supported_version_count, const int *supported_versions)
@@ -270,22 +281,19 @@ API int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata
 	struct ft_plugin *plugin = calloc(1, sizeof *plugin);
 
 	if (!plugin)
-		return MOSQ_ERR_NOMEM;
+		return refuse(plugin, MOSQ_ERR_NOMEM);
 	plugin->magic = FT_PLUGIN_MAGIC;
 	plugin->id = identifier;
 	plugin->is_21 = ft_compat_is_21();
 	plugin->property_free = ft_compat_property_free();
 	plugin->lock = -1;
-	plugin->log = ft_log_new(log_to_broker, NULL);
-	if (!plugin->log || !parse_options(plugin, options, option_count) || !start(plugin)) {
-		release(plugin);
-		return MOSQ_ERR_INVAL;
-	}
+	plugin->log = ft_log_new(log_to_broker, plugin);
+	if (!plugin->log || !parse_options(plugin, options, option_count) || !start(plugin))
+		return refuse(plugin, MOSQ_ERR_INVAL);
 	if (!register_callbacks(plugin)) {
 		ft_log_printf(plugin->log, FT_LOG_ERROR, "the broker refused to register callbacks");
 		unregister_callbacks(plugin);
-		release(plugin);
-		return MOSQ_ERR_UNKNOWN;
+		return refuse(plugin, MOSQ_ERR_UNKNOWN);
 	}
 	*userdata = plugin;
 	ft_log_printf(plugin->log, FT_LOG_INFO, "ready: files go to %s",

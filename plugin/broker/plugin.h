@@ -23,6 +23,7 @@ struct ft_plugin {
 	bool closing;
 	bool is_21;		/* Mosquitto 2.1 or newer */
 	bool websockets;	/* a client uses WebSockets */
+	bool complained;	/* an error was logged */
 	ft_compat_free *property_free;
 	mosquitto_plugin_id_t *id;
 	struct ft_options options;

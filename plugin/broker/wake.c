@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include "broker/wake.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -341,15 +342,36 @@ static int start_helper(struct ft_wake *wake)
 	return error;
 }
 
-static void init_lock(struct ft_wake *wake)
+/* The handler and the helper, or neither. */
+static int begin(struct ft_wake *wake)
+{
+	int error;
+
+	if (!handler_acquire())
+		return errno;
+	error = start_helper(wake);
+	if (error != 0)
+		handler_release();
+	return error;
+}
+
+/* Both or none; an errno, or 0. */
+static int init_lock(struct ft_wake *wake)
 {
 	pthread_condattr_t monotonic;
+	int error = pthread_condattr_init(&monotonic);
 
-	pthread_mutex_init(&wake->lock, NULL);
-	pthread_condattr_init(&monotonic);
+	if (error != 0)
+		return error;
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&wake->changed, &monotonic);
+	error = pthread_cond_init(&wake->changed, &monotonic);
 	pthread_condattr_destroy(&monotonic);
+	if (error != 0)
+		return error;
+	error = pthread_mutex_init(&wake->lock, NULL);
+	if (error != 0)
+		pthread_cond_destroy(&wake->changed);
+	return error;
 }
 
 static void destroy(struct ft_wake *wake)
@@ -369,18 +391,16 @@ struct ft_wake *ft_wake_new(struct ft_log *log)
 	wake->is_21 = wake->echoing = ft_compat_is_21();
 	wake->broker = pthread_self();
 	atomic_init(&wake->due_ms, NOTHING_DUE);
-	init_lock(wake);
-	if (!handler_acquire()) {
+	if ((error = init_lock(wake)) != 0) {
+		free(wake);
+		wake = NULL;
+	} else if ((error = begin(wake)) != 0) {
 		destroy(wake);
-		return NULL;
+		wake = NULL;
 	}
-	error = start_helper(wake);
-	if (error != 0) {
-		ft_log_printf(log, FT_LOG_ERROR, "cannot start a thread: %s", strerror(error));
-		handler_release();
-		destroy(wake);
-		return NULL;
-	}
+	if (error != 0)
+		ft_log_printf(log, FT_LOG_ERROR, "cannot start the thread that wakes the broker: %s",
+			      strerror(error));
 	return wake;
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include "core/manifest.h"
 
-#include <cjson/cJSON.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/utf8.h"
 
 /* Reads a JSON integer in [min, 2^53]. */
@@ -117,37 +117,6 @@ static bool has_nul_escape(const char *text, size_t len)
 	return false;
 }
 
-/* cJSON does not tell why it gave up. What it needs is about this much, in small pieces. */
-static bool memory_is_short(size_t len)
-{
-	void *probe = malloc(16 * len + 4096);
-
-	free(probe);
-	return !probe;
-}
-
-/*
- * Parses `len` bytes that must be one JSON text and nothing else.
- * Errors: FT_INVALID_FILEMETA_JSON, FT_NO_MEMORY.
- */
-static enum ft_status parse_json(const char *text, size_t len, cJSON **json)
-{
-	char *copy;
-
-	*json = NULL;
-	if (memchr(text, '\0', len))
-		return FT_INVALID_FILEMETA_JSON;
-	if (!(copy = malloc(len + 1)))
-		return FT_NO_MEMORY;
-	memcpy(copy, text, len);
-	copy[len] = '\0';
-	*json = cJSON_ParseWithLengthOpts(copy, len + 1, NULL, 1);
-	free(copy);
-	if (*json)
-		return FT_OK;
-	return memory_is_short(len) ? FT_NO_MEMORY : FT_INVALID_FILEMETA_JSON;
-}
-
 static enum ft_status refuse(struct ft_buf *detail, enum ft_status status, const char *why)
 {
 	ft_buf_str(detail, why);
@@ -180,8 +149,10 @@ enum ft_status ft_init_parse(struct ft_init *init, const void *payload, size_t l
 		return refuse(detail, FT_INVALID_FILEMETA_JSON, "the payload is empty");
 	if (!ft_utf8_valid(payload, len))
 		return refuse(detail, FT_INVALID_FILEMETA_JSON, "the payload is not UTF-8");
-	if ((st = parse_json(payload, len, &json)) != FT_OK)
-		return refuse(detail, st, st == FT_NO_MEMORY ? "" : "the payload is not JSON");
+	if ((st = ft_json_parse(payload, len, &json)) == FT_DAMAGED)
+		return refuse(detail, FT_INVALID_FILEMETA_JSON, "the payload is not JSON");
+	if (st != FT_OK)
+		return st;
 	if (has_nul_escape(payload, len)) {
 		cJSON_Delete(json);
 		return refuse(detail, FT_INVALID_FILEMETA, "\\u0000 is not accepted");
@@ -237,14 +208,12 @@ static bool add_id(cJSON *json, const char *key, const char *hex_key, const char
 	return added;
 }
 
-/* Prints and deletes `json`; NULL or !complete: out of memory. */
-static enum ft_status print(cJSON *json, bool complete, char **text, size_t *len)
+/* The length of what was printed; NULL: there was no memory for it. */
+static enum ft_status measured(const char *text, size_t *len)
 {
-	*text = json && complete ? cJSON_Print(json) : NULL;
-	cJSON_Delete(json);
-	if (!*text)
+	if (!text)
 		return FT_NO_MEMORY;
-	*len = strlen(*text);
+	*len = strlen(text);
 	return FT_OK;
 }
 
@@ -254,7 +223,7 @@ enum ft_status ft_manifest_begin(const struct ft_init *init, const struct ft_key
 {
 	const struct ft_meta *meta = &init->meta;
 	cJSON *json = cJSON_CreateObject();
-	bool ok = json != NULL;
+	bool ok = json != NULL, lent;
 
 	ok = ok && add_id(json, "client_id", "client_id_hex", key->client, key->client_len);
 	ok = ok && add_id(json, "file_id", "file_id_hex", key->file, key->file_len);
@@ -270,9 +239,13 @@ enum ft_status ft_manifest_begin(const struct ft_init *init, const struct ft_key
 	ok = ok && cJSON_AddStringToObject(json, "received_at", received_at);
 	if (init->has_expire_at)
 		ok = ok && cJSON_AddNumberToObject(json, "expire_at", (double)init->expire_at);
-	if (init->user_data)
-		ok = ok && cJSON_AddItemReferenceToObject(json, "user_data", init->user_data);
-	return print(json, ok, text, len);
+	/* Lent: cJSON's references leak where there is no memory for the key. */
+	lent = ok && init->user_data && cJSON_AddItemToObject(json, "user_data", init->user_data);
+	*text = ok && (lent || !init->user_data) ? cJSON_Print(json) : NULL;
+	if (lent)
+		cJSON_DetachItemViaPointer(json, init->user_data);
+	cJSON_Delete(json);
+	return measured(*text, len);
 }
 
 enum ft_status ft_manifest_finish(const char *begun, size_t begun_len, uint64_t size,
@@ -285,7 +258,7 @@ enum ft_status ft_manifest_finish(const char *begun, size_t begun_len, uint64_t 
 	bool ok = true;
 	cJSON *json;
 
-	st = parse_json(begun, begun_len, &json);
+	st = ft_json_parse(begun, begun_len, &json);
 	if (!cJSON_IsObject(json)) {
 		cJSON_Delete(json);
 		return st == FT_NO_MEMORY ? st : FT_DAMAGED;
@@ -295,7 +268,9 @@ enum ft_status ft_manifest_finish(const char *begun, size_t begun_len, uint64_t 
 	ok = ok && cJSON_AddNumberToObject(json, "size", (double)size);
 	ok = ok && add_hex(json, "sha256", checksum->bytes, FT_SHA256_LEN);
 	ok = ok && cJSON_AddStringToObject(json, "completed_at", completed_at);
-	return print(json, ok, text, len);
+	*text = ok ? cJSON_Print(json) : NULL;
+	cJSON_Delete(json);
+	return measured(*text, len);
 }
 
 static void read_text(char *to, size_t room, const cJSON *item)
@@ -315,7 +290,7 @@ enum ft_status ft_manifest_read(struct ft_manifest *manifest, const char *text, 
 	bool sound;
 
 	memset(manifest, 0, sizeof *manifest);
-	if (parse_json(text, len, &json) == FT_NO_MEMORY)
+	if (ft_json_parse(text, len, &json) == FT_NO_MEMORY)
 		return FT_NO_MEMORY;
 	sound = cJSON_IsObject(json);
 	sha256 = sound ? value_of(json, "sha256") : NULL;

@@ -100,6 +100,23 @@ static void fs_close(struct ft_store **store)
 	free(fs);
 }
 
+/* All or none. */
+static bool init_locks(struct fs *fs)
+{
+	size_t count = 0;
+
+	while (count < FS_LOCKS && pthread_mutex_init(&fs->names[count], NULL) == 0)
+		count++;
+	if (count == FS_LOCKS && pthread_mutex_init(&fs->publishing_lock, NULL) == 0) {
+		if (pthread_mutex_init(&fs->trash_lock, NULL) == 0)
+			return true;
+		pthread_mutex_destroy(&fs->publishing_lock);
+	}
+	while (count > 0)
+		pthread_mutex_destroy(&fs->names[--count]);
+	return false;
+}
+
 static struct fs *fs_new(const struct ft_store_config *config)
 {
 	struct fs *fs = calloc(1, sizeof *fs);
@@ -107,15 +124,11 @@ static struct fs *fs_new(const struct ft_store_config *config)
 	if (!fs)
 		return NULL;
 	fs->scratch = malloc(FS_STEP);
-	if (!fs->scratch) {
+	if (!fs->scratch || !init_locks(fs)) {
+		free(fs->scratch);
 		free(fs);
 		return NULL;
 	}
-	/* With default attributes glibc's initialisation cannot fail. */
-	for (size_t i = 0; i < FS_LOCKS; i++)
-		pthread_mutex_init(&fs->names[i], NULL);
-	pthread_mutex_init(&fs->publishing_lock, NULL);
-	pthread_mutex_init(&fs->trash_lock, NULL);
 	fs->base.ops = &ft_store_fs;
 	fs->incoming = fs->files = fs->trash = fs->damaged = -1;
 	fs->durability = config->durability;

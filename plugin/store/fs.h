@@ -161,7 +161,7 @@ void fs_unlock(struct fs *fs, const struct fs_names *names);
  */
 bool fs_is_absent(int top, const struct fs_names *names, const char *leaf);
 
-/* Whether `dir` still is <top>/<client>/<file>. */
+/* Whether `dir` still is <top>/<client>/<file>. False: ENOENT, or why that cannot be told. */
 bool fs_is_pair(int top, const struct fs_names *names, int dir);
 
 /* The directory <top>/<client>/<file>, where `top` is fs->incoming or fs->files. */
@@ -179,7 +179,10 @@ void fs_remove_pair(struct fs *fs, int top, const struct fs_names *names);
 /* fsync of <top>/<client> and <top>. */
 bool fs_sync_parents(struct fs *fs, int top, const struct fs_names *names);
 
-/* Whether `name` in `dir` is the regular file that `fd` is open on. */
+/*
+ * Whether `name` in `dir` is the regular file that `fd` is open on. False: ENOENT, or why
+ * that cannot be told: to a client these are not the same.
+ */
 bool fs_is_same(int dir, const char *name, int fd);
 
 /* Reads a text file, malloc'd and NUL-terminated. FT_DAMAGED: no regular file, empty, too long. */

@@ -75,8 +75,10 @@ bool fs_is_pair(int top, const struct fs_names *names, int dir)
 {
 	struct stat there, here;
 
-	return stat_pair(top, names, NULL, &there) && ft_sys_fstat(dir, &here) == 0 &&
-		there.st_ino == here.st_ino && there.st_dev == here.st_dev;
+	if (!stat_pair(top, names, NULL, &there) || ft_sys_fstat(dir, &here) != 0)
+		return false;
+	errno = ENOENT;
+	return there.st_ino == here.st_ino && there.st_dev == here.st_dev;
 }
 
 /* --- opening --- */
@@ -171,9 +173,12 @@ bool fs_is_same(int dir, const char *name, int fd)
 {
 	struct stat there, here;
 
-	return ft_sys_fstatat(dir, name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
-		ft_sys_fstat(fd, &here) == 0 && S_ISREG(there.st_mode) &&
-		there.st_ino == here.st_ino && there.st_dev == here.st_dev;
+	if (ft_sys_fstatat(dir, name, &there, AT_SYMLINK_NOFOLLOW) != 0 ||
+	    ft_sys_fstat(fd, &here) != 0)
+		return false;
+	errno = ENOENT;
+	return S_ISREG(there.st_mode) && there.st_ino == here.st_ino &&
+		there.st_dev == here.st_dev;
 }
 
 /* --- text --- */

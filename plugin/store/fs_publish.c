@@ -94,7 +94,6 @@ static int open_own(struct fs *fs, const struct fs_work *own)
 	if (dir < 0 || fs_is_same(dir, FS_DATA, own->data_fd))
 		return dir;
 	ft_sys_close(dir);
-	errno = ENOENT;
 	return -1;
 }
 
@@ -202,14 +201,11 @@ static enum ft_status open_dirs(struct publishing *p)
 	return FT_OK;
 }
 
-/* False: detached, and errno is ENOENT. */
+/* False: detached where errno is ENOENT. */
 static bool still_own(const struct publishing *p)
 {
-	if (fs_is_pair(p->fs->incoming, &p->own->names, p->from) &&
-	    fs_is_same(p->from, FS_DATA, p->own->data_fd))
-		return true;
-	errno = ENOENT;
-	return false;
+	return fs_is_pair(p->fs->incoming, &p->own->names, p->from) &&
+		fs_is_same(p->from, FS_DATA, p->own->data_fd);
 }
 
 static enum ft_status place_manifest(struct publishing *p, const char *manifest, size_t len)

@@ -2,9 +2,8 @@
 /* The walk over all unfinished transfers, which also clears up after earlier processes. */
 #include "store/fs.h"
 
-#include <cjson/cJSON.h>
-
 #include "base/hex.h"
+#include "base/json.h"
 
 /* --- the ids in a manifest --- */
 
@@ -57,23 +56,11 @@ static bool has_names(const struct fs_ids *ids, const struct fs_names *names)
 	return !strcmp(own.client, names->client) && !strcmp(own.file, names->file);
 }
 
-/*
- * cJSON does not tell bad text from a lack of memory, and a good transfer must not be
- * set aside for the latter: where less than it may have needed cannot be had, it was that.
- */
-static enum ft_status why_not_parsed(size_t len)
-{
-	void *probe = malloc(4096 + 16 * len);
-
-	free(probe);
-	return probe ? FT_DAMAGED : FT_NO_MEMORY;
-}
-
 enum ft_status fs_ids_read(struct fs_ids *ids, const char *manifest, size_t len,
 			   const struct fs_names *names)
 {
-	cJSON *root = cJSON_ParseWithLength(manifest, len);
-	enum ft_status st = root ? FT_OK : why_not_parsed(len);
+	cJSON *root;
+	enum ft_status st = ft_json_parse(manifest, len, &root);
 
 	*ids = (struct fs_ids){.client = NULL};
 	if (st == FT_OK)

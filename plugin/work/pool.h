@@ -33,7 +33,7 @@ struct ft_job {
 	void (*run)(struct ft_job *job);
 	struct ft_pool *pool;
 	atomic_int phase;
-	atomic_bool urgent;	/* notify as soon as it is done */
+	atomic_bool urgent;	/* run before others, notify as soon as it is done */
 	bool ran;		/* false: came back without having been run */
 };
 

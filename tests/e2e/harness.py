@@ -80,9 +80,9 @@ def dynamic_security_plugin():
     return None
 
 
-def compiled(name, *libraries):
+def compiled(name, *libraries, folder=HERE):
     """Path of a C helper of this folder, built once: NAME.so as a library, else a program."""
-    target, source = os.path.join(TOOLS, name), os.path.join(HERE, name.split(".")[0] + ".c")
+    target, source = os.path.join(TOOLS, name), os.path.join(folder, name.split(".")[0] + ".c")
     if not os.path.exists(target) or os.path.getmtime(target) < os.path.getmtime(source):
         os.makedirs(TOOLS, exist_ok=True)
         fresh = f"{target}.{os.getpid()}"

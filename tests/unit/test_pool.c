@@ -6,6 +6,8 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "../suite.h"
 
@@ -15,6 +17,7 @@ struct job {
 	bool stopped;
 	bool committed;
 	bool signals_blocked;
+	int niceness;
 };
 
 static atomic_int notified;
@@ -32,6 +35,7 @@ static void count(struct ft_job *base)
 
 	pthread_sigmask(SIG_SETMASK, NULL, &set);
 	job->signals_blocked = sigismember(&set, SIGURG) && sigismember(&set, SIGTERM);
+	job->niceness = getpriority(PRIO_PROCESS, (id_t)gettid());
 	atomic_fetch_add(job->counter, 1);
 }
 
@@ -182,9 +186,128 @@ START_TEST(test_pool__does_not_notify_of_jobs_that_can_wait)
 }
 END_TEST
 
+START_TEST(test_pool__gives_way_to_the_thread_that_clients_wait_for)
+{
+	int before = getpriority(PRIO_PROCESS, 0);
+	struct ft_pool *pool = ft_pool_new(1, notify, &notified);
+	atomic_int ran = 0;
+	struct job job;
+
+	init(&job, count, &ran);
+	ft_pool_submit(pool, &job.job);
+	wait_done(pool);
+	ck_assert_int_eq(job.niceness, before + 5 < 19 ? before + 5 : 19);
+	ck_assert_int_eq(getpriority(PRIO_PROCESS, 0), before);
+	ft_pool_stop(pool);
+	ft_pool_free(&pool);
+}
+END_TEST
+
+/* --- who is waited for comes first --- */
+
+static atomic_int order;
+
+/* Leaves its place in the order of those that ran in its counter. */
+static void note_place(struct ft_job *base)
+{
+	atomic_store(FT_CONTAINER(base, struct job, job)->counter, atomic_fetch_add(&order, 1));
+}
+
+/* A pool whose one worker is busy until `hold` is false. */
+static struct ft_pool *busy_pool(struct job *blocker, atomic_int *ran)
+{
+	struct ft_pool *pool = ft_pool_new(1, notify, &notified);
+
+	atomic_store(&order, 0);
+	atomic_store(&hold, true);
+	init(blocker, spin, ran);
+	ft_pool_submit(pool, &blocker->job);
+	wait_for(ran, 1);
+	return pool;
+}
+
+static void submit_places(struct ft_pool *pool, struct job *jobs, atomic_int *places, int count,
+			  bool urgent)
+{
+	for (int i = 0; i < count; i++) {
+		init(&jobs[i], note_place, &places[i]);
+		atomic_store(&jobs[i].job.urgent, urgent);
+		ft_pool_submit(pool, &jobs[i].job);
+	}
+}
+
+static void finish_pool(struct ft_pool *pool, int count)
+{
+	atomic_store(&hold, false);
+	for (int i = 0; i < count; i++)
+		(void)wait_done(pool);
+	ft_pool_stop(pool);
+	ft_pool_free(&pool);
+}
+
+START_TEST(test_pool__runs_jobs_that_somebody_waits_for_before_those_that_can_wait)
+{
+	struct job blocker, later[20], urgent[2];
+	atomic_int later_places[20], urgent_places[2], ran = 0;
+	struct ft_pool *pool = busy_pool(&blocker, &ran);
+
+	submit_places(pool, later, later_places, 20, false);
+	submit_places(pool, urgent, urgent_places, 2, true);
+	finish_pool(pool, 23);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_le(atomic_load(&urgent_places[i]), 2);
+}
+END_TEST
+
+START_TEST(test_pool__runs_a_hurried_job_before_those_that_can_wait)
+{
+	struct job blocker, later[20];
+	atomic_int places[20], ran = 0;
+	struct ft_pool *pool = busy_pool(&blocker, &ran);
+
+	submit_places(pool, later, places, 20, false);
+	ft_job_hurry(&later[19].job);
+	finish_pool(pool, 21);
+	ck_assert_int_le(atomic_load(&places[19]), 1);
+}
+END_TEST
+
+START_TEST(test_pool__lets_jobs_that_can_wait_not_wait_for_ever)
+{
+	struct job blocker, later, urgent[100];
+	atomic_int later_place, urgent_places[100], ran = 0;
+	struct ft_pool *pool = busy_pool(&blocker, &ran);
+
+	submit_places(pool, urgent, urgent_places, 100, true);
+	submit_places(pool, &later, &later_place, 1, false);
+	finish_pool(pool, 102);
+	ck_assert_int_le(atomic_load(&later_place), 20);
+}
+END_TEST
+
+START_TEST(test_pool__gives_jobs_back_that_could_wait_when_it_stops)
+{
+	struct job blocker, later[5];
+	atomic_int places[5], ran = 0;
+	struct ft_pool *pool = busy_pool(&blocker, &ran);
+
+	submit_places(pool, later, places, 5, false);
+	ft_pool_stop(pool);
+	for (int i = 0; i < 6; i++)
+		ck_assert_ptr_nonnull(ft_pool_done(pool));
+	ck_assert_ptr_null(ft_pool_done(pool));
+	ft_pool_free(&pool);
+}
+END_TEST
+
 FT_SUITE("pool",
+	 test_pool__runs_jobs_that_somebody_waits_for_before_those_that_can_wait,
+	 test_pool__runs_a_hurried_job_before_those_that_can_wait,
+	 test_pool__lets_jobs_that_can_wait_not_wait_for_ever,
+	 test_pool__gives_jobs_back_that_could_wait_when_it_stops,
 	 test_pool__runs_every_job_once_with_signals_blocked,
 	 test_pool__stops_a_running_job_and_gives_the_others_back_unrun,
 	 test_pool__lets_either_cancel_or_commit_win,
 	 test_pool__notifies_of_a_hurried_job_whenever_it_ends,
-	 test_pool__does_not_notify_of_jobs_that_can_wait);
+	 test_pool__does_not_notify_of_jobs_that_can_wait,
+	 test_pool__gives_way_to_the_thread_that_clients_wait_for);

@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+"""What the broker must do with one transfer, said again and more simply than in C.
+
+A File is a value: which bytes are held and what they are, in what state. A command leads
+from a File to its possible outcomes; nearly always there is one. What happens by itself, an
+assembly that ends, a transfer that expires, is in steps(). No clock, no threads, no disk.
+
+    outcomes(file, command, rules)  ->  [Outcome]
+    steps(file)                     ->  [(file, {command number: reply})]
+    after_kill(file)                ->  [file]
+"""
+import hashlib
+import re
+from typing import NamedTuple, Optional
+
+LIST_MAX, WAITERS_MAX = 100, 16
+PAGE = 4096
+
+
+class Meta(NamedTuple):
+    """What init says and may not change."""
+
+    name: str
+    size: Optional[int] = None
+    checksum: Optional[str] = None
+
+
+class File(NamedTuple):
+    state: str = "none"                # none, receiving, assembling, complete
+    meta: Optional[Meta] = None
+    about: int = 0                     # which user_data and expire_at
+    ttl: int = 0
+    age: int = 0                       # seconds that passed since the last news
+    mask: bytes = b""                  # 1 where a byte is held
+    data: bytes = b""                  # 0 where not
+    fin_size: int = 0
+    fin_checksum: Optional[str] = None
+    waiters: tuple = ()                # numbers of the fin commands that wait for the result
+    aborting: Optional[int] = None     # the abort that came when publishing could not be stopped
+
+    def bytes(self):
+        return self.data[:self.fin_size]
+
+
+class Reply(NamedTuple):
+    """What the response says. None: the contract leaves it open."""
+
+    word: str
+    state: Optional[str] = None
+    received: Optional[int] = None
+    have: Optional[list] = None
+    missing: Optional[list] = None
+
+
+class Outcome(NamedTuple):
+    file: File
+    ack: str                           # the word whose code the PUBACK has
+    reply: Optional[Reply] = None      # None: it is given when the assembly ends
+    others: tuple = ()                 # (number, reply): what it means for earlier commands
+
+
+class Rules(NamedTuple):
+    """Options of the broker. A File's arrays have `span` bytes."""
+
+    span: int
+    ttl: int
+    ttl_min: int
+    max_file_size: int
+    max_segment_size: int
+
+
+NONE = File()
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def runs(mask):
+    return [[m.start(), m.end() - m.start()] for m in re.finditer(b"\1+", mask)]
+
+
+def gaps(mask, size):
+    return [[m.start(), m.end() - m.start()]
+            for m in re.finditer(b"\0+", mask[:size].ljust(size, b"\0"))]
+
+
+def told(word, file):
+    """A reply that tells what is held."""
+    if file.state == "complete":
+        have = [[0, file.fin_size]] if file.fin_size else []
+        return Reply(word, "complete", file.fin_size, have)
+    return Reply(word, file.state, file.mask.count(1), runs(file.mask))
+
+
+def covers(file, size):
+    return file.mask[:size].count(1) == size
+
+
+def holds(file, command, size):
+    """Whether these bytes are held already, below `size`."""
+    end = command.offset + len(command.data)
+    return end <= size and 0 not in file.mask[command.offset:end] and \
+        file.data[command.offset:end] == command.data
+
+
+def result(file):
+    """What the assembly in progress must come to."""
+    right = not file.fin_checksum or sha256(file.bytes()) == file.fin_checksum
+    return "success" if right else "file_checksum_mismatch"
+
+
+def plain(file, word, state=None):
+    return [Outcome(file, word, Reply(word, state))]
+
+
+# --- commands -----------------------------------------------------------------------------
+
+def init(file, command, rules):
+    meta = command.meta
+    if command.bad:
+        return plain(file, command.bad)
+    if rules.max_file_size and (meta.size or 0) > rules.max_file_size:
+        return plain(file, "file_too_large")
+    if file.state == "none":
+        new = File("receiving", meta, command.about, ttl_of(command, rules), 0,
+                   bytes(rules.span), bytes(rules.span))
+        return [Outcome(new, "success", told("success", new))]
+    if not fits(file, meta):
+        return plain(file, "filemeta_conflict")
+    if file.state == "receiving":
+        file = file._replace(about=command.about, ttl=ttl_of(command, rules), age=0)
+    return [Outcome(file, "success", told("success", file))]
+
+
+def ttl_of(command, rules):
+    return max(command.ttl, rules.ttl_min) if command.ttl else rules.ttl
+
+
+def fits(file, meta):
+    """What an init leaves open, a finished file has settled."""
+    if file.state != "complete":
+        return meta == file.meta
+    return meta.name == file.meta.name and meta.size in (None, file.fin_size) and \
+        meta.checksum in (None, sha256(file.bytes()))
+
+
+def segment(file, command, rules):
+    end = command.offset + len(command.data)
+    if rules.max_segment_size and len(command.data) > rules.max_segment_size:
+        return plain(file, "segment_too_large")
+    if rules.max_file_size and end > rules.max_file_size:
+        return plain(file, "file_too_large")
+    if command.bad:
+        return plain(file, command.bad)
+    if file.state == "none":
+        return plain(file, "no_such_transfer")
+    if file.state == "receiving":
+        return plain(written(file, command), "success")
+    if not command.data:
+        return plain(file, "success")
+    if file.state == "complete":
+        return plain(file, "success" if holds(file, command, file.fin_size) else "already_complete")
+    # Its bytes may be on their way to another name: then it has to be sent again.
+    same = holds(file, command, file.fin_size)
+    return plain(file, "busy") + (plain(file, "success") if same else [])
+
+
+def written(file, command, until=None, held=True):
+    """The last write wins, byte by byte."""
+    at = command.offset
+    end = min(at + len(command.data), until or at + len(command.data))
+    data = file.data[:at] + command.data[:end - at] + file.data[end:]
+    if held:
+        mask = file.mask[:at] + b"\1" * (end - at) + file.mask[end:]
+        return file._replace(data=data, mask=mask, age=0)
+    kept = bytes(d if m else 0 for d, m in zip(data[at:end], file.mask[at:end]))
+    return file._replace(data=data[:at] + kept + data[end:], age=0)
+
+
+def fin(file, command, rules):
+    checksum = command.checksum or (file.meta.checksum if file.meta else None)
+    size = command.size
+    if file.state == "none":
+        return plain(file, "no_such_transfer")
+    if file.state == "complete":
+        same = size == file.fin_size and command.checksum in (None, sha256(file.bytes()))
+        return plain(file, "success" if same else "already_complete", "complete")
+    waiting = file._replace(age=0, waiters=file.waiters + (command.number,))
+    if file.state == "assembling":
+        if (size, checksum) != (file.fin_size, file.fin_checksum) or \
+                len(file.waiters) >= WAITERS_MAX:
+            return plain(file._replace(age=0), "busy", "assembling")
+        return [Outcome(waiting, "success")]
+    if rules.max_file_size and size > rules.max_file_size:
+        return plain(file._replace(age=0), "file_too_large", "receiving")
+    if not covers(file, size):
+        return [Outcome(file._replace(age=0), "incomplete",
+                        Reply("incomplete", "receiving", missing=gaps(file.mask, size)))]
+    return [Outcome(waiting._replace(state="assembling", fin_size=size, fin_checksum=checksum),
+                    "success")]
+
+
+def abort(file, command, _rules):
+    gone = Reply("success", "none")
+    if file.state == "complete":
+        return plain(file, "already_complete", "complete")
+    if file.state != "assembling":
+        return [Outcome(NONE, "success", gone)]
+    if file.aborting is not None:
+        return plain(file, "busy")
+    stopped = tuple((number, Reply("no_such_transfer")) for number in file.waiters)
+    return [Outcome(NONE, "success", gone, stopped),
+            Outcome(file._replace(aborting=command.number), "success")]
+
+
+def status(file, _command, _rules):
+    return [Outcome(file, "success", told("success", file))]
+
+
+def junk(file, command, _rules):
+    """What is no command at all, and a question for a transfer that nobody began."""
+    if command.bad:
+        return plain(file, command.bad)
+    return [Outcome(file, "success", told("success", NONE))]
+
+
+COMMANDS = {"init": init, "segment": segment, "fin": fin, "abort": abort, "status": status,
+            "junk": junk}
+
+
+def outcomes(file, command, rules):
+    return COMMANDS[command.kind](file, command, rules)
+
+
+# --- what happens by itself ---------------------------------------------------------------
+
+def steps(file):
+    if file.state == "assembling":
+        yield assembled(file)
+    elif file.state == "receiving" and file.age >= file.ttl:
+        yield NONE, {}
+
+
+def assembled(file):
+    word = result(file)
+    answers = dict.fromkeys(file.waiters,
+                            Reply(word, "complete" if word == "success" else "receiving"))
+    over = file._replace(waiters=(), aborting=None)
+    if word == "success":
+        if file.aborting is not None:
+            answers[file.aborting] = Reply("already_complete", "complete")
+        return finished(over), answers
+    if file.aborting is not None:
+        answers[file.aborting] = Reply("success", "none")
+        return NONE, answers
+    return received_again(over), answers
+
+
+def finished(file):
+    """All that is left to know of it."""
+    return file._replace(state="complete", mask=b"", data=file.bytes(), fin_checksum=None, age=0,
+                         ttl=0)
+
+
+def received_again(file):
+    return file._replace(state="receiving", age=0, fin_size=0, fin_checksum=None)
+
+
+def reachable(file):
+    """[(file, answers)] that it may have become without a command."""
+    found = [(file, {})]
+    for known, answers in found:
+        found += [(next_file, {**answers, **more}) for next_file, more in steps(known)]
+    return found
+
+
+def after_kill(file):
+    """What the next broker may find. Publishing begins with cutting the bytes at the size."""
+    if file.state != "assembling":
+        return [file._replace(age=0)]
+    over = received_again(file._replace(waiters=(), aborting=None))
+    size = file.fin_size
+    cut = over._replace(mask=over.mask[:size].ljust(len(over.mask), b"\0"),
+                        data=over.data[:size].ljust(len(over.data), b"\0"))
+    done = file._replace(waiters=(), aborting=None)
+    return [over, cut] + ([finished(done)] if result(file) == "success" else [])
+
+
+def torn(file, command):
+    """A segment in the hands of a broker that was killed: bytes that are held may be new already,
+    page by page; what was not held is not."""
+    if file.state != "receiving" or command.kind != "segment" or command.bad:
+        return []
+    first, end = command.offset, command.offset + len(command.data)
+    edges = [at for at in range(first // PAGE * PAGE + PAGE, end, PAGE)] + [end]
+    return [written(file, command, until=edge, held=False) for edge in edges if end > first]
