@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """The client inside another program: callbacks, pause, throttle, messages beside files."""
+import json
 import os
 import time
 import unittest
@@ -9,8 +10,20 @@ from fakebroker import CUT, HOLD, PINGREQ, SWALLOW, Later
 
 
 class Control(ClientCase):
-    def bytes_between(self, broker, begin, end):
-        return sum(len(s.payload) for s in broker.segments() if begin <= s.time < end)
+    def seconds_for(self, broker, size):
+        """How long it takes until so many bytes more have come."""
+        begin = broker.segments()[-1]
+
+        def since():
+            sent = broker.segments()
+            return sent[sent.index(begin) + 1:]
+        broker.wait(lambda: sum(len(s.payload) for s in since()) >= size, f"{size} bytes", 60)
+        total = 0
+        for segment in since():
+            total += len(segment.payload)
+            if total >= size:
+                return segment.time - begin.time
+        return None
 
     def test_starts_no_thread(self):
         broker = self.broker()
@@ -77,7 +90,8 @@ class Control(ClientCase):
         begin = time.monotonic()
         driver.tell("run 1.5")
         driver.event("ran", result=1, unfinished=1)
-        self.assertAlmostEqual(time.monotonic() - begin, 1.5, delta=0.6)
+        self.assertGreaterEqual(time.monotonic() - begin, 1.4)
+        self.assertLess(time.monotonic() - begin, 15)
         broker.script = None
         broker.release()
         driver.tell("run 20")
@@ -98,11 +112,13 @@ class Control(ClientCase):
         driver.tell(f"add {self.file(100000)}")
         broker.wait(lambda: len(broker.segments()) > 5, "some segments")
         driver.tell("pause")
-        time.sleep(0.5)
-        begin, count = time.monotonic(), len(broker.segments())
+        driver.tell("publish 0 mark 1")  # what was on its way comes before it
+        broker.wait(lambda: [p for p in broker.of() if p.topic == "mark"], "the mark")
         broker.wait(lambda: broker.of(kind=PINGREQ), "a ping during the pause")
-        self.assertEqual(len(broker.segments()), count)
-        self.assertGreater(time.monotonic() - begin, 2)
+        seen = [p.topic or p.kind for p in broker.seen]
+        self.assertEqual(seen[seen.index("mark") + 1:], [PINGREQ])
+        segment, ping = broker.segments()[-1], broker.of(kind=PINGREQ)[-1]
+        self.assertGreater(ping.time - segment.time, 2)
         driver.tell("resume")
         driver.tell("rate 0")
         driver.event("finished", result=0)
@@ -125,31 +141,26 @@ class Control(ClientCase):
         driver = self.driver(broker, "rate=100000")
         driver.tell(f"add {self.file(3000000)}")
         broker.wait(broker.segments, "a segment")
-        time.sleep(0.5)
-        begin = time.monotonic()
-        time.sleep(2)
-        slow = self.bytes_between(broker, begin, begin + 2)
+        slow = self.seconds_for(broker, 200000)
         driver.tell("rate 400000")
-        time.sleep(0.5)
-        begin = time.monotonic()
-        time.sleep(2)
-        fast = self.bytes_between(broker, begin, begin + 2)
-        self.assertAlmostEqual(slow / 200000, 1, delta=0.2)
-        self.assertAlmostEqual(fast / 800000, 1, delta=0.2)
+        fast = self.seconds_for(broker, 1600000)
+        self.assertGreater(slow, 1.6)
+        self.assertGreater(fast, 3.2)
+        self.assertLess(fast, 13, "at the old rate it would have been 16")
         driver.tell("rate 0")
         driver.event("finished", result=0)
 
     def test_other_messages_go_at_once_while_files_are_paused_or_throttled(self):
         broker = self.broker()
-        driver = self.driver(broker, "rate=1000", "segment=1000")
+        driver = self.driver(broker, "rate=20", "segment=1000")
         driver.tell(f"add {self.file(100000)}")
         broker.wait(broker.segments, "a segment")
-        for line in ("rate 1000", "pause"):
+        for line in ("rate 20", "pause"):  # the next segment is due in 50 s
             driver.tell(line)
             begin = time.monotonic()
             driver.tell(f"publish 1 telemetry/{line[:4]} 42")
             driver.event("published", acknowledged=True)
-            self.assertLess(time.monotonic() - begin, 0.3)
+            self.assertLess(time.monotonic() - begin, 10)
 
     def test_other_messages_go_before_all_segments_that_wait(self):
         """The window is full and nothing is acknowledged; the message still gets through."""
@@ -167,10 +178,14 @@ class Control(ClientCase):
         driver = self.driver(broker, "segment=16384", "window=20")
         driver.tell(f"add {self.file(2000000)}")
         broker.wait(lambda: len(broker.segments()) > 5, "some segments")
-        sent = len(broker.segments())
         driver.tell("publish 0 telemetry 42")
         broker.wait(lambda: [p for p in broker.of() if p.topic == "telemetry"], "the message")
-        self.assertLess(len(broker.segments()) - sent, 60)
+        before = [p.topic for p in broker.of()].index("telemetry")
+        driver.event("publishing", ok=True)
+        told = [json.loads(line)["event"] for line in driver.out]
+        acknowledged = told[:told.index("publishing")].count("segment")
+        sent = len([p for p in broker.of()[:before] if p.command == "segment"])
+        self.assertLessEqual(sent - acknowledged, 20 + 1, "a window that was on its way, and one")
 
     def test_a_message_that_the_link_took_with_it_is_told(self):
         broker = self.broker(lambda c, p: CUT if p.topic == "telemetry" else None)
@@ -220,7 +235,7 @@ class Control(ClientCase):
         begin = time.monotonic()
         for _ in range(200):
             driver.event("finished", result=0)
-        self.assertLess(time.monotonic() - begin, 4)
+        self.assertLess(time.monotonic() - begin, 20)
         self.assertEqual(len(broker.connections), 1)
 
 

@@ -6,6 +6,7 @@ import os
 import unittest
 
 from clientcase import INT, TERM, ClientCase, data
+from fakebroker import HOLD
 
 SIZE = 100000
 ARGS = ("--segment-size", "10000", "--window", "2")
@@ -25,9 +26,18 @@ class State(ClientCase):
         with open(states[0], encoding="utf-8") as text:
             return json.load(text)["files"]
 
+    def begun(self, broker, *more):
+        """Under way: after four segments the window is full, however long this process waits."""
+        already = len(broker.segments())
+        broker.script = lambda conn, packet: \
+            HOLD if packet.command == "segment" and packet.offset >= 20000 else None
+        program = self.put(broker, *ARGS, *more, self.path)
+        broker.wait(lambda: len(broker.segments()) >= already + 4, "a few segments")
+        broker.script = None
+        return program
+
     def stopped_midway(self, broker, *more, with_signal=INT):
-        program = self.put(broker, *ARGS, "--rate", "50000", *more, self.path)
-        broker.wait(lambda: len(broker.segments()) >= 4, "a few segments")
+        program = self.begun(broker, *more)
         program.signal(with_signal)
         self.assertEqual(program.wait(), 8)
         return program
@@ -59,8 +69,7 @@ class State(ClientCase):
 
     def test_a_killed_client_continues_too(self):
         broker = self.broker()
-        program = self.put(broker, *ARGS, "--rate", "50000", self.path)
-        broker.wait(lambda: len(broker.segments()) >= 4, "a few segments")
+        program = self.begun(broker)
         program.kill()
         self.put_ok(broker, *ARGS, self.path)
         self.holds(broker, data(SIZE))
@@ -91,9 +100,9 @@ class State(ClientCase):
 
     def test_a_file_that_changes_while_it_is_sent_is_sent_anew(self):
         broker = self.broker()
-        program = self.put(broker, *ARGS, "--rate", "50000", self.path)
-        broker.wait(lambda: len(broker.segments()) >= 4, "a few segments")
+        program = self.begun(broker)
         self.file(SIZE + 5000, seed=2)
+        broker.release()
         self.assertEqual(program.wait(), 0, program.err)
         self.holds(broker, data(SIZE + 5000, 2),
                    next(t for t in broker.transfers.values() if t.complete))

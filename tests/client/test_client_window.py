@@ -188,7 +188,7 @@ class Input(ClientCase):
             except (OSError, StopIteration):
                 break
             time.sleep(0.02)
-        self.assertEqual(program.wait(), 0, program.err)
+        self.assertEqual(program.wait(300), 0, program.err)
         self.assertGreater(peak, 1 << 20)
         self.assertLess(peak, 40 << 20)
 

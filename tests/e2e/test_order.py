@@ -7,7 +7,7 @@ import time
 from device import merged, pieces
 from harness import INSTRUMENTED, Case, rows, spread
 from ondisk import sha256
-from rawmqtt import SCALE, Closed
+from rawmqtt import Closed
 
 SEEDS = tuple((f"seed{n}", n) for n in range(6))
 
@@ -209,19 +209,25 @@ class Many(Case):
         self.ok(device.fin("f", count * 1024))
         fin = time.monotonic() - began
         print(f"{count} segments: {segments:.1f} s, fin {fin * 1000:.0f} ms", flush=True)
-        self.assertLess(segments + fin, 60 * SCALE)
-        self.assertLess(fin, 5 * SCALE)
+        self.assertLess(fin, segments / 3, "as if every byte were copied")
         whole = (content * (count // 1024 + 1))[:count * 1024]
         self.broker.storage.check_finished(self, device.client_id, "f", "data.bin", sha256(whole))
+
+    def seconds(self, device, file, pieces_):
+        began = time.monotonic()
+        drain(device.pipeline(file, pieces_, window=100))
+        return time.monotonic() - began
 
     def test_20_000_separate_ranges(self):
         count = 20_000 if not INSTRUMENTED else 3000
         device = self.device(version=4, responses=False)
         device.init("f")
-        began = time.monotonic()
-        drain(device.pipeline("f", ((n * 2, b"a") for n in range(count)), window=100))
-        drain(device.pipeline("f", ((n * 2 + 1, b"b") for n in range(count)), window=100))
-        self.assertLess(time.monotonic() - began, 40 * SCALE)
+        device.init("in-order")
+        in_order = self.seconds(device, "in-order", ((n, b"a") for n in range(count)))
+        apart = self.seconds(device, "f", ((n * 2, b"a") for n in range(count)))
+        joined = self.seconds(device, "f", ((n * 2 + 1, b"b") for n in range(count)))
+        print(f"{count} in order {in_order:.1f} s, apart {apart:.1f} s, joined {joined:.1f} s")
+        self.assertLess(apart + joined, 8 * in_order + 2)
         device.subscribe(device.response_topic)
         device.responses = True
         self.ok(device.fin("f", count * 2, sha256(b"ab" * count)))

@@ -9,6 +9,7 @@ assembly that ends, a transfer that expires, is in steps(). No clock, no threads
     steps(file)                     ->  [(file, {command number: reply})]
     after_kill(file)                ->  [file]
 """
+import functools
 import hashlib
 import re
 from typing import NamedTuple, Optional
@@ -72,6 +73,7 @@ class Rules(NamedTuple):
 NONE = File()
 
 
+@functools.lru_cache(maxsize=16)
 def sha256(data):
     return hashlib.sha256(data).hexdigest()
 

@@ -12,6 +12,7 @@ import time
 
 import model
 from rawmqtt import DISCONNECT, PUBACK, PUBLISH, SCALE, Client, packet
+from script import LARGE
 from worlds import Checker, Command, Event, Impossible, Link
 
 WINDOW = 19                            # below Mosquitto's Receive Maximum of 20
@@ -108,7 +109,7 @@ class Recorder:
             self.client.drop()
             self.releases = set()
         if self.link:
-            self.link.cut = self.link.killed = True
+            self.link.cut, self.link.killed = True, self.game.span < LARGE
         self.client = None
         self.history.append(Event("kill"))
         self.end_session()
@@ -176,8 +177,8 @@ class Recorder:
     def asked(self, message, body):
         """The open command that this response answers."""
         if self.version == 5:
-            owner, _, number = message.properties["correlation_data"].decode().rpartition("/")
-            return self.open.get(int(number)) if owner == self.id else None
+            known = message.properties.get("correlation_data", b"").decode().partition("/")
+            return self.open.get(int(known[2])) if known[0] == self.id else None
         return next((c for c in self.open.values() if c.topic == body["topic"]), None)
 
     def check_form(self, command, message, body):

@@ -11,24 +11,26 @@ import time
 DURABILITIES = ("none", "file", "segment")
 WEIGHTS = {"connect": 5, "drop": 6, "init": 8, "segment": 18, "fill": 14, "fin": 20, "abort": 4,
            "status": 6, "junk": 2, "sync": 4, "take": 2, "acks": 3, "hold": 5, "pause": 3,
-           "kill": 3, "restart": 1.5, "expire": 0.7, "expire_down": 0.3}
+           "kill": 3, "restart": 1.5, "expire": 2, "expire_down": 0.3}
 FOR_ALL = ("hold", "pause", "kill", "restart", "expire", "expire_down")
-SPANS = (40, 300, 5000, 70000)
-LONG_TTL, SHORT_TTL, JUMP = 1000, 100, 150
+LARGE = 5 << 20                        # the broker hashes ahead from 2 MiB on
+SPANS = (40, 300, 300, 5000, 5000, 5000, 70000, 70000, 70000, LARGE)
+LONG_TTL, SHORT_TTL, JUMP = 400, 200, 150
 
 
 def generate(seed):
     dice = random.Random(f"model {seed}")
     span = dice.choice(SPANS)
     script = {
-        "seed": seed, "durability": dice.choice(DURABILITIES), "span": span,
+        "seed": seed, "span": span,
+        "durability": dice.choice(DURABILITIES if span < LARGE else DURABILITIES[:2]),
         "files": dice.choice((1, 2, 2, 3)),
         "max_segment_size": dice.choice((0, 0, 0, max(1, span // 4))),
         "max_file_size": dice.choice((0, 0, 0, span * 3 // 4)),
         "clients": [{"id": f"c{n}", "version": dice.choice((4, 5, 5)),
                      "durable": dice.random() < 0.6} for n in range(dice.choice((1, 2, 2, 3)))],
     }
-    script["ops"] = [operation(dice, script) for _ in range(dice.choice((15, 30, 60)))]
+    script["ops"] = [operation(dice, script) for _ in range(dice.choice((15, 30, 60) if span < LARGE else (15,)))]
     return script
 
 
@@ -68,7 +70,8 @@ def make_fill(dice, _script):
 
 def make_fin(dice, _script):
     return [dice.choice(("held",) * 4 + ("init", "init", "short", "long", "far", "none")),
-            dice.choice(("", "", "right", "right", "right", "wrong"))]
+            dice.choice(("", "", "right", "right", "right", "wrong")),
+            dice.choice((1, 1, 1, 2, 3))]  # so many times
 
 
 MAKE = {
