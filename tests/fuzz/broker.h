@@ -27,6 +27,13 @@
 
 #include "fuzz.h"
 
+/* For a test that has calls fail and counts allocations (tests/fault/calls.h): what is not the plugin's. */
+#ifndef BROKER_OWN_BEGINS
+#define BROKER_OWN_BEGINS() ((void)0)
+#define BROKER_OWN_ENDS() ((void)0)
+#define BROKER_GOT_FROM_LIBRARY() ((void)0)
+#endif
+
 struct mosquitto {
 	const char *id;
 	const char *username;
@@ -44,6 +51,9 @@ static struct {
 	unsigned publish_fails_at;	/* the Nth publish fails; 0: none does */
 	unsigned published;
 	unsigned failed;
+	unsigned errors;		/* lines logged as such */
+	unsigned register_fails_at;	/* the Nth callback is not taken; 0: all are */
+	unsigned registered;
 	const char *response_topic;	/* that a client was allowed to ask for, or NULL */
 	pthread_t thread;
 	struct {
@@ -155,14 +165,16 @@ static void *broker_original(const char *name)
 
 static void *broker_hand_out(void *value, size_t len)
 {
-	void *copy;
+	char *copy;
 
+	if (value)
+		BROKER_GOT_FROM_LIBRARY();
 	if (!broker.is_21 || !value)
 		return value;
-	copy = mosquitto_malloc(len + 1);
-	fuzz_check(copy != NULL);
-	memcpy(copy, value, len);
-	((char *)copy)[len] = '\0';
+	if ((copy = mosquitto_malloc(len + 1)) != NULL) {
+		memcpy(copy, value, len);
+		copy[len] = '\0';
+	}
 	free(value);
 	return copy;
 }
@@ -240,6 +252,7 @@ void mosquitto_log_printf(int level, const char *format, ...)
 	len = vsnprintf(line, sizeof line, format, arguments);
 	va_end(arguments);
 	fuzz_check(len > 0 && (size_t)len < sizeof line && !strchr(line, '\n'));
+	broker.errors += level == MOSQ_LOG_ERR;
 	if (getenv("FT_FUZZ_LOG"))
 		fprintf(stderr, "log %d: %s\n", level, line);
 }
@@ -253,6 +266,8 @@ int mosquitto_callback_register(mosquitto_plugin_id_t *identifier, int event,
 	broker_check_thread();
 	(void)event_data;
 	fuzz_check(identifier && callback);
+	if (++broker.registered == broker.register_fails_at)
+		return MOSQ_ERR_NOMEM;
 	for (size_t i = 0; i < BROKER_CALLBACKS_MAX; i++) {
 		if (broker.callbacks[i].callback)
 			continue;
@@ -328,7 +343,9 @@ int mosquitto_broker_publish(const char *client_id, const char *topic, int len, 
 	fuzz_check(strncmp(topic, "$file-response/", 15) == 0
 		   || (broker.response_topic && strncmp(topic, broker.response_topic,
 							strlen(broker.response_topic)) == 0));
+	BROKER_OWN_BEGINS();
 	broker_check_response(payload, len);
+	BROKER_OWN_ENDS();
 	fuzz_check(mosquitto_property_read_byte(properties, MQTT_PROP_PAYLOAD_FORMAT_INDICATOR,
 						&is_text, false) && is_text == 1);
 	if (++broker.published == broker.publish_fails_at) {

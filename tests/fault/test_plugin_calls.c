@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+/*
+ * The plugin in a broker that is a test (tests/fuzz/broker.h), once for each call that it
+ * makes, with that call failing. A broker that cannot start the plugin is told so and why,
+ * nothing of the plugin stays in it, and the next start succeeds; one that runs goes on,
+ * and once the fault is gone a client's upload succeeds.
+ */
+#include "calls.h"
+
+#include <check.h>
+#include <ftw.h>
+#include <limits.h>
+#include <semaphore.h>
+#include <time.h>
+
+#define BROKER_OWN_BEGINS() calls_pause()
+#define BROKER_OWN_ENDS() calls_resume()
+#define BROKER_GOT_FROM_LIBRARY() ((void)calls.live++)
+#include "../fuzz/broker.h"
+#include "base/system.h"
+#include "../suite.h"
+
+#define DEADLINE_MS 20000
+/* The helpers look for listeners again and again: as many of their calls. */
+#define WORKER_CALLS_MAX 80
+
+static struct mosquitto client = { "c", "u", 5, mp_mqtt };
+static char dir[64];
+static void *userdata;
+static int identity;		/* what an address is needed of */
+
+static void must_(bool condition, const char *text, int line)
+{
+	if (condition)
+		return;
+	calls_disarm();
+	ck_abort_msg("line %d: %s: %s", line, calls_text(), text);
+}
+
+#define must(condition) must_(condition, #condition, __LINE__)
+
+/* --- libmosquitto's memory --- */
+
+CALLS_WRAP(CALLS_MEMORY, int, MOSQ_ERR_NOMEM, mosquitto_property_add_byte,
+	   (mosquitto_property **list, int identifier, uint8_t value), (list, identifier, value),
+	   CALLS_ERRORS(ENOMEM))
+CALLS_WRAP(CALLS_MEMORY, int, MOSQ_ERR_NOMEM, mosquitto_property_add_string,
+	   (mosquitto_property **list, int identifier, const char *value),
+	   (list, identifier, value), CALLS_ERRORS(ENOMEM))
+CALLS_WRAP(CALLS_MEMORY, int, MOSQ_ERR_NOMEM, mosquitto_property_add_binary,
+	   (mosquitto_property **list, int identifier, const void *value, uint16_t len),
+	   (list, identifier, value, len), CALLS_ERRORS(ENOMEM))
+
+/* --- the broker --- */
+
+static int try_start(void)
+{
+	struct mosquitto_opt options[] = {
+		{ "storage_dir", dir },
+		{ "store", "fs" },
+		{ "acl", "guard-and-allow" },
+		{ "response_topics", "r/%c" },
+		{ "tune_malloc", "false" },
+		{ "min_free_space", "1" },
+	};
+
+	return mosquitto_plugin_init((mosquitto_plugin_id_t *)&identity, &userdata, options,
+				     (int)(sizeof options / sizeof options[0]));
+}
+
+static void excuse(void)
+{
+	must(calls.hits > 0 || broker.register_fails_at > 0);
+	if (calls.plan.persistent)
+		calls_disarm();
+}
+
+static void start(void)
+{
+	broker.errors = 0;
+	if (try_start() == MOSQ_ERR_SUCCESS)
+		return;
+	excuse();
+	must(broker.errors > 0);
+	must(!userdata);
+	must(broker_callbacks_left() == 0);
+	/* 2.0 cleans up all the same. */
+	must(mosquitto_plugin_cleanup(NULL, NULL, 0) == MOSQ_ERR_SUCCESS);
+	must(try_start() == MOSQ_ERR_SUCCESS);
+}
+
+static void stop(void)
+{
+	broker.cleaning_up = true;
+	must(mosquitto_plugin_cleanup(userdata, NULL, 0) == MOSQ_ERR_SUCCESS);
+	broker.cleaning_up = false;
+	userdata = NULL;
+	must(broker_callbacks_left() == 0);
+}
+
+static void tick(void)
+{
+	struct mosquitto_evt_tick event = { 0 };
+
+	must(broker_raise(MOSQ_EVT_TICK, &event) == MOSQ_ERR_SUCCESS);
+}
+
+static int send(const char *command, const char *payload, bool answer_elsewhere)
+{
+	char topic[64], bytes[64];
+	struct mosquitto_evt_message message = {
+		.client = &client, .topic = topic, .payload = bytes,
+		.payloadlen = (uint32_t)strlen(payload), .qos = 1,
+	};
+	mosquitto_property *properties = NULL;
+	int rc;
+
+	snprintf(topic, sizeof topic, "$file/f/%s", command);
+	snprintf(bytes, sizeof bytes, "%s", payload);
+	calls_pause();
+	mosquitto_property_add_binary(&properties, MQTT_PROP_CORRELATION_DATA, "data", 4);
+	if (answer_elsewhere)
+		mosquitto_property_add_string(&properties, MQTT_PROP_RESPONSE_TOPIC, "r/c");
+	calls_resume();
+	message.properties = properties;
+	rc = broker_raise(MOSQ_EVT_MESSAGE, &message);
+	mosquitto_property_free_all(&properties);
+	return rc;
+}
+
+static void pause_briefly(void)
+{
+	const struct timespec pause = { .tv_nsec = 20000 };
+
+	nanosleep(&pause, NULL);
+}
+
+/* Ticks until `count` responses were published, or one was lost and the log said so. */
+static void await(unsigned count, unsigned errors)
+{
+	int64_t until_ms = ft_clock_ms() + DEADLINE_MS;
+
+	while (broker.published < count && broker.errors == errors) {
+		must(ft_clock_ms() < until_ms);
+		tick();
+		pause_briefly();
+	}
+}
+
+/* A small file; what goes wrong does, but the broker goes on. */
+static void upload(void)
+{
+	static const struct {
+		const char *command;
+		const char *payload;
+	} commands[] = {
+		{ "init", "{\"name\":\"n\"}" }, { "0", "hello" }, { "status", "" }, { "nonsense", "" },
+		{ "fin/5", "" },
+	};
+
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+		unsigned before = broker.published, errors = broker.errors;
+		int rc = send(commands[i].command, commands[i].payload, i == 2);
+
+		must(rc == MOSQ_ERR_SUCCESS || rc == MOSQ_ERR_ACL_DENIED ||
+		     (broker.is_21 && rc == BROKER_QUOTA_EXCEEDED));
+		await(before + 1, errors);
+	}
+}
+
+/* As a client does that is told to come back: an assembly may be under way. */
+static void send_until_taken(const char *command, const char *payload)
+{
+	int64_t until_ms = ft_clock_ms() + DEADLINE_MS;
+
+	while (send(command, payload, false) != MOSQ_ERR_SUCCESS) {
+		must(ft_clock_ms() < until_ms);
+		tick();
+		pause_briefly();
+	}
+}
+
+/* Without a fault the same succeeds, whatever is there of it. */
+static void upload_at_last(void)
+{
+	int64_t until_ms = ft_clock_ms() + DEADLINE_MS;
+	char path[128];
+
+	snprintf(path, sizeof path, "%s/files/c/f/n", dir);
+	do {
+		must(ft_clock_ms() < until_ms);
+		send_until_taken("init", "{\"name\":\"n\"}");
+		send_until_taken("0", "hello");
+		send_until_taken("fin/5", "");
+		pause_briefly();
+	} while (__real_access(path, F_OK) != 0);
+}
+
+static void other_events(void)
+{
+	struct mosquitto_evt_disconnect gone = { .client = &client };
+	struct mosquitto_evt_reload reload = { 0 };
+	struct mosquitto_evt_acl_check check = {
+		.client = &client, .topic = "$file-response/other", .access = MOSQ_ACL_SUBSCRIBE,
+	};
+
+	must(broker_raise(MOSQ_EVT_DISCONNECT, &gone) == MOSQ_ERR_SUCCESS);
+	must(broker_raise(MOSQ_EVT_RELOAD, &reload) == MOSQ_ERR_SUCCESS);
+	must(broker_raise(MOSQ_EVT_ACL_CHECK, &check) == MOSQ_ERR_ACL_DENIED);
+}
+
+/* --- one run, all runs --- */
+
+static int remove_one(const char *path, const struct stat *info, int type, struct FTW *at)
+{
+	(void)info;
+	(void)type;
+	(void)at;
+	return remove(path);
+}
+
+static size_t entries(const char *path)
+{
+	DIR *folder = __real_opendir(path);
+	size_t count = 0;
+
+	while (__real_readdir64(folder))
+		count++;
+	closedir(folder);
+	return count;
+}
+
+static bool sigurg_is_default(void)
+{
+	struct sigaction now;
+
+	return __real_sigaction(SIGURG, NULL, &now) == 0 && now.sa_handler == SIG_DFL;
+}
+
+static void set_up(bool is_21)
+{
+	snprintf(dir, sizeof dir, "%.40s/ft-calls-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+	must(mkdtemp(dir) != NULL);
+	memset(&broker, 0, sizeof broker);
+	broker.thread = pthread_self();
+	broker.is_21 = is_21;
+	broker.response_topic = "r/";
+	signal(SIGURG, SIG_DFL);
+}
+
+static void play(const struct calls_plan *plan, bool is_21, unsigned register_fails_at)
+{
+	size_t descriptors = entries("/proc/self/fd"), threads = entries("/proc/self/task");
+	long live = calls.live;
+
+	set_up(is_21);
+	broker.register_fails_at = register_fails_at;
+	calls_arm(plan);
+	start();
+	upload();
+	other_events();
+	calls_disarm();
+	upload_at_last();
+	stop();
+	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	must(entries("/proc/self/fd") == descriptors);
+	must(entries("/proc/self/task") == threads);
+	must(calls.live == live);
+	/* Where nothing works, the handler cannot be put back either. */
+	must(plan->persistent || sigurg_is_default());
+}
+
+static void play_all(struct calls_plan plan)
+{
+	calls_take_cjson();
+	for (int is_21 = 0; is_21 < 2; is_21++) {
+		for (plan.nth = 1; !plan.workers || plan.nth < WORKER_CALLS_MAX; plan.nth++) {
+			plan.variant = 0;
+			do {
+				play(&plan, is_21, 0);
+			} while (++plan.variant < calls.variants && !plan.persistent);
+			if (calls.hits == 0)
+				break;
+		}
+		ck_assert_uint_gt(plan.nth, 10);
+	}
+}
+
+#define CALLS_TEST(name, ...) \
+	START_TEST(test_plugin__##name) \
+	{ \
+		play_all((struct calls_plan){ __VA_ARGS__ }); \
+	} \
+	END_TEST
+
+CALLS_TEST(survives_any_call_that_fails, .persistent = false)
+CALLS_TEST(survives_any_call_of_a_worker_that_fails, .workers = true)
+CALLS_TEST(survives_when_memory_is_gone, .persistent = true, .kinds = CALLS_MEMORY)
+CALLS_TEST(survives_when_everything_is_gone, .persistent = true)
+CALLS_TEST(survives_when_everything_is_gone_for_workers, .persistent = true, .workers = true)
+
+/* Callbacks of the helpers are wanted, but not needed; without those of the first table it does not start. */
+START_TEST(test_plugin__survives_a_broker_that_does_not_take_a_callback)
+{
+	calls_take_cjson();
+	for (int is_21 = 0; is_21 < 2; is_21++)
+		for (unsigned nth = 1; nth <= 10; nth++)
+			play(&(struct calls_plan){ .nth = UINT_MAX }, is_21, nth);
+}
+END_TEST
+
+FT_SUITE_IN_MEMORY("plugin calls",
+	 test_plugin__survives_any_call_that_fails,
+	 test_plugin__survives_any_call_of_a_worker_that_fails,
+	 test_plugin__survives_when_memory_is_gone,
+	 test_plugin__survives_when_everything_is_gone,
+	 test_plugin__survives_when_everything_is_gone_for_workers,
+	 test_plugin__survives_a_broker_that_does_not_take_a_callback);
