@@ -11,6 +11,9 @@
 #	make coverage		every test with gcov's counters; fails below 95 % lines, 85 % branches
 #	make test-matrix	the end-to-end tests on every broker version and setting
 #	make kill CYCLES=1000	kill -9 of a broker under load, and what it holds after each start
+#	make crash SEEDS=100	the power fails at any file operation, in so many ways, simulated
+#	make crash-mutants	each fsync left out in turn: has the simulation noticed?
+#	make powercut ROUNDS=40	the power of a real file system fails under a real broker (root)
 #	make model TIME=600	random sequences on a real broker against a model; SEED=N: that one
 #	make netns		ft-put on a bad link: 5 % loss, 1 Mbit/s (root)
 #	make fuzz TIME=60	each fuzz target for so many seconds (clang)
@@ -54,8 +57,8 @@ TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c tests/contract
 	tests/fuzz/test_*.c))
 
 .PHONY: all plugin examples tests demo test deps install uninstall check check-floors \
-	bench bench-quick fuzz kill soak soak-sanitize test-matrix model netns check-exports check-warnings \
-	check-shell sanitize valgrind coverage clean
+	bench bench-quick crash crash-mutants powercut fuzz kill soak soak-sanitize test-matrix \
+	model netns check-exports check-warnings check-shell sanitize valgrind coverage clean
 .SECONDARY:
 
 all: plugin examples
@@ -165,6 +168,14 @@ test-matrix: plugin
 kill: plugin
 	@scripts/deps test
 	@BUILD=$(BUILD) tests/soak/kill --cycles $(or $(CYCLES),1000) $(if $(SEED),--seed $(SEED))
+
+crash crash-mutants: $(BUILD)/tests/crash/test_crash
+	@tests/crash/run --build $(BUILD) $(if $(SEEDS),--seeds $(SEEDS)) \
+		$(if $(filter crash-mutants,$@),--mutants)
+
+powercut: plugin
+	@scripts/deps test
+	@BUILD=$(BUILD) tests/crash/powercut --rounds $(or $(ROUNDS),40) $(if $(SEED),--seed $(SEED))
 
 model: plugin
 	@scripts/deps test
