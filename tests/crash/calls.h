@@ -187,33 +187,31 @@ int unlinkat(int dir, const char *path, int flags)
 }
 
 /* Nothing has to wait for a disk here. */
-static int calls_sync(int fd)
+static int calls_sync(int fd, enum tape_op op, const void *from)
 {
 	int node = tape_node(fd);
 
 	if (node < 0)
 		return 0;
 	turns_point();
-	if (!tape_drops())
-		tape_add(TAPE_SYNC, node);
+	if (!tape_drops(from))
+		tape_add(op, node);
 	return 0;
 }
 
 int fsync(int fd)
 {
-	return calls_sync(fd);
+	return calls_sync(fd, TAPE_SYNC, __builtin_return_address(0));
 }
 
 int fdatasync(int fd)
 {
-	return calls_sync(fd);
+	return calls_sync(fd, TAPE_SYNC, __builtin_return_address(0));
 }
 
 int syncfs(int fd)
 {
-	if (tape_node(fd) >= 0)
-		tape_add(TAPE_SYNC_ALL, -1);
-	return 0;
+	return calls_sync(fd, TAPE_SYNC_ALL, __builtin_return_address(0));
 }
 
 /* A hint: it promises nothing (sync_file_range(2): "extremely dangerous"). */

@@ -38,9 +38,9 @@ struct tape {
 	size_t name_room;
 };
 
-/* Which fsync, by where it is called from. */
+/* Which fsync: where it is called from, where that is called from, and that. */
 struct tape_site {
-	uintptr_t at[3];
+	uintptr_t at[3];	/* in the program's file */
 };
 
 static struct {
@@ -241,18 +241,20 @@ static void tape_release(struct tape *tape)
 	*tape = (struct tape){ .entries = 0 };
 }
 
-/* Where an fsync is called from, and whether it is one that is to do nothing. */
-static bool tape_drops(void)
+/* Notes that an fsync was called from `from`; returns whether it is one that is to do nothing. */
+static bool tape_drops(const void *from)
 {
 	struct tape_site site = { { 0 } };
-	void *frames[5];
-	int count;
+	void *frames[8];
+	Dl_info info;
+	int count, kept = 0;
 
 	if (!tapes.sites_wanted && !tapes.drops)
 		return false;
-	count = backtrace(frames, 5);
-	for (int i = 2; i < count; i++)
-		site.at[i - 2] = (uintptr_t)frames[i];
+	count = backtrace(frames, 8);
+	for (int i = 0; i < count && kept < 3; i++)
+		if ((kept > 0 || frames[i] == from) && dladdr(frames[i], &info))
+			site.at[kept++] = (uintptr_t)frames[i] - (uintptr_t)info.dli_fbase;
 	if (tapes.drops)
 		return memcmp(&site, &tapes.dropped, sizeof site) == 0;
 	for (size_t i = 0; i < tapes.sites; i++)

@@ -5,12 +5,14 @@
  * acknowledged has to be held, what is visible has to be whole. While the client goes on
  * after that, the power fails once more in some of the runs.
  *
- *	CRASH_SEEDS=100		how many ways per place (default 1, of each second place)
+ *	CRASH_SEEDS=100		how many ways per place (default 3)
  *	CRASH_SCHEDULES=2	how many different orders of threads (default 1)
  *	CRASH_REPLAY=schedule:place:seed
  *				only this one; CRASH_LOUD=1 tells what happens
  *	CRASH_DURABILITY=file, CRASH_SCENE=plain
  *				only this one
+ *	CRASH_SITES=file	adds to the file where fsync was called from
+ *	CRASH_DROP=site		that one does nothing: then some test has to fail
  */
 #include <check.h>
 
@@ -241,10 +243,9 @@ static size_t first_place(const struct trial *trial)
 	return 0;
 }
 
-/* How many ways to fail there are at a place, by default one at each second place. */
 static bool cut_here(struct trial *trial, size_t place)
 {
-	unsigned seeds = setting("CRASH_SEEDS", 0), schedule, seed;
+	unsigned seeds = setting("CRASH_SEEDS", 3), schedule, seed;
 	const char *replay = getenv("CRASH_REPLAY");
 	size_t where;
 
@@ -253,8 +254,6 @@ static bool cut_here(struct trial *trial, size_t place)
 			ck_abort_msg("CRASH_REPLAY is schedule:place:seed");
 		return schedule != trial->schedule || where != place || cut(trial, place, seed);
 	}
-	if (seeds == 0)
-		return place % 2 || cut(trial, place, (unsigned)place);
 	for (seed = 0; seed < seeds; seed++)
 		if (!cut(trial, place, seed))
 			return false;
@@ -284,6 +283,34 @@ static bool run_trial(struct trial *trial)
 	return held;
 }
 
+/* --- which fsync does what --- */
+
+static void wish_sites(void)
+{
+	const char *drop = getenv("CRASH_DROP");
+	unsigned long at[3];
+
+	tapes.sites_wanted = getenv("CRASH_SITES") != NULL;
+	tapes.drops = drop != NULL;
+	if (!drop)
+		return;
+	if (sscanf(drop, "%lx:%lx:%lx", &at[0], &at[1], &at[2]) != 3)
+		ck_abort_msg("CRASH_DROP is three hexadecimal numbers");
+	for (int i = 0; i < 3; i++)
+		tapes.dropped.at[i] = at[i];
+}
+
+static void tell_sites(void)
+{
+	FILE *out = tapes.sites_wanted ? fopen(getenv("CRASH_SITES"), "a") : NULL;
+
+	for (size_t i = 0; out && i < tapes.sites; i++)
+		fprintf(out, "%lx:%lx:%lx\n", (unsigned long)tapes.site[i].at[0],
+			(unsigned long)tapes.site[i].at[1], (unsigned long)tapes.site[i].at[2]);
+	if (out)
+		fclose(out);
+}
+
 static void try_scene(const char *name, void (*scene)(void))
 {
 	const char *only = getenv("CRASH_DURABILITY"), *only_scene = getenv("CRASH_SCENE");
@@ -291,6 +318,7 @@ static void try_scene(const char *name, void (*scene)(void))
 
 	if (only_scene && strcmp(only_scene, name) != 0)
 		return;
+	wish_sites();
 
 	for (int d = FT_DURABILITY_FILE; d <= FT_DURABILITY_SEGMENT; d++) {
 		if (only && strcmp(only, durabilities[d]) != 0)
@@ -304,6 +332,7 @@ static void try_scene(const char *name, void (*scene)(void))
 			cuts += trial.cuts;
 		}
 	}
+	tell_sites();
 	printf("%s: %lu power cuts\n", name, cuts);
 }
 
