@@ -161,6 +161,9 @@ void fs_unlock(struct fs *fs, const struct fs_names *names);
  */
 bool fs_is_absent(int top, const struct fs_names *names, const char *leaf);
 
+/* stat() of the same, without a descriptor. False: errno says why. */
+bool fs_stat_pair(int top, const struct fs_names *names, const char *leaf, struct stat *found);
+
 /* Whether `dir` still is <top>/<client>/<file>. False: ENOENT, or why that cannot be told. */
 bool fs_is_pair(int top, const struct fs_names *names, int dir);
 

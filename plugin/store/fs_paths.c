@@ -49,7 +49,7 @@ void fs_unlock(struct fs *fs, const struct fs_names *names)
 
 /* --- looking --- */
 
-static bool stat_pair(int top, const struct fs_names *names, const char *leaf, struct stat *found)
+bool fs_stat_pair(int top, const struct fs_names *names, const char *leaf, struct stat *found)
 {
 	char room[2 * FT_NAME_ROOM + 32];
 	struct ft_buf path = ft_buf_on(room, sizeof room);
@@ -68,14 +68,14 @@ bool fs_is_absent(int top, const struct fs_names *names, const char *leaf)
 {
 	struct stat found;
 
-	return !stat_pair(top, names, leaf, &found) && errno == ENOENT;
+	return !fs_stat_pair(top, names, leaf, &found) && errno == ENOENT;
 }
 
 bool fs_is_pair(int top, const struct fs_names *names, int dir)
 {
 	struct stat there, here;
 
-	if (!stat_pair(top, names, NULL, &there) || ft_sys_fstat(dir, &here) != 0)
+	if (!fs_stat_pair(top, names, NULL, &there) || ft_sys_fstat(dir, &here) != 0)
 		return false;
 	errno = ENOENT;
 	return there.st_ino == here.st_ino && there.st_dev == here.st_dev;

@@ -130,20 +130,36 @@ enum ft_status fs_doubt(struct fs *fs, struct fs_upload *up)
 	return st;
 }
 
+/*
+ * Without descriptors, which is nobody's fault and passes: whether the data is still as
+ * long as what is held. A publish that failed may have cut it, nothing else.
+ */
+static bool has_all_held(struct fs *fs, const struct fs_upload *up)
+{
+	struct fs_names names;
+	struct ft_range range;
+	struct stat data;
+
+	fs_names_of_upload(&names, up);
+	return fs_stat_pair(fs->incoming, &names, FS_DATA, &data) &&
+		!ft_ranges_next(&up->base.held, (uint64_t)data.st_size, &range);
+}
+
 enum ft_status fs_reassess(struct ft_upload *upload, bool sync_failed)
 {
 	struct fs *fs = fs_of(upload->store);
 	struct fs_upload *up = fs_upload_of(upload);
 	enum ft_status st;
 
+	/* Without durability nothing was synced, so nothing can have failed to be. */
+	sync_failed = sync_failed && fs->durability != FT_DURABILITY_NONE;
 	if ((st = fs_cache_use(fs, up)) != FT_OK) {
 		/* What cannot be looked at cannot be called held. */
-		ft_ranges_release(&upload->held);
+		if (sync_failed || !has_all_held(fs, up))
+			ft_ranges_release(&upload->held);
 		return st;
 	}
-	/* Without durability nothing was synced, so nothing can have failed to be. */
-	if (sync_failed && fs->durability != FT_DURABILITY_NONE &&
-	    (st = fs_fall_back(fs, up)) != FT_OK)
+	if (sync_failed && (st = fs_fall_back(fs, up)) != FT_OK)
 		return st;
 	return fs_cut_held(fs, up);
 }

@@ -6,6 +6,8 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "store/fs.h"
+
 #include "../suite.h"
 
 static const struct ft_key KEY = {"c/1", 3, "f1", 2};
@@ -87,6 +89,34 @@ START_TEST(test_fs__is_busy_when_no_descriptor_can_be_had)
 	ck_assert_int_eq(rig.ops->create(rig.store, &KEY, "{}", 2, &upload), FT_BUSY);
 	allow_descriptors(0);
 	upload = rig_create(&rig, &KEY);
+	rig.ops->release(&upload);
+	rig_close(&rig);
+}
+END_TEST
+
+/* What the upload holds after a failed publish that left no descriptor to look with. */
+static const char *held_unseen(struct rig *rig, struct ft_upload *upload)
+{
+	fs_cache_drop(fs_of(rig->store), fs_upload_of(upload));
+	allow_descriptors(1);
+	(void)(rig->ops->reassess(upload, false) == FT_OK);
+	allow_descriptors(0);
+	return rig_held(upload);
+}
+
+START_TEST(test_fs__holds_what_is_there_when_no_descriptor_can_be_had_to_look)
+{
+	struct ft_upload *upload;
+	struct rig rig;
+
+	if (getenv("FT_VALGRIND"))
+		return;
+	rig_open(&rig, "fs", FT_DURABILITY_FILE);
+	upload = rig_create(&rig, &KEY);
+	rig_put_text(&rig, upload, 0, "hello");
+	ck_assert_str_eq(held_unseen(&rig, upload), "0-5");
+	ck_assert_int_eq(truncate(rig_path(&rig, "incoming/c%%2F1/f1/data"), 3), 0);
+	ck_assert_str_eq(held_unseen(&rig, upload), "");
 	rig.ops->release(&upload);
 	rig_close(&rig);
 }
@@ -230,6 +260,7 @@ FT_SUITE("fs limits",
 	 test_fs__closes_descriptors_it_may_not_keep,
 	 test_fs__gives_up_descriptors_when_the_process_has_none_left,
 	 test_fs__is_busy_when_no_descriptor_can_be_had,
+	 test_fs__holds_what_is_there_when_no_descriptor_can_be_had_to_look,
 	 test_fs__refuses_what_the_process_may_not_write,
 	 test_fs__takes_a_hundred_thousand_shuffled_segments,
 	 test_fs__needs_little_memory_for_an_idle_transfer,
