@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 
 #define TIMER_MS 100		/* how often timers are looked at */
 #define DRAIN_MAX 64		/* jobs taken back per call: clients wait meanwhile */
@@ -47,6 +48,16 @@ static enum ft_status start(struct ft_engine *e)
 	return start_scan(e);
 }
 
+/* A quarter of what the process may have open: the broker needs most of it for clients. */
+static size_t assembling_max(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur / 4 > FT_ASSEMBLING_MAX)
+		return FT_ASSEMBLING_MAX;
+	return limit.rlim_cur < 32 ? 8 : (size_t)limit.rlim_cur / 4;
+}
+
 enum ft_status ft_engine_new(const struct ft_options *options, struct ft_store **store,
 			     struct ft_log *log, const struct ft_engine_hooks *hooks,
 			     struct ft_engine **out)
@@ -63,6 +74,7 @@ enum ft_status ft_engine_new(const struct ft_options *options, struct ft_store *
 	e->ops = (*store)->ops;
 	e->log = log;
 	e->hooks = *hooks;
+	e->assembling_max = assembling_max();
 	ft_list_init(&e->dirty);
 	ft_list_init(&e->assembling);
 	*store = NULL;

@@ -284,7 +284,7 @@ static enum ft_status check_fin(struct call *call, const struct ft_transfer *t)
 		call->reply.missing_size = size;
 		return FT_INCOMPLETE;
 	}
-	return e->assembling_count >= FT_ASSEMBLING_MAX ? FT_BUSY : FT_OK;
+	return e->assembling_count >= e->assembling_max ? FT_BUSY : FT_OK;
 }
 
 static enum ft_status fin(struct call *call, struct ft_transfer *t, enum ft_status found)

@@ -28,6 +28,7 @@ static void forget_hash(struct ft_transfer *t)
 static void submit(struct ft_engine *e, struct ft_transfer *t, struct ft_assembly *a, bool urgent)
 {
 	a->owner = t;
+	e->jobs++;
 	t->job = a;
 	t->hash_stale = false;
 	atomic_store(&a->job.urgent, urgent);
@@ -113,6 +114,12 @@ static void start_checkpoint(struct ft_engine *e, struct ft_transfer *t)
 	mark_dirty(e, t, bytes);
 }
 
+/* Transfers that are assembling may each have a job; beside them there is room for so many. */
+static bool has_background_room(const struct ft_engine *e)
+{
+	return e->jobs < e->assembling_count + FT_BACKGROUND_MAX;
+}
+
 void ft_engine_schedule(struct ft_engine *e, struct ft_transfer *t)
 {
 	uint64_t prefix;
@@ -123,6 +130,9 @@ void ft_engine_schedule(struct ft_engine *e, struct ft_transfer *t)
 		start_assembling(e, t);
 		return;
 	}
+	/* What is due stays so; what is not hashed now is hashed at fin. */
+	if (!has_background_room(e))
+		return;
 	if (checkpoint_due(e, t)) {
 		start_checkpoint(e, t);
 		return;
@@ -328,10 +338,27 @@ static void finish(struct ft_engine *e, struct ft_transfer *t, struct ft_assembl
 	ft_engine_schedule(e, t);
 }
 
+static void check_dirty(struct ft_engine *e)
+{
+	for (int i = 0; i < DEADLINE_STEPS && has_background_room(e) && ft_list_first(&e->dirty);
+	     i++) {
+		struct ft_transfer *t = FT_CONTAINER(ft_list_first(&e->dirty),
+						     struct ft_transfer, dirty);
+
+		if (e->now_ms - t->dirty_ms < CHECKPOINT_MS)
+			return;
+		/* To the end: one whose job is in flight is scheduled when that is back. */
+		ft_link_remove(&t->dirty);
+		ft_list_push(&e->dirty, &t->dirty);
+		ft_engine_schedule(e, t);
+	}
+}
+
 void ft_engine_take_assembly(struct ft_engine *e, struct ft_assembly *a)
 {
 	struct ft_transfer *t = a->owner;
 
+	e->jobs--;
 	if (t) {
 		t->job = NULL;
 		take_back_hasher(t, a);
@@ -343,6 +370,9 @@ void ft_engine_take_assembly(struct ft_engine *e, struct ft_assembly *a)
 		(void)(e->ops->checkpoint_end(NULL, &a->checkpoint, FT_CANCELLED) == FT_OK);
 	}
 	ft_assembly_free(&a);
+	/* There is room for another that is due. */
+	if (!e->stopping)
+		check_dirty(e);
 }
 
 static void take_purge(struct ft_engine *e, struct ft_purge *purge)
@@ -400,21 +430,6 @@ static void check_assembling(struct ft_engine *e)
 		if (e->now_ms - t->assembling_ms < timeout_ms)
 			return;
 		time_out(e, t);
-	}
-}
-
-static void check_dirty(struct ft_engine *e)
-{
-	for (int i = 0; i < DEADLINE_STEPS && ft_list_first(&e->dirty); i++) {
-		struct ft_transfer *t = FT_CONTAINER(ft_list_first(&e->dirty),
-						     struct ft_transfer, dirty);
-
-		if (e->now_ms - t->dirty_ms < CHECKPOINT_MS)
-			return;
-		/* To the end: one whose job is in flight is scheduled when that is back. */
-		ft_link_remove(&t->dirty);
-		ft_list_push(&e->dirty, &t->dirty);
-		ft_engine_schedule(e, t);
 	}
 }
 

@@ -13,7 +13,8 @@
 #include "work/assembler.h"
 #include "work/sweeper.h"
 
-#define FT_ASSEMBLING_MAX 1024		/* transfers in assembly at a time */
+#define FT_ASSEMBLING_MAX 1024		/* transfers in assembly at a time, at most */
+#define FT_BACKGROUND_MAX 16		/* jobs in flight that nobody waits for: they hold descriptors */
 #define FT_WAITERS_MAX 16		/* fins that wait for one result */
 #define FT_PURGES_MAX 1024		/* thrown away but not freed yet */
 
@@ -29,6 +30,8 @@ struct ft_engine {
 	struct ft_list dirty;		/* oldest first */
 	struct ft_list assembling;	/* oldest first */
 	size_t assembling_count;
+	size_t assembling_max;		/* each holds descriptors */
+	size_t jobs;			/* that the assemblers have */
 	size_t purges;
 	size_t sweep_cursor;
 	int64_t swept_ms;

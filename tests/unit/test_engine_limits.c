@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+/* The engine leaves descriptors for others, however many transfers there are. */
+#include <check.h>
+#include <dirent.h>
+#include <sys/resource.h>
+
+#include "../rig.h"
+#include "../suite.h"
+
+static struct rig rig;
+
+static enum ft_status say(const char *id, const char *command, const char *text)
+{
+	char topic[64];
+
+	snprintf(topic, sizeof topic, "$file/%s/%s", id, command);
+	return rig_ask_text(&rig, "c", topic, text);
+}
+
+static void pass(int64_t ms)
+{
+	rig.now_ms += ms;
+	ft_engine_run(rig.engine, rig.now_ms);
+}
+
+/* A checkpoint ends with a new journal in the place of the old one. */
+static ino_t journal_of(const char *id)
+{
+	char path[128];
+	struct stat info;
+
+	snprintf(path, sizeof path, "%s/incoming/c/%s/journal", rig.dir, id);
+	ck_assert_int_eq(stat(path, &info), 0);
+	return info.st_ino;
+}
+
+#define MANY 100
+
+static size_t count_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	size_t count = 0;
+
+	ck_assert_ptr_nonnull(dir);
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
+}
+
+static void begin_many(ino_t journals[MANY])
+{
+	char id[16];
+
+	for (int i = 0; i < MANY; i++) {
+		snprintf(id, sizeof id, "f%d", i);
+		ck_assert_int_eq(say(id, "init", "{\"name\":\"n\"}"), FT_OK);
+		ck_assert_int_eq(say(id, "0", "x"), FT_OK);
+		journals[i] = journal_of(id);
+	}
+}
+
+static int count_checkpoints(const ino_t journals[MANY])
+{
+	char id[16];
+	int count = 0;
+
+	for (int i = 0; i < MANY; i++) {
+		snprintf(id, sizeof id, "f%d", i);
+		count += journal_of(id) != journals[i];
+	}
+	return count;
+}
+
+/* Each holds descriptors: those who leave many transfers must not use up the broker's. */
+START_TEST(test_engine__makes_all_checkpoints_but_few_at_a_time)
+{
+	ino_t journals[MANY];
+	size_t before, most = 0;
+
+	rig_setup(&rig, "fs");
+	rig_start(&rig);
+	begin_many(journals);
+	before = count_descriptors();
+	pass(6000);
+	for (int i = 0; i < 10000 && count_checkpoints(journals) < MANY; i++) {
+		size_t now = count_descriptors();
+
+		most = now > most ? now : most;
+		pass(100);
+		usleep(1000);
+	}
+	ck_assert_int_eq(count_checkpoints(journals), MANY);
+	ck_assert_uint_le(most, before + 60);
+	rig_teardown(&rig);
+}
+END_TEST
+
+/* Finished as far as the client is concerned; the engine is not run, so none of them ends. */
+static enum ft_status send_fin(int number)
+{
+	char topic[64];
+
+	snprintf(topic, sizeof topic, "$file/f%d/fin/1", number);
+	return rig_send(&rig, "c", topic, "", 0);
+}
+
+START_TEST(test_engine__assembles_fewer_at_a_time_where_descriptors_are_few)
+{
+	struct rlimit before, few;
+	ino_t journals[MANY];
+	int accepted = 0;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	few.rlim_cur = 100;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	rig_setup(&rig, "fs");
+	rig_start(&rig);
+	begin_many(journals);
+	for (int i = 0; i < MANY; i++) {
+		enum ft_status st = send_fin(i);
+
+		ck_assert(st == FT_OK || st == FT_BUSY);
+		accepted += st == FT_OK;
+		/* Refusals are answered at once, and the rig has no room for so many. */
+		if (st == FT_BUSY)
+			rig_forget(&rig);
+	}
+	ck_assert_int_eq(accepted, 25);
+	ck_assert_uint_lt(count_descriptors(), 75);
+	rig_forget(&rig);
+	rig_wait(&rig, (size_t)accepted);
+	for (size_t i = 0; i < rig.responses; i++)
+		ck_assert_int_eq(rig.response[i].status, FT_OK);
+	rig_teardown(&rig);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+END_TEST
+
+FT_SUITE("engine limits",
+	 test_engine__makes_all_checkpoints_but_few_at_a_time,
+	 test_engine__assembles_fewer_at_a_time_where_descriptors_are_few);
