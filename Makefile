@@ -5,7 +5,8 @@
 #	make test		install what is missing, build, run every test
 #	make install		copy the plugin and ft-put into the system (DESTDIR, PREFIX, PLUGINDIR)
 #	make uninstall		remove them
-#	make check		floors, exported symbols, warnings of gcc and clang, shell scripts
+#	make check		floors, exported symbols, warnings of gcc and clang, shell scripts, tests
+#				that docs/SECURITY.md names
 #	make sanitize		the C tests and the end-to-end tests under ASan+UBSan, then TSan
 #	make valgrind		the C tests under valgrind
 #	make coverage		every test with gcov's counters; fails below 95 % lines, 85 % branches
@@ -129,7 +130,7 @@ uninstall:
 	rm -f $(DESTDIR)$(PLUGINDIR)/$(notdir $(PLUGIN)) $(DESTDIR)$(PREFIX)/bin/ft-put \
 		$(DESTDIR)$(PREFIX)/share/man/man1/ft-put.1
 
-check: check-floors check-exports check-warnings check-shell
+check: check-floors check-exports check-warnings check-shell check-claims
 
 check-floors:
 	@scripts/check-floors
@@ -144,6 +145,9 @@ check-warnings:
 		printf '%s\n' $(SOURCES) $(wildcard tests/*/*.c examples/*.c examples/*/*.c) | \
 		xargs -P 2 -I{} $$cc $(FT_CPPFLAGS) $(FT_CFLAGS) -fsyntax-only {} || exit 1; \
 	done
+
+check-claims:
+	@scripts/check-claims
 
 check-shell:
 	@shellcheck $$(grep -rlE '^#!.*(bash|/sh)' scripts tests examples .ci --include='*' \
