@@ -16,6 +16,8 @@
 #	make crash-mutants	each fsync left out in turn: has the simulation noticed?
 #	make powercut ROUNDS=40	the power of a real file system fails under a real broker (root)
 #	make model TIME=600	random sequences on a real broker against a model; SEED=N: that one
+#	make soak TIME=120	5,000 clients, honest and hostile: speed, memory, descriptors
+#	make soak-sanitize	the same for TIME=1800 seconds each under ASan+UBSan and TSan
 #	make netns		ft-put on a bad link: 5 % loss, 1 Mbit/s (root)
 #	make fuzz TIME=60	each fuzz target for so many seconds (clang)
 #	make bench		every benchmark, side by side with nginx, vsftpd and tus
@@ -102,6 +104,9 @@ $(BUILD)/ft-put: $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/ft-put/*.c))
 
 $(BUILD)/tests/client/driver: $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/ft-put/*.c))
 $(BUILD)/tests/bench/load: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/load*.c))
+$(BUILD)/tests/soak/heap_probe.so: tests/soak/heap_probe.c
+	$(call say,LINK)mkdir -p $(@D) && $(CC) $(FT_CPPFLAGS) $(FT_CFLAGS) -shared -o $@ $< -ldl
+$(BUILD)/tests/soak/swarm: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/soak/swarm*.c))
 
 deps:
 	@scripts/deps build
@@ -113,7 +118,8 @@ demo:
 
 test:
 	@scripts/deps test
-	@$(MAKE) --no-print-directory all tests $(BUILD)/tests/bench/load check
+	@$(MAKE) --no-print-directory all tests $(BUILD)/tests/bench/load \
+		$(BUILD)/tests/soak/swarm $(BUILD)/tests/soak/heap_probe.so check
 	@tests/run --build $(BUILD)
 
 install: all
@@ -184,6 +190,14 @@ powercut: plugin
 model: plugin
 	@scripts/deps test
 	@BUILD=$(BUILD) tests/model/run $(if $(SEED),--seed $(SEED),--time $(or $(TIME),600))
+
+soak: plugin $(BUILD)/tests/soak/swarm $(BUILD)/tests/soak/heap_probe.so
+	@scripts/deps test
+	@tests/soak/run --build $(BUILD) --time $(or $(TIME),120) $(if $(SEED),--seed $(SEED))
+
+soak-sanitize: $(BUILD)/tests/soak/swarm
+	@scripts/deps test
+	@tests/soak/sanitize $(BUILD) $(or $(TIME),1800)
 
 netns: plugin examples $(BUILD)/tests/client/driver
 	@scripts/deps netns

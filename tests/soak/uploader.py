@@ -222,7 +222,7 @@ class Transfer:
         if self.drafts and pieces:
             self.drafts, drafts = False, self.dice.sample(pieces, min(5, len(pieces)))
         pieces += [piece for piece in self.dirty if piece not in pieces]
-        for offset, length in self.dice.sample(pieces, min(len(pieces), 3)):  # overlaps, repetitions
+        for offset, length in self.dice.sample(pieces, min(len(pieces), 3)):  # overlaps, repeats
             start = max(0, offset - self.dice.randrange(length + 1))
             pieces.append((start, min(length, self.size - start)))
         if self.order == "shuffled":
