@@ -97,6 +97,16 @@ struct ft_checkpoint {
 	struct ft_store *store;
 };
 
+/* One of the files that publish() is to make visible together. */
+struct ft_publication {
+	struct ft_work *work;		/* borrowed, and no other publication's */
+	const char *name;		/* 1..240 bytes, no '/' */
+	uint64_t size;			/* bytes beyond it are cut off */
+	const char *manifest;
+	size_t manifest_len;
+	enum ft_status status;		/* the result */
+};
+
 /* What put() did. */
 struct ft_put {
 	uint64_t added;		/* bytes that were not held before */
@@ -203,21 +213,23 @@ struct ft_store_ops {
 	enum ft_status (*manifest)(struct ft_work *work, char **manifest, size_t *manifest_len);
 
 	/*
-	 * [worker] Makes the bytes durable, as far as the durability asks for it.
+	 * [worker] Makes the bytes durable, as far as the durability asks for it: optional
+	 * ahead of publish(), which does it too, but can not be given up any more.
 	 * After an error the caller calls reassess(sync_failed = true).
 	 */
 	enum ft_status (*sync)(struct ft_work *work);
 
 	/*
-	 * [worker] Cuts the bytes at `size`, makes the finished file visible under
-	 * `name` (1..240 bytes, no '/') with `manifest` beside it, and both durable.
+	 * [worker] Cuts the bytes at `size`, makes the finished files visible under
+	 * their names with the manifests beside them, and both durable: of all at once,
+	 * since a disk takes hardly longer for many than for one. Each has its own result
+	 * in `status`, and none depends on another's.
 	 * Nothing is visible before all of it is there. On FT_OK the unfinished
 	 * transfer is gone and the caller release()s its upload; on error it is as
 	 * before, except that bytes beyond `size` may be gone and that a failed fsync
 	 * may have cost bytes: the caller calls reassess().
 	 */
-	enum ft_status (*publish)(struct ft_work *work, const char *name, uint64_t size,
-				  const char *manifest, size_t manifest_len);
+	void (*publish)(struct ft_publication *publications, size_t count);
 
 	/*
 	 * [broker] After sync() or publish() failed: brings upload->held down to what

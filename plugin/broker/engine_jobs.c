@@ -7,9 +7,12 @@
 #define HASH_BEHIND (2 * MIB)
 /* How much one job hashes at most, so that long files take turns. */
 #define HASH_SLICE (64 * MIB)
-/* A checkpoint is made after so many bytes, or so long after the first of them. */
-#define CHECKPOINT_BYTES (64 * MIB)
+/* A publish with no more than this left to hash is done together with others. */
+#define BRIEF (MIB)
+/* A checkpoint is made so long after the first new byte, or sooner after so many of them. */
 #define CHECKPOINT_MS 5000
+#define CHECKPOINT_BYTES (64 * MIB)
+#define CHECKPOINT_BYTES_MS 1000
 /* Transfers looked at per timer, of those that may be due. */
 #define DEADLINE_STEPS 32
 
@@ -51,6 +54,7 @@ static enum ft_status start_hashing(struct ft_engine *e, struct ft_transfer *t, 
 	a->hasher = t->hasher;
 	t->hasher = NULL;
 	a->target = target;
+	a->job.brief = task == FT_TASK_PUBLISH && target - ft_hasher_position(a->hasher) <= BRIEF;
 	a->has_expected = t->fin_has_checksum;
 	a->expected = t->fin_checksum;
 	if (task == FT_TASK_PUBLISH && e->ops->settle)
@@ -81,9 +85,10 @@ static bool checkpoint_due(const struct ft_engine *e, const struct ft_transfer *
 		return false;
 	if (e->ops->wants_checkpoint && e->ops->wants_checkpoint(t->upload))
 		return true;
-	return ft_link_listed(&t->dirty)
-	       && (t->dirty_bytes >= CHECKPOINT_BYTES
-		   || e->now_ms - t->dirty_ms >= CHECKPOINT_MS);
+	if (!ft_link_listed(&t->dirty))
+		return false;
+	return e->now_ms - t->dirty_ms
+	       >= (t->dirty_bytes >= CHECKPOINT_BYTES ? CHECKPOINT_BYTES_MS : CHECKPOINT_MS);
 }
 
 /* Bytes that no checkpoint covers: only the default durability makes checkpoints for them. */

@@ -115,6 +115,8 @@ struct fs_work {
 	struct ft_work base;
 	struct ft_link publishing;	/* in fs->publishing between the renames and the last fsync */
 	int data_fd;
+	int dir_fd;			/* incoming/<client>/<file>, once it was needed; else -1 */
+	bool synced;			/* all of the data is on the disk */
 	struct fs_names names;
 };
 
@@ -128,6 +130,11 @@ struct fs_trash {
 static inline struct fs *fs_of(struct ft_store *store)
 {
 	return (struct fs *)store;
+}
+
+static inline struct fs_work *fs_work_of(struct ft_work *work)
+{
+	return (struct fs_work *)work;
 }
 
 static inline struct fs_upload *fs_upload_of(struct ft_upload *upload)
@@ -283,7 +290,7 @@ enum ft_status fs_fall_back(struct fs *fs, struct fs_upload *up);
 /* Before held bytes are overwritten: what the journal says is durable is so no more. */
 enum ft_status fs_doubt(struct fs *fs, struct fs_upload *up);
 
-/* --- fs_publish.c, fs_finished.c --- */
+/* --- fs_work.c --- */
 
 enum ft_status fs_work(struct ft_upload *upload, struct ft_work **out);
 void fs_work_close(struct ft_work **work);
@@ -291,8 +298,13 @@ enum ft_status fs_read(struct ft_work *work, uint64_t offset, void *buffer, size
 void fs_writeback(struct ft_work *work, uint64_t offset, uint64_t len);
 enum ft_status fs_manifest(struct ft_work *work, char **manifest, size_t *manifest_len);
 enum ft_status fs_sync(struct ft_work *work);
-enum ft_status fs_publish(struct ft_work *work, const char *name, uint64_t size,
-			  const char *manifest, size_t manifest_len);
+
+/* Opens the transfer's directory. False with ENOENT where it is another transfer's by now. */
+bool fs_work_open(struct fs_work *own);
+
+/* --- fs_publish.c, fs_finished.c --- */
+
+void fs_publish(struct ft_publication *publications, size_t count);
 enum ft_status fs_find(struct ft_store *store, const struct ft_key *key, char **manifest,
 		       size_t *manifest_len);
 enum ft_status fs_finished_matches(struct ft_store *store, const struct ft_key *key,

@@ -128,8 +128,7 @@ void memory_work_close(struct ft_work **work);
 enum ft_status memory_read(struct ft_work *work, uint64_t offset, void *buffer, size_t len);
 enum ft_status memory_manifest(struct ft_work *work, char **manifest, size_t *manifest_len);
 enum ft_status memory_sync(struct ft_work *work);
-enum ft_status memory_publish(struct ft_work *work, const char *name, uint64_t size,
-			      const char *manifest, size_t manifest_len);
+void memory_publish(struct ft_publication *publications, size_t count);
 enum ft_status memory_reassess(struct ft_upload *upload, bool sync_failed);
 
 #endif

@@ -332,22 +332,29 @@ static enum ft_status finish(struct entry *entry, char **name, uint64_t size, ch
 	return FT_OK;
 }
 
-enum ft_status memory_publish(struct ft_work *work, const char *name, uint64_t size,
-				     const char *manifest, size_t manifest_len)
+static enum ft_status publish(const struct ft_publication *publication)
 {
-	struct memory *memory = memory_of(work->store);
-	char *own_name = strdup(name);
-	char *own_manifest = memory_copy_text(manifest, manifest_len);
+	struct memory *memory = memory_of(publication->work->store);
+	size_t len = publication->manifest_len;
+	char *own_name = strdup(publication->name);
+	char *own_manifest = memory_copy_text(publication->manifest, len);
 	enum ft_status st = FT_NO_MEMORY;
 
 	if (own_name && own_manifest) {
 		lock(memory);
-		st = finish(work_entry(work), &own_name, size, &own_manifest, manifest_len);
+		st = finish(work_entry(publication->work), &own_name, publication->size,
+			    &own_manifest, len);
 		unlock(memory);
 	}
 	free(own_name);
 	free(own_manifest);
 	return st;
+}
+
+void memory_publish(struct ft_publication *publications, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		publications[i].status = publish(&publications[i]);
 }
 
 enum ft_status memory_reassess(struct ft_upload *upload, bool sync_failed)

@@ -4,10 +4,12 @@
 #include <stdlib.h>
 
 #include "base/system.h"
-#include "core/manifest.h"
 
 /* Large enough that reading costs little, small enough to stay in the CPU's cache. */
 #define BLOCK ((size_t)256 * 1024)
+
+/* A file up to this size is made durable together with others, a longer one before. */
+#define SMALL ((uint64_t)1024 * 1024)
 
 static enum ft_status hash_blocks(struct ft_assembly *a, void *block)
 {
@@ -56,53 +58,78 @@ static enum ft_status verify(struct ft_assembly *a)
 	return FT_OK;
 }
 
-/* Past the point of no return. */
-static enum ft_status publish_with(struct ft_assembly *a, const char *begun, size_t begun_len)
+/* The manifest of the finished file. */
+static enum ft_status describe(struct ft_assembly *a)
 {
 	char completed_at[FT_RFC3339_ROOM];
-	struct ft_manifest manifest;
-	enum ft_status st;
-	char *text = NULL;
-	size_t len;
-
-	ft_rfc3339(completed_at, ft_clock_unix_ms());
-	if ((st = ft_manifest_read(&manifest, begun, begun_len)) != FT_OK)
-		return st;
-	if ((st = ft_manifest_finish(begun, begun_len, a->target, &a->digest, completed_at,
-				     &text, &len)) != FT_OK)
-		return st;
-	if (ft_job_commit(&a->job)) {
-		st = a->ops->publish(a->work, manifest.meta.name, a->target, text, len);
-		a->publish_failed = st != FT_OK;
-	} else {
-		st = FT_CANCELLED;
-	}
-	free(text);
-	return st;
-}
-
-static enum ft_status publish(struct ft_assembly *a)
-{
 	char *begun = NULL;
 	size_t begun_len = 0;
 	enum ft_status st;
 
-	if ((st = hash(a)) != FT_OK || (st = verify(a)) != FT_OK)
-		return st;
-	if ((st = a->ops->sync(a->work)) != FT_OK) {
-		a->sync_failed = true;
-		return st;
-	}
 	if ((st = a->ops->manifest(a->work, &begun, &begun_len)) != FT_OK)
 		return st;
-	st = publish_with(a, begun, begun_len);
+	ft_rfc3339(completed_at, ft_clock_unix_ms());
+	if ((st = ft_manifest_read(&a->manifest, begun, begun_len)) == FT_OK)
+		st = ft_manifest_finish(begun, begun_len, a->target, &a->digest, completed_at,
+					&a->text, &a->text_len);
 	free(begun);
 	return st;
 }
 
+/* All but what cannot be undone; the rest is publish()'s. */
+static enum ft_status prepare(struct ft_assembly *a)
+{
+	enum ft_status st;
+
+	if ((st = hash(a)) != FT_OK || (st = verify(a)) != FT_OK)
+		return st;
+	/* A long wait, which can still be given up. */
+	if (a->target > SMALL && (st = a->ops->sync(a->work)) != FT_OK) {
+		a->sync_failed = true;
+		return st;
+	}
+	return describe(a);
+}
+
+static struct ft_assembly *assembly_of(struct ft_job *job)
+{
+	return FT_CONTAINER(job, struct ft_assembly, job);
+}
+
+/* Past the point of no return. */
+static void publish(struct ft_job *const *jobs, size_t count)
+{
+	struct ft_publication publication[FT_JOBS_TOGETHER];
+	struct ft_assembly *published[FT_JOBS_TOGETHER];
+	size_t n = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct ft_assembly *a = assembly_of(jobs[i]);
+
+		a->status = FT_CANCELLED;
+		if (!ft_job_commit(&a->job))
+			continue;
+		published[n] = a;
+		publication[n++] = (struct ft_publication){
+			.work = a->work,
+			.name = a->manifest.meta.name,
+			.size = a->target,
+			.manifest = a->text,
+			.manifest_len = a->text_len,
+			.status = FT_INTERNAL_ERROR,
+		};
+	}
+	if (n > 0)
+		published[0]->ops->publish(publication, n);
+	for (size_t i = 0; i < n; i++) {
+		published[i]->status = publication[i].status;
+		published[i]->publish_failed = publication[i].status != FT_OK;
+	}
+}
+
 static void run(struct ft_job *job)
 {
-	struct ft_assembly *a = FT_CONTAINER(job, struct ft_assembly, job);
+	struct ft_assembly *a = assembly_of(job);
 
 	if (ft_job_stopped(job))
 		return;
@@ -114,7 +141,8 @@ static void run(struct ft_job *job)
 		a->status = a->ops->checkpoint_run(a->checkpoint);
 		break;
 	case FT_TASK_PUBLISH:
-		a->status = publish(a);
+		a->status = prepare(a);
+		job->held = a->status == FT_OK;
 		break;
 	}
 }
@@ -126,6 +154,7 @@ struct ft_assembly *ft_assembly_new(enum ft_task task, const struct ft_store_ops
 	if (!a)
 		return NULL;
 	ft_job_init(&a->job, run);
+	a->job.finish = publish;
 	a->task = task;
 	a->ops = ops;
 	a->status = FT_CANCELLED;
@@ -141,6 +170,7 @@ void ft_assembly_free(struct ft_assembly **assembly)
 	if (a->work)
 		a->ops->work_close(&a->work);
 	ft_hasher_free(a->hasher);
+	free(a->text);
 	free(a);
 	*assembly = NULL;
 }

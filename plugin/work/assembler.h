@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /*
  * What workers do to one transfer's bytes: hash behind the writer, make a
- * checkpoint, and at the end verify and publish.
+ * checkpoint, and at the end verify and publish. What is verified while others are
+ * too is published together with them: see pool.h.
  *
  * An assembly is made and taken back on the broker's thread; between, it is the
  * worker's alone. `owner` is for the broker's thread only: a worker never looks
@@ -14,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/sha256.h"
+#include "core/manifest.h"
 #include "file_transfer/store.h"
 #include "work/pool.h"
 
@@ -34,6 +36,9 @@ struct ft_assembly {
 	struct ft_checkpoint *checkpoint;	/* owned; CHECKPOINT */
 	struct ft_hasher *hasher;		/* owned; HASH, PUBLISH */
 	uint64_t target;			/* bytes from the start of the file */
+	struct ft_manifest manifest;		/* PUBLISH: what init said */
+	char *text;				/* owned; PUBLISH: the finished file's manifest */
+	size_t text_len;
 	bool has_expected;
 	struct ft_sha256 expected;		/* PUBLISH: what the file must hash to */
 

@@ -38,6 +38,9 @@ void ft_job_init(struct ft_job *job, void (*run)(struct ft_job *job))
 {
 	ft_link_init(&job->link);
 	job->run = run;
+	job->finish = NULL;
+	job->held = false;
+	job->brief = false;
 	job->pool = NULL;
 	job->ran = false;
 	atomic_init(&job->phase, RUNNING);
@@ -96,16 +99,75 @@ static void give_way(void)
 	setpriority(PRIO_PROCESS, self, getpriority(PRIO_PROCESS, self) + NICER_BY);
 }
 
+/* Jobs that were run and wait for their finish(), all of the same. */
+struct row {
+	struct ft_job *job[FT_JOBS_TOGETHER];
+	size_t count;
+};
+
+/* A job that may join the row, or NULL: none is waiting, or it would hold the others up. */
+static struct ft_job *take_brief(struct ft_pool *pool, const struct row *row)
+{
+	struct ft_job *job = NULL;
+	struct ft_link *link;
+
+	if (row->count == FT_JOBS_TOGETHER)
+		return NULL;
+	pthread_mutex_lock(&pool->lock);
+	link = atomic_load(&pool->stopping) ? NULL : ft_list_first(&pool->todo);
+	if (link)
+		job = FT_CONTAINER(link, struct ft_job, link);
+	if (job && job->brief && job->finish == row->job[0]->finish)
+		ft_link_remove(link);
+	else
+		job = NULL;
+	pthread_mutex_unlock(&pool->lock);
+	return job;
+}
+
+/* What is done goes back, what is held joins the row. */
+static void run(struct ft_pool *pool, struct ft_job *job, struct row *row)
+{
+	job->ran = true;
+	job->run(job);
+	if (job->held)
+		row->job[row->count++] = job;
+	else
+		ft_pool_return(pool, job);
+}
+
+/* Hands all back, and tells it once. */
+static void return_row(struct ft_pool *pool, const struct row *row)
+{
+	bool tell = false;
+
+	pthread_mutex_lock(&pool->lock);
+	for (size_t i = 0; i < row->count; i++) {
+		tell = tell || atomic_load(&row->job[i]->urgent);
+		ft_list_push(&pool->done, &row->job[i]->link);
+	}
+	atomic_fetch_add(&pool->done_count, row->count);
+	pthread_mutex_unlock(&pool->lock);
+	if (tell)
+		pool->notify(pool->context);
+}
+
 static void *work(void *argument)
 {
 	struct ft_pool *pool = argument;
+	struct row row = {.count = 0};
 	struct ft_job *job;
 
 	give_way();
 	while ((job = take(pool)) != NULL) {
-		job->ran = true;
-		job->run(job);
-		ft_pool_return(pool, job);
+		run(pool, job, &row);
+		while (row.count > 0 && (job = take_brief(pool, &row)) != NULL)
+			run(pool, job, &row);
+		if (row.count == 0)
+			continue;
+		row.job[0]->finish(row.job, row.count);
+		return_row(pool, &row);
+		row.count = 0;
 	}
 	return NULL;
 }

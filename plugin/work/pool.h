@@ -13,6 +13,11 @@
  * and looks at nothing of the broker's. Workers block all signals, so the broker's
  * signal handling stays the broker's.
  *
+ * TOGETHER. What several jobs can do at once more cheaply than one after the other is
+ * left by run() to finish(), by setting `held`. It is then called for as many such jobs
+ * as are waiting in the queue; a job that is not `brief` ends the row, so that none
+ * waits for another's long work.
+ *
  * STOPPING. A running job asks ft_job_stopped() between blocks. Work that must not
  * be undone halfway is entered by ft_job_commit(): from then on ft_job_cancel()
  * fails. So exactly one of the two wins.
@@ -28,16 +33,21 @@
 
 struct ft_pool;
 
+#define FT_JOBS_TOGETHER 64	/* at most, in one finish() */
+
 struct ft_job {
 	struct ft_link link;
 	void (*run)(struct ft_job *job);
+	void (*finish)(struct ft_job *const *jobs, size_t count);	/* the rest of those held */
+	bool held;		/* by run(): finish() is to be called */
+	bool brief;		/* run() takes little time */
 	struct ft_pool *pool;
 	atomic_int phase;
 	atomic_bool urgent;	/* run before others, notify as soon as it is done */
 	bool ran;		/* false: came back without having been run */
 };
 
-/* Prepares a job that is not in a pool. */
+/* Prepares a job that is not in a pool; without finish(), and not brief. */
 void ft_job_init(struct ft_job *job, void (*run)(struct ft_job *job));
 
 /*

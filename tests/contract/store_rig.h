@@ -230,6 +230,23 @@ static inline void rig_expect(struct rig *rig, struct ft_upload *upload, uint64_
 	ck_assert_ptr_null(work);
 }
 
+/* One file alone. */
+static inline enum ft_status rig_publish_work(struct rig *rig, struct ft_work *work,
+					      const char *name, uint64_t size)
+{
+	struct ft_publication publication = {
+		.work = work,
+		.name = name,
+		.size = size,
+		.manifest = "{\"finished\":1}",
+		.manifest_len = 14,
+		.status = FT_INTERNAL_ERROR,
+	};
+
+	rig->ops->publish(&publication, 1);
+	return publication.status;
+}
+
 static inline enum ft_status rig_publish(struct rig *rig, struct ft_upload *upload,
 					 const char *name, uint64_t size)
 {
@@ -237,7 +254,7 @@ static inline enum ft_status rig_publish(struct rig *rig, struct ft_upload *uplo
 	enum ft_status st = rig->ops->sync(work);
 
 	if (st == FT_OK)
-		st = rig->ops->publish(work, name, size, "{\"finished\":1}", 14);
+		st = rig_publish_work(rig, work, name, size);
 	rig->ops->work_close(&work);
 	return st;
 }

@@ -74,7 +74,7 @@ START_TEST(test_store__keeps_old_work_handles_away_from_a_new_transfer)
 	ck_assert_int_eq(rig.ops->read(work, 0, got, 3), FT_OK);
 	ck_assert(memcmp(got, "old", 3) == 0);
 	ck_assert_int_eq(rig.ops->manifest(work, &manifest, &len), FT_NO_SUCH_TRANSFER);
-	ck_assert_int_eq(rig.ops->publish(work, "name", 3, "{}", 2), FT_NO_SUCH_TRANSFER);
+	ck_assert_int_eq(rig_publish_work(&rig, work, "name", 3), FT_NO_SUCH_TRANSFER);
 	rig.ops->work_close(&work);
 	ck_assert_int_eq(rig.ops->purge(&trash), FT_OK);
 	rig_expect(&rig, upload, 0, "new", 3);

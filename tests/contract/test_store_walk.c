@@ -291,7 +291,7 @@ static void *publish(void *context)
 
 	while (!atomic_load(&publisher->go))
 		sched_yield();
-	publisher->st = publisher->rig->ops->publish(publisher->work, "name", 7, "{}", 2);
+	publisher->st = rig_publish_work(publisher->rig, publisher->work, "name", 7);
 	return NULL;
 }
 

@@ -41,6 +41,8 @@ static struct {
 	unsigned calls;
 	unsigned hits;
 	unsigned to_fail;	/* FAULT_PARTIAL: writes still to fail */
+	const char *hit;	/* the last call that failed */
+	unsigned waits;		/* calls that wait for the disk's cache */
 	bool hit_sync;		/* one of them was an fsync or fdatasync */
 	unsigned renames;	/* since it was armed */
 	bool last_renamed;	/* an fsync was hit after two renames: manifest and data */
@@ -50,7 +52,7 @@ static inline void fault_arm(const struct fault_plan *plan)
 {
 	fault.plan = *plan;
 	fault.armed = true;
-	fault.calls = fault.hits = fault.to_fail = fault.renames = 0;
+	fault.calls = fault.hits = fault.to_fail = fault.renames = fault.waits = 0;
 	fault.hit_sync = fault.last_renamed = false;
 }
 
@@ -72,6 +74,7 @@ static inline bool fault_now(const char *call)
 	    !(fault.plan.persistent && fault.calls > fault.plan.nth))
 		return false;
 	fault.hits++;
+	fault.hit = call;
 	fault.hit_sync = fault.hit_sync || strstr(call, "sync") != NULL;
 	fault.last_renamed = fault.last_renamed || (!strcmp(call, "fsync") && fault.renames == 2);
 	return true;
@@ -115,6 +118,7 @@ bool ft_fault(const char *call, size_t *len)
 	if (!fault.armed || fault.plan.kind == FAULT_MEMORY)
 		return false;
 	fault.renames += !strcmp(call, "renameat");
+	fault.waits += strstr(call, "sync") && strcmp(call, "sync_file_range") != 0;
 	if (fault.plan.kind == FAULT_ACTION)
 		return fault_action(call);
 	if (fault.plan.kind == FAULT_PARTIAL)
@@ -171,6 +175,7 @@ static inline char *fault_strdup(const char *text)
 #include "store/fs_finished.c"
 #include "store/fs_paths.c"
 #include "store/fs_publish.c"
+#include "store/fs_work.c"
 #include "store/fs_put.c"
 #include "store/fs_reassess.c"
 #include "store/fs_scan.c"

@@ -166,7 +166,7 @@ static void finish(struct run *run)
 		free(manifest);
 	st = ops->sync(work);
 	if (st == FT_OK) {
-		st = ops->publish(work, "name", 450, "{\"finished\":1}", 14);
+		st = rig_publish_work(&run->rig, work, "name", 450);
 		run->maybe_finished = st != FT_OK;
 	}
 	ops->work_close(&work);

@@ -130,7 +130,7 @@ static bool meet_publish(struct fault_plan *plan)
 	work = rig_work(&meeting.rig, meeting.upload);
 	plan->context = &meeting;
 	fault_arm(plan);
-	st = meeting.rig.ops->publish(work, "name", 7, "{\"finished\":1}", 14);
+	st = rig_publish_work(&meeting.rig, work, "name", 7);
 	fault_disarm();
 	hit = fault.hits > 0;
 	meeting.rig.ops->work_close(&work);

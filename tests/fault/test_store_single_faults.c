@@ -131,7 +131,7 @@ START_TEST(test_store__takes_a_published_file_back_when_it_is_not_durable)
 		rig_put_text(&rig, upload, 0, "content");
 		work = rig_work(&rig, upload);
 		fault_arm(&plan);
-		st = rig.ops->publish(work, "name", 7, "{\"finished\":1}", 14);
+		st = rig_publish_work(&rig, work, "name", 7);
 		fault_disarm();
 		rig.ops->work_close(&work);
 		ck_assert_msg(fault.hits > 0, "no call was the one");

@@ -300,6 +300,81 @@ START_TEST(test_pool__gives_jobs_back_that_could_wait_when_it_stops)
 }
 END_TEST
 
+/* --- together --- */
+
+static atomic_int rows;		/* calls of finish() */
+static atomic_int finished;
+
+static void finish(struct ft_job *const *jobs, size_t jobs_count)
+{
+	atomic_fetch_add(&rows, 1);
+	for (size_t i = 0; i < jobs_count; i++) {
+		ck_assert(jobs[i]->held && jobs[i]->ran);
+		atomic_fetch_add(&finished, 1);
+	}
+}
+
+static void leave(struct ft_job *base)
+{
+	base->held = true;
+}
+
+static void init_held(struct job *job, bool brief)
+{
+	init(job, leave, NULL);
+	job->job.finish = finish;
+	job->job.brief = brief;
+}
+
+/* Runs these while the only worker is busy, so that they all wait in the queue. */
+static void run_row(struct job *jobs, int jobs_count)
+{
+	struct ft_pool *pool = ft_pool_new(1, notify, &notified);
+	atomic_int ran = 0;
+	struct job first;
+
+	atomic_store(&hold, true);
+	atomic_store(&notified, 0);
+	init(&first, spin, &ran);
+	ft_pool_submit(pool, &first.job);
+	wait_for(&ran, 1);
+	for (int i = 0; i < jobs_count; i++)
+		ft_pool_submit(pool, &jobs[i].job);
+	atomic_store(&hold, false);
+	for (int i = 0; i <= jobs_count; i++)
+		wait_done(pool);
+	ft_pool_stop(pool);
+	ft_pool_free(&pool);
+}
+
+START_TEST(test_pool__finishes_brief_jobs_together_and_tells_it_once)
+{
+	struct job jobs[FT_JOBS_TOGETHER + 6];
+	int jobs_count = sizeof jobs / sizeof jobs[0];
+
+	for (int i = 0; i < jobs_count; i++)
+		init_held(&jobs[i], true);
+	run_row(jobs, jobs_count);
+	ck_assert_int_eq(atomic_load(&finished), jobs_count);
+	ck_assert_int_eq(atomic_load(&rows), 2);
+	/* Of the busy job, and of each row. */
+	ck_assert_int_eq(atomic_load(&notified), 3);
+}
+END_TEST
+
+START_TEST(test_pool__lets_no_job_wait_for_the_long_work_of_another)
+{
+	struct job jobs[4];
+
+	for (int i = 0; i < 4; i++)
+		init_held(&jobs[i], i != 2);
+	run_row(jobs, 4);
+	ck_assert_int_eq(atomic_load(&finished), 4);
+	/* 0 and 1; then the long one, which 3 may join. */
+	ck_assert_int_eq(atomic_load(&rows), 2);
+}
+END_TEST
+
 FT_SUITE("pool",
 	 test_pool__runs_jobs_that_somebody_waits_for_before_those_that_can_wait,
 	 test_pool__runs_a_hurried_job_before_those_that_can_wait,
@@ -310,4 +385,6 @@ FT_SUITE("pool",
 	 test_pool__lets_either_cancel_or_commit_win,
 	 test_pool__notifies_of_a_hurried_job_whenever_it_ends,
 	 test_pool__does_not_notify_of_jobs_that_can_wait,
-	 test_pool__gives_way_to_the_thread_that_clients_wait_for);
+	 test_pool__gives_way_to_the_thread_that_clients_wait_for,
+	 test_pool__finishes_brief_jobs_together_and_tells_it_once,
+	 test_pool__lets_no_job_wait_for_the_long_work_of_another);
