@@ -202,8 +202,14 @@ bool ft_sink_20_ready(const struct ft_sink_20 *sink)
 
 void ft_sink_20_used(struct ft_sink_20 *sink)
 {
-	if (!atomic_load(&sink->ready) || ++sink->uses < atomic_load(&sink->visit_after))
+	uint64_t uses = atomic_load_explicit(&sink->uses, memory_order_relaxed) + 1;
+	uint64_t due = atomic_load_explicit(&sink->visit_at, memory_order_relaxed);
+
+	/* Nobody else writes it: adding needs no lock. */
+	atomic_store_explicit(&sink->uses, uses, memory_order_relaxed);
+	if (uses < due || !atomic_load(&sink->ready))
 		return;
-	sink->uses = 0;
-	raise_fd(sink->visit_fd);
+	/* Once; unless the helper, on a visit for another reason, has set it anew just now. */
+	if (atomic_compare_exchange_strong(&sink->visit_at, &due, UINT64_MAX))
+		raise_fd(sink->visit_fd);
 }

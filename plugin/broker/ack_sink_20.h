@@ -42,18 +42,22 @@ struct ft_sink_20 {
 	_Atomic bool named;		/* the session has a user name */
 	_Atomic bool ready;
 	_Atomic bool hopeless;
-	_Atomic uint64_t visit_after;	/* uses */
+	_Atomic uint64_t visit_at;	/* the next visit is due with this use */
 
 	/* And back. */
 	_Atomic bool forget;		/* how it worked the last time may work no more */
+	_Atomic uint64_t uses;		/* messages for the session so far */
 
 	/* The broker's thread. */
 	bool acl_registered;
 	bool basic_registered;
-	uint64_t uses;
 
 	/* The helper's. */
 	bool complained;
+	bool anew;			/* this visit follows a reload */
+	uint64_t visited;		/* `uses` at the end of the last visit */
+	uint64_t drained;		/* messages that had been queued, since then */
+	uint64_t interval;		/* uses from visit to visit */
 	struct ft_sink_place good;		/* where it worked, once ready */
 };
 

@@ -28,8 +28,7 @@ static void put_connect_properties(struct ft_buf *buf, const struct ft_sink_visi
  * The user name equals the client id: so it is unknown to every ACL, and listeners
  * with use_username_as_clientid make no difference. Clean Start is 0.
  */
-static enum ft_line_result send_connect(struct ft_mqtt_line *line,
-					const struct ft_sink_visit *visit)
+static void put_connect(struct ft_buf *packets, const struct ft_sink_visit *visit)
 {
 	char room[FT_MQTT_PACKET_ROOM];
 	struct ft_buf body = ft_buf_on(room, sizeof room);
@@ -43,11 +42,10 @@ static enum ft_line_result send_connect(struct ft_mqtt_line *line,
 	ft_mqtt_put_field(&body, visit->client_id, strlen(visit->client_id));
 	if (named)
 		ft_mqtt_put_field(&body, visit->client_id, strlen(visit->client_id));
-	return ft_mqtt_line_send(line, FT_MQTT_CONNECT, &body);
+	ft_mqtt_put_packet(packets, FT_MQTT_CONNECT, &body);
 }
 
-static enum ft_line_result send_subscribe(struct ft_mqtt_line *line,
-					  const struct ft_sink_visit *visit)
+static void put_subscribe(struct ft_buf *packets, const struct ft_sink_visit *visit)
 {
 	char room[FT_MQTT_PACKET_ROOM];
 	struct ft_buf body = ft_buf_on(room, sizeof room);
@@ -56,15 +54,23 @@ static enum ft_line_result send_subscribe(struct ft_mqtt_line *line,
 	ft_buf_char(&body, 0);	/* no properties */
 	ft_mqtt_put_field(&body, visit->topic, strlen(visit->topic));
 	ft_buf_char(&body, 0);	/* QoS 0 */
-	return ft_mqtt_line_send(line, FT_MQTT_SUBSCRIBE, &body);
+	ft_mqtt_put_packet(packets, FT_MQTT_SUBSCRIBE, &body);
 }
 
-static enum ft_line_result send_empty(struct ft_mqtt_line *line, uint8_t type)
+/*
+ * Both at once, as section 3.1.4 allows: so the broker handles them in successive passes
+ * of its loop, however late this thread runs, and what it sends before the SUBACK is what
+ * was queued and hardly anything that came meanwhile.
+ */
+static enum ft_line_result send_connect_and_subscribe(struct ft_mqtt_line *line,
+						      const struct ft_sink_visit *visit)
 {
-	char room[1];
-	struct ft_buf nothing = ft_buf_on(room, sizeof room);
+	char room[2 * FT_MQTT_PACKET_ROOM];
+	struct ft_buf packets = ft_buf_on(room, sizeof room);
 
-	return ft_mqtt_line_send(line, type, &nothing);
+	put_connect(&packets, visit);
+	put_subscribe(&packets, visit);
+	return ft_mqtt_line_send_packets(line, &packets);
 }
 
 /*
@@ -90,7 +96,7 @@ static enum ft_line_result await_connack(struct ft_mqtt_line *line, bool *presen
 	return packet.head[1] == 0 ? FT_LINE_OK : FT_LINE_LOGIN_REFUSED;
 }
 
-/* Reads until a packet of that type; what was queued for the session comes before. */
+/* Reads until a packet of that type; all that was queued for the session comes before. */
 static enum ft_line_result await(struct ft_mqtt_line *line, uint8_t type,
 				 struct ft_mqtt_packet *packet, size_t *drained)
 {
@@ -106,36 +112,17 @@ static enum ft_line_result await(struct ft_mqtt_line *line, uint8_t type,
 	return FT_LINE_OK;
 }
 
-static enum ft_line_result subscribe(struct ft_mqtt_line *line, const struct ft_sink_visit *visit,
-				     size_t *drained)
+static enum ft_line_result await_suback(struct ft_mqtt_line *line, size_t *drained)
 {
 	struct ft_mqtt_packet packet;
-	enum ft_line_result result = send_subscribe(line, visit);
+	enum ft_line_result result = await(line, FT_MQTT_SUBACK, &packet, drained);
 
-	if (result == FT_LINE_OK)
-		result = await(line, FT_MQTT_SUBACK, &packet, drained);
 	if (result != FT_LINE_OK)
 		return result;
 	/* Packet identifier, no properties, one reason code. */
 	if (packet.head_len < 4 || packet.head[packet.head_len - 1] >= FT_MQTT_FAILURE)
 		return FT_LINE_SUBSCRIBE_REFUSED;
 	return FT_LINE_OK;
-}
-
-/* A long queue leaves the broker in portions; each question may bring another. */
-static enum ft_line_result drain(struct ft_mqtt_line *line, size_t *drained)
-{
-	struct ft_mqtt_packet packet;
-	enum ft_line_result result = FT_LINE_OK;
-	size_t before = 0;
-
-	while (result == FT_LINE_OK && *drained != before) {
-		before = *drained;
-		result = send_empty(line, FT_MQTT_PINGREQ);
-		if (result == FT_LINE_OK)
-			result = await(line, FT_MQTT_PINGRESP, &packet, drained);
-	}
-	return result;
 }
 
 /*
@@ -162,15 +149,13 @@ static void take_leave(struct ft_mqtt_line *line, bool keep)
 static enum ft_line_result talk(struct ft_mqtt_line *line, const struct ft_sink_visit *visit,
 				size_t *drained)
 {
-	enum ft_line_result result = send_connect(line, visit);
+	enum ft_line_result result = send_connect_and_subscribe(line, visit);
 	bool present = false;
 
 	if (result == FT_LINE_OK)
 		result = await_connack(line, &present);
 	if (result == FT_LINE_OK)
-		result = subscribe(line, visit, drained);
-	if (result == FT_LINE_OK)
-		result = drain(line, drained);
+		result = await_suback(line, drained);
 	/* A session that was there before has its subscription, even if it may not renew it now. */
 	if (result == FT_LINE_OK || result == FT_LINE_SUBSCRIBE_REFUSED)
 		take_leave(line, result == FT_LINE_OK || present);

@@ -12,12 +12,16 @@
 #define RENEW_EVERY_MS (50 * 60 * 1000)
 
 /*
- * How many messages may queue up before the session is visited, where it is not known
- * to queue any: doubles up to the maximum. And where it does (queue_qos0_messages).
+ * How many messages may queue up before the session is visited: where it is not known
+ * yet whether it queues them (queue_qos0_messages, which a reload may change), where it
+ * does not, and where it does.
  */
 #define USES_FIRST 1000
 #define USES_MAX 100000
 #define USES_QUEUEING 10000
+
+/* So many it takes to tell. */
+#define USES_TELLING 500
 
 /* Pauses until the broker listens, which it does soon after plugin_init. */
 #define LISTEN_PAUSES_QUICK 1000
@@ -129,16 +133,29 @@ static void announce(struct ft_sink_20 *sink)
 		ft_wake_notify(sink->wake);
 }
 
-static void note_made(struct ft_sink_20 *sink, const struct ft_sink_place *place, size_t drained)
+/*
+ * Says when to come again, after a visit that began at `uses`. A session that queues has
+ * queued all since the last one; another gets the few that come while it subscribes.
+ */
+static void note_visit(struct ft_sink_20 *sink, uint64_t uses)
+{
+	uint64_t now = atomic_load(&sink->uses);
+	uint64_t since = uses - sink->visited;
+
+	if (sink->anew || sink->interval == 0)
+		sink->interval = USES_FIRST;
+	else if (since >= USES_TELLING)
+		sink->interval = sink->drained >= since / 2 ? USES_QUEUEING : USES_MAX;
+	sink->visited = now;
+	sink->drained = 0;
+	sink->anew = false;
+	atomic_store(&sink->visit_at, now + sink->interval);
+}
+
+static void note_made(struct ft_sink_20 *sink, const struct ft_sink_place *place)
 {
 	char text[FT_LISTENER_TEXT_ROOM];
-	uint64_t after = atomic_load(&sink->visit_after);
 
-	if (drained > 0)
-		after = USES_QUEUEING;
-	else if (after < USES_MAX)
-		after = after == 0 ? USES_FIRST : after * 2;
-	atomic_store(&sink->visit_after, after);
 	if (!atomic_load(&sink->ready)) {
 		ft_listener_text(&place->listener, text);
 		ft_log_printf(sink->log, FT_LOG_INFO, "accepted commands are acknowledged with 0x00 "
@@ -159,7 +176,8 @@ static size_t list_places(struct ft_sink_20 *sink, struct ft_sink_place places[P
 
 	if (atomic_load(&sink->ready)) {
 		places[count] = sink->good;
-		places[count++].known = !atomic_exchange(&sink->forget, false);
+		sink->anew = atomic_exchange(&sink->forget, false);
+		places[count++].known = !sink->anew;
 	}
 	for (size_t i = 0; i < found; i++)
 		places[count++] = (struct ft_sink_place){ .listener = listeners[i], .tls = false };
@@ -171,14 +189,19 @@ static enum ft_line_result visit_all(struct ft_sink_20 *sink, int timeout_ms, bo
 {
 	struct ft_sink_place places[PLACES_MAX];
 	size_t count = list_places(sink, places), drained;
+	uint64_t uses = atomic_load(&sink->uses);
 	enum ft_line_result result = FT_LINE_FAILED;
 
 	*passing = count == 0;
 	atomic_store(&sink->visiting, true);
 	for (size_t i = 0; i < count; i++) {
+		drained = 0;
 		result = visit_place(sink, &places[i], timeout_ms, &drained);
-		if (result == FT_LINE_OK)
-			note_made(sink, &places[i], drained);
+		sink->drained += drained;
+		if (result == FT_LINE_OK) {
+			note_visit(sink, uses);
+			note_made(sink, &places[i]);
+		}
 		if (result == FT_LINE_OK || result == FT_LINE_STOPPED)
 			break;
 		*passing = *passing || is_passing(result);

@@ -190,17 +190,29 @@ void ft_mqtt_put_with_length(struct ft_buf *to, const struct ft_buf *body)
 	ft_buf_bytes(to, body->text, body->len);
 }
 
+void ft_mqtt_put_packet(struct ft_buf *packets, uint8_t type, const struct ft_buf *body)
+{
+	ft_buf_char(packets, (char)type);
+	ft_mqtt_put_with_length(packets, body);
+	packets->overflow |= body->overflow;
+}
+
+enum ft_line_result ft_mqtt_line_send_packets(struct ft_mqtt_line *line,
+					      const struct ft_buf *packets)
+{
+	if (!ft_buf_ok(packets))
+		return FT_LINE_FAILED;
+	return send_all(line, packets->text, packets->len);
+}
+
 enum ft_line_result ft_mqtt_line_send(struct ft_mqtt_line *line, uint8_t type,
 				      const struct ft_buf *body)
 {
 	char room[FT_MQTT_PACKET_ROOM];
 	struct ft_buf packet = ft_buf_on(room, sizeof room);
 
-	ft_buf_char(&packet, (char)type);
-	ft_mqtt_put_with_length(&packet, body);
-	if (!ft_buf_ok(body) || !ft_buf_ok(&packet))
-		return FT_LINE_FAILED;
-	return send_all(line, packet.text, packet.len);
+	ft_mqtt_put_packet(&packet, type, body);
+	return ft_mqtt_line_send_packets(line, &packet);
 }
 
 

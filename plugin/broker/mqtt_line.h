@@ -79,6 +79,11 @@ void ft_mqtt_line_within(struct ft_mqtt_line *line, int timeout_ms);
 enum ft_line_result ft_mqtt_line_send(struct ft_mqtt_line *line, uint8_t type,
 				      const struct ft_buf *body);
 
+/* To send several packets as one: adds one to them; sends them. */
+void ft_mqtt_put_packet(struct ft_buf *packets, uint8_t type, const struct ft_buf *body);
+enum ft_line_result ft_mqtt_line_send_packets(struct ft_mqtt_line *line,
+					      const struct ft_buf *packets);
+
 /* The type of the next packet, which stays. */
 enum ft_line_result ft_mqtt_line_peek(struct ft_mqtt_line *line, uint8_t *type);
 
