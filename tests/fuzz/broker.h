@@ -54,6 +54,8 @@ static struct {
 	unsigned errors;		/* lines logged as such */
 	unsigned register_fails_at;	/* the Nth callback is not taken; 0: all are */
 	unsigned registered;
+	unsigned cleared;		/* how often a session's queue was emptied, 2.1 */
+	bool refuses_sessions;		/* of the plugin's making, 2.1 */
 	const char *response_topic;	/* that a client was allowed to ask for, or NULL */
 	pthread_t thread;
 	struct {
@@ -101,6 +103,13 @@ static int broker_client_add(void *client)
 
 	memcpy(&id, client, sizeof id);
 	mosquitto_free(id);
+	return broker.refuses_sessions ? MOSQ_ERR_NOMEM : MOSQ_ERR_SUCCESS;
+}
+
+static int broker_msg_clear(const void *what)
+{
+	(void)what;
+	broker.cleared++;
 	return 0;
 }
 
@@ -143,6 +152,8 @@ static void *broker_dlsym(void *handle, const char *name)
 		memcpy(&address, &duplicate, sizeof address);
 	else if (strcmp(name, "mosquitto_free") == 0)
 		memcpy(&address, &release, sizeof address);
+	else if (strcmp(name, "mosquitto_persist_client_msg_clear") == 0)
+		address = broker_function(broker_msg_clear);
 	else
 		address = broker_function(broker_accept);
 	return address;
