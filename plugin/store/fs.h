@@ -114,6 +114,7 @@ struct fs_checkpoint {
 struct fs_work {
 	struct ft_work base;
 	struct ft_link publishing;	/* in fs->publishing between the renames and the last fsync */
+	bool anchored;			/* its directories are on the disk */
 	int data_fd;
 	int dir_fd;			/* incoming/<client>/<file>, once it was needed; else -1 */
 	bool synced;			/* all of the data is on the disk */

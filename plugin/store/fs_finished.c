@@ -64,7 +64,11 @@ static DIR *open_entries(struct fs *fs, const struct fs_names *names, enum ft_st
 	return dir;
 }
 
-static bool clear_entry(int dir, const char *name, bool *finished)
+/*
+ * What removes the data next must not reach the disk before this: after a power cut the
+ * transfer would be complete, without a file. Such manifests are left by power cuts alone.
+ */
+static bool clear_entry(const struct fs *fs, int dir, const char *name, bool *finished)
 {
 	if (has_manifest(dir, name)) {
 		*finished = true;
@@ -72,7 +76,9 @@ static bool clear_entry(int dir, const char *name, bool *finished)
 	}
 	if (!is_manifest(name) || has_file(dir, name))
 		return true;
-	return ft_sys_unlinkat(dir, name, 0) == 0 || errno == ENOENT;
+	if (ft_sys_unlinkat(dir, name, 0) != 0)
+		return errno == ENOENT;
+	return fs->durability == FT_DURABILITY_NONE || ft_sys_fsync(dir) == 0;
 }
 
 enum ft_status fs_clear_stale(struct fs *fs, const struct fs_names *names, bool *finished)
@@ -88,7 +94,7 @@ enum ft_status fs_clear_stale(struct fs *fs, const struct fs_names *names, bool 
 		entry = ft_sys_readdir(dir);
 		if (!entry && errno == 0)
 			break;
-		if (!entry || !clear_entry(dirfd(dir), entry->d_name, finished)) {
+		if (!entry || !clear_entry(fs, dirfd(dir), entry->d_name, finished)) {
 			st = fs_failed(fs, "clear files", names);
 			break;
 		}

@@ -4,7 +4,7 @@
  * rename the manifest to where the file will be, make that durable; rename the data,
  * make that durable. So the file is never there without its manifest, whatever the
  * disk keeps of it. A manifest without its file counts for nothing while the data is
- * in incoming/.
+ * in incoming/, and the data's directories are durable before it is there.
  *
  * Several transfers take these steps side by side, so that they share the waits for
  * the disk. Each goes on as long as it has no error of its own.
@@ -160,14 +160,29 @@ static enum ft_status prepare(struct publishing *p)
 
 /* --- waits for the disk, one for all or each for itself --- */
 
-/* What the data and the manifest say. */
+/*
+ * A manifest in files/ whose data is nowhere says that a consumer has taken the file. So it
+ * must not outlive a power cut which the way to the data in incoming/ does not.
+ */
+static enum ft_status anchor_data(struct publishing *p)
+{
+	if (p->own->anchored ||
+	    (ft_sys_fsync(p->own->dir_fd) == 0 &&
+	     fs_sync_parents(p->fs, p->fs->incoming, &p->own->names)))
+		return FT_OK;
+	return errno == ENOENT ? FT_NO_SUCH_TRANSFER	/* detached */
+		: fs_sync_failed(p->fs, "sync incoming", &p->own->names);
+}
+
+/* What the data and the manifest say, and where the data is until it is placed. */
 static enum ft_status sync_contents(struct publishing *p)
 {
 	enum ft_status st = fs_sync(&p->own->base);
 
 	if (st == FT_OK && ft_sys_fsync(p->file.fd) != 0)
 		st = fs_sync_failed(p->fs, "sync the manifest of files", &p->own->names);
-	return st;
+	/* After the manifest, whose commit takes the names along where there is one journal. */
+	return st == FT_OK ? anchor_data(p) : st;
 }
 
 /* Of the directories that lead to the file. */

@@ -18,6 +18,7 @@ enum ft_status fs_work(struct ft_upload *upload, struct ft_work **out)
 	ft_link_init(&own->publishing);
 	own->dir_fd = -1;
 	fs_names_of_upload(&own->names, up);
+	own->anchored = up->anchored;
 	own->data_fd = fs_cache_dup(fs, up);
 	if (own->data_fd < 0) {
 		st = fs_failed(fs, "open incoming", &own->names);

@@ -58,7 +58,7 @@ static inline struct cut_mood cut_mood_of(uint64_t seed)
 	mood.names = likely[chance_below(&chance, 8)];
 	mood.torn = likely[chance_below(&chance, 8)];
 	mood.grown = likely[chance_below(&chance, 8)];
-	mood.ordered = chance_percent(&chance, 50) || !getenv("CRASH_LOOSE");
+	mood.ordered = chance_percent(&chance, 50);
 	mood.garbage = chance_percent(&chance, 12);
 	return mood;
 }

@@ -14,7 +14,7 @@
 #include "disk.h"
 #include "file_transfer/store.h"
 
-#define PROMISE_KEYS 3
+#define PROMISE_KEYS 5
 #define PROMISE_LIVES 4
 #define PROMISE_SPAN 9216	/* bytes, of the longest file */
 #define PROMISE_FLYING 8	/* segments sent and not answered yet */

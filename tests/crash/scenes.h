@@ -200,9 +200,9 @@ static void scene_expiry(void)
 /* Two of one client and one of another, mixed. */
 static void scene_three(void)
 {
-	for (int key = 0; key < PROMISE_KEYS; key++)
+	for (int key = 0; key < 3; key++)
 		begin(key, 1, 1500);
-	for (int key = 0; key < PROMISE_KEYS; key++)
+	for (int key = 0; key < 3; key++)
 		segment(key, 700, 1500, 1 + (unsigned)key);
 	finish(1, 1500);	/* too early */
 	segment(1, 0, 700, 2);
@@ -215,6 +215,23 @@ static void scene_three(void)
 	finish(2, 1500);
 	finish(0, 1500);
 	play_rest();
+}
+
+/* So many fins at a time that they wait for the disk together. */
+static void scene_crowd(void)
+{
+	for (int key = 0; key < PROMISE_KEYS; key++) {
+		begin(key, 1, 600);
+		segment(key, 0, 600, 1 + (unsigned)key);
+	}
+	play.lazy = 100;
+	play_rest();
+	for (int key = 0; key < PROMISE_KEYS; key++)
+		finish(key, 600);
+	play_send(play_plain(FT_VERB_ABORT, 2));
+	play_rest();
+	for (int key = 0; key < PROMISE_KEYS; key++)
+		finish(key, 600);
 }
 
 /* The broker is stopped, then killed; the kernel runs on. */
