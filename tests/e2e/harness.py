@@ -11,6 +11,7 @@ Environment:
 """
 import ctypes
 import os
+import random
 import re
 import shlex
 import shutil
@@ -112,9 +113,14 @@ class Clock:
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """One below those that the kernel gives to outgoing connections."""
+    while True:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", random.SystemRandom().randrange(10000, 32768)))
+                return probe.getsockname()[1]
+            except OSError:
+                pass
 
 
 def work_dir(name):
@@ -189,19 +195,23 @@ class Broker:
             raise AssertionError(f"no plugin at {self.plugin}: build it with make")
         for _ in range(5):
             self._launch()
-            if eventually(self._ready_or_dead, "the broker to listen", 30) == "ready":
-                if wait_for_sink:
-                    self._wait_for_sink()
+            ready = eventually(self._ready_or_dead, "the broker to listen", 30) == "ready"
+            if ready and (not wait_for_sink or self._has_sink_in_time()):
                 return self
             if "Address already in use" not in self.log():
                 break
         status, self.process = self.process.returncode, None
         raise AssertionError(f"broker ended with {status} at start:\n{self.log()[-3000:]}")
 
-    def _wait_for_sink(self):
-        """Brokers before 2.1 get their sink through a listener, so a moment after it opened."""
+    def _has_sink_in_time(self):
+        """Brokers before 2.1 get their sink through a listener, so a moment after it opened.
+
+        False where it was another broker that answered, which had taken the port.
+        """
         if self.plugin and broker_version() < (2, 1, 0) and self.options.get("ack_sink") != "off":
-            eventually(self.has_sink, "a line about the acknowledgement sink")
+            eventually(lambda: self.has_sink() or not self.is_running(),
+                       "a line about the acknowledgement sink")
+        return self.is_running()
 
     def has_sink(self):
         return "acknowledged with 0x00" in self.log()

@@ -12,8 +12,7 @@ import unittest
 import harness
 import model
 from ondisk import eventually, escaped
-from rawmqtt import Client
-from recorder import Recorder
+from recorder import Patient, Recorder
 from script import JUMP, LARGE, LONG_TTL
 from worlds import Event, Impossible
 
@@ -48,7 +47,8 @@ class Game:
             if script[name]:
                 options[name] = script[name]
         self.is_21 = harness.broker_version() >= (2, 1, 0)
-        self.broker = harness.Broker(f"model-{script['seed']}", options, preload=preloads())
+        self.broker = harness.Broker(f"model-{script['seed']}", options, preload=preloads(),
+                                     config=["max_packet_size 20000000"])
         self.held = os.path.join(self.broker.dir, "hold")
         self.clock = harness.Clock(self.broker)
         self.broker.environment["FT_HOLD"] = self.held
@@ -82,7 +82,9 @@ class Game:
 
     def start(self):
         self.broker.start()
-        self.spy = Client(self.broker.endpoint, "spy").connect()
+        self.spy = Patient(self.broker.endpoint, "spy")
+        self.spy.game = self
+        self.spy.connect()
         self.spy.subscribe(*EVERYTHING)
 
     def check_alive(self):
@@ -96,7 +98,8 @@ class Game:
             raise Impossible(f"a message reached somebody else: {self.spy.messages[0]}")
 
     def hold(self, on):
-        """While it is on no fsync returns. With durability `segment` the broker would wait, too."""
+        """While it is on no fsync returns. With durability `segment` the broker would wait, too;
+        with `file` it does, rarely: before it writes over bytes that a checkpoint covers."""
         if on and self.script["durability"] == "file":
             with open(self.held, "wb"):
                 pass
