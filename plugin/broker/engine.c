@@ -48,14 +48,14 @@ static enum ft_status start(struct ft_engine *e)
 	return start_scan(e);
 }
 
-/* A quarter of what the process may have open: the broker needs most of it for clients. */
+/* Each may hold four descriptors: half of what the process may have open is left for clients. */
 static size_t assembling_max(void)
 {
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur / 4 > FT_ASSEMBLING_MAX)
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur / 8 > FT_ASSEMBLING_MAX)
 		return FT_ASSEMBLING_MAX;
-	return limit.rlim_cur < 32 ? 8 : (size_t)limit.rlim_cur / 4;
+	return limit.rlim_cur < 32 ? 4 : (size_t)limit.rlim_cur / 8;
 }
 
 enum ft_status ft_engine_new(const struct ft_options *options, struct ft_store **store,

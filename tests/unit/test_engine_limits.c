@@ -127,7 +127,7 @@ START_TEST(test_engine__assembles_fewer_at_a_time_where_descriptors_are_few)
 		if (st == FT_BUSY)
 			rig_forget(&rig);
 	}
-	ck_assert_int_eq(accepted, 25);
+	ck_assert_int_eq(accepted, 12);
 	ck_assert_uint_lt(count_descriptors(), 75);
 	rig_forget(&rig);
 	rig_wait(&rig, (size_t)accepted);
