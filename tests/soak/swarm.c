@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-/* The swarm's commands: see swarm.h. Usage: swarm PORT SEED [plain] [peaceful] */
+/* The swarm's commands: see swarm.h. Usage: swarm PORT SEED [plain] [others] */
 #include "swarm.h"
 
 #include <stdio.h>
@@ -111,10 +111,12 @@ static void open_round(struct swarm *swarm)
 		struct cast *cast = &casts[i];
 		size_t count = (size_t)swarm->scale * cast->share / 1000;
 
-		if (i >= HOSTILE && !swarm->hostile)
+		/* Under another name there is only telemetry. */
+		if (i > TELEMETRY && swarm->name)
 			continue;
 		memset(&cast->counts, 0, sizeof cast->counts);
-		cast_open(swarm, cast, count > cast->least ? count : cast->least, cast->role->name);
+		cast_open(swarm, cast, count > cast->least ? count : cast->least,
+			  swarm->name ? swarm->name : cast->role->name);
 	}
 	for (size_t i = 0; i < casts[HONEST].count; i++)
 		casts[HONEST].peers[i].wake_ns += SECOND_NS / 2;
@@ -280,19 +282,19 @@ static void has_word(struct swarm *swarm, const char *word)
 {
 	if (strcmp(word, "plain") == 0)
 		swarm->plain = true;
-	else if (strcmp(word, "peaceful") == 0)
-		swarm->hostile = false;
+	else if (strcmp(word, "others") == 0)
+		swarm->name = word;
 	else
 		swarm_die("no such option: %s", word);
 }
 
 int main(int argc, char **argv)
 {
-	struct swarm swarm = { .hostile = true, .cast = casts };
+	struct swarm swarm = { .cast = casts };
 	struct rlimit limit;
 
 	if (argc < 3)
-		swarm_die("usage: swarm PORT SEED [plain] [peaceful]");
+		swarm_die("usage: swarm PORT SEED [plain] [others]");
 	for (int i = 3; i < argc; i++)
 		has_word(&swarm, argv[i]);
 	getrlimit(RLIMIT_NOFILE, &limit);

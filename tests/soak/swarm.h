@@ -88,7 +88,7 @@ struct swarm {
 	uint16_t port;
 	bool plain;			/* the broker has no plugin: acknowledgements are all there is */
 	bool open;			/* new work may be begun */
-	bool hostile;
+	const char *name;		/* client ids' prefix; NULL: the roles', of which there are all */
 	unsigned int scale;		/* connections that the roles' shares are of */
 	int epoll;
 	uint64_t now_ns, waked_ns, seed;

@@ -16,7 +16,7 @@
 
 enum { CONNECT = 1, CONNACK, PUBLISH, PUBACK, SUBSCRIBE = 8, SUBACK, UNSUBSCRIBE, DISCONNECT = 14 };
 
-#define OUT_MAX ((size_t)256 << 10)	/* bytes waiting for the socket */
+#define OUT_MAX ((size_t)64 << 10)	/* bytes waiting for the socket */
 #define KEEPALIVE 6000
 
 void swarm_die(const char *format, ...)
@@ -87,7 +87,7 @@ void samples_add(struct samples *samples, uint64_t value)
 static uint8_t *extend(struct room *room, size_t len)
 {
 	if (room->len + len > room->size) {
-		room->size = room->len + len + 256;
+		room->size = 2 * (room->len + len) + 64;
 		room->bytes = realloc(room->bytes, room->size);
 		if (!room->bytes)
 			swarm_die("out of memory");
@@ -315,7 +315,7 @@ static void on_connack(struct peer *peer, const uint8_t *body, size_t len)
 
 	if (len < 2 || body[1] != 0)
 		swarm_die("%s: CONNACK %d", peer->id, len < 2 ? -1 : body[1]);
-	if (peer->role->forward || peer->swarm->plain) {
+	if (peer->role->forward) {
 		begin(peer);
 		return;
 	}
