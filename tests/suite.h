@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define FT_SUITE_TIMEOUT_S 120
+#define FT_SUITE_TIMEOUT_S 300	/* a disk may be slow, and busy with others */
 
 static inline int ft_suite_run(const char *name, const TTest *const *tests, size_t count)
 {

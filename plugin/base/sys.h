@@ -66,6 +66,7 @@ FT_SYS_CALL(int, fstatvfs, (int fd, struct statvfs *st), fd, st)
 FT_SYS_CALL(int, fsync, (int fd), fd)
 FT_SYS_CALL(int, fdatasync, (int fd), fd)
 FT_SYS_CALL(int, futimens, (int fd, const struct timespec times[2]), fd, times)
+FT_SYS_CALL(int, fallocate, (int fd, int mode, off_t offset, off_t len), fd, mode, offset, len)
 FT_SYS_CALL(int, syncfs, (int fd), fd)
 FT_SYS_CALL(int, ftruncate, (int fd, off_t len), fd, len)
 FT_SYS_CALL(int, renameat, (int from_dir, const char *from, int to_dir, const char *to),

@@ -81,6 +81,7 @@ struct fs_upload {
 	struct ft_journal journal;
 	int data_fd;			/* -1: not open */
 	int journal_fd;
+	uint64_t allocated;		/* up to here blocks are there, or it is not worth trying */
 	bool durable;			/* the journal says of some bytes that they are on the disk */
 	bool anchored;			/* manifest and directories are on the disk */
 	uint16_t file_len;

@@ -24,6 +24,8 @@
  */
 #define TOGETHER 4
 
+#define SPARE_BLOCKS ((uint64_t)64 * 1024)	/* more bytes than that in blocks behind the end are cut off */
+
 #define WRITE_OUT (SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE)
 #define WAIT_FOR (WRITE_OUT | SYNC_FILE_RANGE_WAIT_AFTER)
 
@@ -86,7 +88,9 @@ static enum ft_status cut(struct publishing *p)
 		errno = EIO;
 		return failed(p, "publish (too short) incoming");
 	}
-	if ((uint64_t)data.st_size > size) {
+	/* Or blocks were taken ahead: a file that is to stay gives them back. */
+	if ((uint64_t)data.st_size > size ||
+	    (uint64_t)data.st_blocks * 512 > size + SPARE_BLOCKS) {
 		p->own->synced = false;
 		if (ft_sys_ftruncate(p->own->data_fd, (off_t)size) != 0)
 			return failed(p, "cut the data of incoming");
