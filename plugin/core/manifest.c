@@ -256,7 +256,7 @@ enum ft_status ft_manifest_finish(const char *begun, size_t begun_len, uint64_t 
 						"completed_at" };
 	enum ft_status st;
 	bool ok = true;
-	cJSON *json;
+	cJSON *json, *user_data;
 
 	st = ft_json_parse(begun, begun_len, &json);
 	if (!cJSON_IsObject(json)) {
@@ -268,6 +268,12 @@ enum ft_status ft_manifest_finish(const char *begun, size_t begun_len, uint64_t 
 	ok = ok && cJSON_AddNumberToObject(json, "size", (double)size);
 	ok = ok && add_hex(json, "sha256", checksum->bytes, FT_SHA256_LEN);
 	ok = ok && cJSON_AddStringToObject(json, "completed_at", completed_at);
+	/* To the end: see read_head(). */
+	user_data = cJSON_DetachItemFromObjectCaseSensitive(json, "user_data");
+	if (user_data && (!ok || !cJSON_AddItemToObject(json, "user_data", user_data))) {
+		cJSON_Delete(user_data);
+		ok = false;
+	}
 	*text = ok ? cJSON_Print(json) : NULL;
 	cJSON_Delete(json);
 	return measured(*text, len);
@@ -281,6 +287,51 @@ static void read_text(char *to, size_t room, const cJSON *item)
 		ft_buf_str(&buf, item->valuestring);
 }
 
+/* Where the JSON value at `at` ends, by its brackets and quotes alone. */
+static const char *skip_value(const char *at, const char *end)
+{
+	size_t depth = 0;
+	bool quoted = false;
+
+	for (; at < end; at++) {
+		if (*at == '\\' && quoted)
+			at++;
+		else if (*at == '"')
+			quoted = !quoted;
+		else if (!quoted && (*at == '[' || *at == '{'))
+			depth++;
+		else if (!quoted && depth == 0 && (*at == ',' || *at == '}' || *at == ']'))
+			return at;
+		else if (!quoted && (*at == ']' || *at == '}'))
+			depth--;
+	}
+	return end;
+}
+
+/*
+ * Parses a manifest but for user_data, where that comes last, as cJSON prints what we
+ * wrote: commands that are answered by a finished file's manifest must not cost as much as
+ * what its init once said. NULL: it is not like that, or there is no memory.
+ */
+static cJSON *read_head(const char *text, size_t len)
+{
+	static const char key[] = "\n\t\"user_data\":\t";
+	const char *at = memmem(text, len, key, sizeof key - 1);
+	cJSON *json = NULL;
+	char *head;
+
+	if (!at || at == text || at[-1] != ','
+	    || skip_value(at + sizeof key - 1, text + len) != text + len - 1 || text[len - 1] != '}')
+		return NULL;
+	if (!(head = strndup(text, (size_t)(at - text))))
+		return NULL;
+	head[at - text - 1] = '}';
+	if (ft_json_parse(head, (size_t)(at - text), &json) != FT_OK)
+		json = NULL;
+	free(head);
+	return json;
+}
+
 /* What we wrote ourselves obeys the rules of init, but that `sha256` stands for `checksum`. */
 enum ft_status ft_manifest_read(struct ft_manifest *manifest, const char *text, size_t len)
 {
@@ -290,7 +341,8 @@ enum ft_status ft_manifest_read(struct ft_manifest *manifest, const char *text, 
 	bool sound;
 
 	memset(manifest, 0, sizeof *manifest);
-	if (ft_json_parse(text, len, &json) == FT_NO_MEMORY)
+	json = read_head(text, len);
+	if (!json && ft_json_parse(text, len, &json) == FT_NO_MEMORY)
 		return FT_NO_MEMORY;
 	sound = cJSON_IsObject(json);
 	sha256 = sound ? value_of(json, "sha256") : NULL;

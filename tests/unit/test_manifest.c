@@ -299,6 +299,57 @@ START_TEST(test_manifest__finishes_with_what_the_file_really_is)
 }
 END_TEST
 
+static void finish(const char *begun, char **finished)
+{
+	struct ft_sha256 digest;
+	size_t len;
+
+	ck_assert(ft_sha256_parse(&digest, SHA, 64));
+	ck_assert_int_eq(ft_manifest_finish(begun, strlen(begun), 5, &digest,
+					    "2026-01-02T03:04:06.000Z", finished, &len), FT_OK);
+}
+
+/* A command of 20 bytes must not cost as much as the 64 KiB that init may have said. */
+START_TEST(test_manifest__is_read_without_a_look_at_user_data)
+{
+	struct ft_key key = { "c", 1, "f", 1 };
+	char *begun = begin("{\"name\":\"a\",\"user_data\":{\"x\":{\"y\":[{\"z\":1234}]}}}", &key);
+	struct ft_manifest manifest;
+	char *text;
+
+	finish(begun, &text);
+	memcpy(strstr(text, "1234"), "####", 4);
+	ck_assert_int_eq(ft_manifest_read(&manifest, text, strlen(text)), FT_OK);
+	ck_assert_uint_eq(manifest.meta.size, 5);
+	ck_assert(manifest.meta.has_checksum);
+	ck_assert_str_eq(manifest.received_at, "2026-01-02T03:04:05.678Z");
+	/* But one that ends in the middle of it is no manifest. */
+	ck_assert_int_eq(ft_manifest_read(&manifest, text, strlen(text) - 3), FT_DAMAGED);
+	free(begun);
+	free(text);
+}
+END_TEST
+
+START_TEST(test_manifest__may_have_its_members_in_any_order)
+{
+	static const char *const texts[] = {
+		"{\n\t\"name\":\t\"a\",\n\t\"user_data\":\t{\n\t\t\"x\":\t1\n\t},\n\t\"size\":\t5\n}",
+		"{\n\t\"user_data\":\t1,\n\t\"size\":\t5,\n\t\"name\":\t\"a\"\n}",
+		"{\"b\":{\n\t\"c\":1,\n\t\"user_data\":\t1\n},\"size\":5,\"name\":\"a\"\n}",
+		"{\n\t\"user_data\":\t1, \"size\":5, \"name\":\"a\"\n}",
+		"{\"name\":\"a\",\n\t\"user_data\":\t1, \"size\":5\n}",
+	};
+	struct ft_manifest manifest;
+
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		ck_assert_msg(ft_manifest_read(&manifest, texts[i], strlen(texts[i])) == FT_OK,
+			      "%s", texts[i]);
+		ck_assert_msg(manifest.meta.size == 5, "%s", texts[i]);
+		ck_assert_str_eq(manifest.meta.name, "a");
+	}
+}
+END_TEST
+
 START_TEST(test_manifest__tells_damage)
 {
 	static const char *const damaged[] = {
@@ -327,4 +378,6 @@ FT_SUITE("manifest",
 	 test_manifest__begins_with_all_that_init_said,
 	 test_manifest__writes_ids_that_are_not_utf8_as_hex,
 	 test_manifest__finishes_with_what_the_file_really_is,
+	 test_manifest__is_read_without_a_look_at_user_data,
+	 test_manifest__may_have_its_members_in_any_order,
 	 test_manifest__tells_damage);
