@@ -18,6 +18,7 @@
 #include "promise.h"
 
 #define PLAY_NAME "name.bin"
+#define PLAY_KILLS 100
 #define PLAY_ROUNDS 10000	/* in which an engine has to come to rest */
 
 struct play {
@@ -44,6 +45,13 @@ struct play {
 	jmp_buf lost;
 	bool may_lose;
 	char why[2048];
+
+	/* From here on kept for good, so that a search for leaks finds it. */
+	int kills;
+	struct {
+		struct ft_engine *engine;
+		struct ft_log *log;
+	} killed[PLAY_KILLS];
 };
 
 static struct play play;
@@ -164,6 +172,10 @@ static void play_stop(void)
 /* As by kill -9: its threads never go on, its memory stays where it is. */
 static void play_kill(void)
 {
+	if (play.kills == PLAY_KILLS)
+		abort();
+	play.killed[play.kills].engine = play.engine;
+	play.killed[play.kills++].log = play.log;
 	turns_abandon();
 	play.engine = NULL;
 	play.log = NULL;
@@ -348,7 +360,7 @@ static void play_setup(enum ft_durability durability)
 {
 	const char *shm = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
 
-	memset(&play, 0, sizeof play);
+	memset(&play, 0, offsetof(struct play, kills));
 	snprintf(play.top, sizeof play.top, "%s/ft-crash-XXXXXX", shm);
 	if (!mkdtemp(play.top))
 		abort();
