@@ -153,6 +153,7 @@ static void play_start(void)
 	struct ft_store *store = NULL;
 
 	snprintf(boot_id, sizeof boot_id, "%08x-1111-4111-8111-111111111111", play.boots + 1);
+	play.options.durability = (int)play.live.durability;
 	play.log = ft_log_new(play_log, NULL);
 	config.log = play.log;
 	play_check(ft_store_backend("fs")->open(&config, &store) == FT_OK,
@@ -258,6 +259,17 @@ static enum ft_status play_ask(int number)
 	play_rest();
 	play_check(play.command[number].answered, "command %d is not answered", number);
 	return play.command[number].response;
+}
+
+/* Killed at the nth call that changes files, if there are so many; and started again. */
+static void play_die_at(int command, unsigned nth)
+{
+	turns.dies_at = nth;
+	if (setjmp(turns.died) == 0)
+		play_send(command);
+	turns.dies_at = 0;
+	play_kill();
+	play_start();
 }
 
 static int play_init(int key, int life, uint64_t size)
@@ -368,7 +380,6 @@ static void play_setup(enum ft_durability durability)
 	play.loud = getenv("CRASH_LOUD") != NULL;
 	play.live.durability = durability;
 	ft_options_init(&play.options);
-	play.options.durability = (int)durability;
 	play.options.min_free_space = 0;
 	play.options.gc_interval = 1;
 }

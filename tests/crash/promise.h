@@ -43,6 +43,7 @@ enum promise_what {
 	PROMISE_RESPONSE,
 	PROMISE_CHECKPOINT,	/* all workers have come to rest after a checkpoint was due */
 	PROMISE_EXPIRES,	/* from now on it may be gone */
+	PROMISE_STRICTER,	/* from now on durability is `segment` */
 	PROMISE_FOUND,		/* the engine was asked after a power cut, and this was found */
 };
 
@@ -167,6 +168,17 @@ static void promise_sent(struct promise *promise, int command, const struct prom
 	}
 }
 
+/* Durability segment: what is told to be held has got to the disk, whoever wrote it. */
+static void promise_segments_last(const struct promise *promise, struct promise_life *life)
+{
+	if (promise->durability != FT_DURABILITY_SEGMENT)
+		return;
+	life->must_be = true;
+	for (size_t i = 0; i < PROMISE_SPAN; i++)
+		if (life->held[i] & PROMISE_ACKED)
+			life->held[i] |= PROMISE_MUST;
+}
+
 static void promise_puback(struct promise *promise, int command, const struct promise_command *c)
 {
 	struct promise_life *life = &promise->life[c->key][c->life];
@@ -175,8 +187,7 @@ static void promise_puback(struct promise *promise, int command, const struct pr
 		promise_segment(promise, life, command, c);
 	if (c->verb == FT_VERB_INIT && c->puback == FT_OK) {
 		life->begun = true;
-		if (promise->durability == FT_DURABILITY_SEGMENT)
-			life->must_be = true;
+		promise_segments_last(promise, life);
 	}
 	if (c->verb == FT_VERB_FIN && c->puback != FT_OK && !c->mismatches)
 		life->fin_sent = false;
@@ -257,6 +268,9 @@ static void promise_apply(struct promise *promise, const struct promise_event *e
 		break;
 	case PROMISE_EXPIRES:
 		promise_latest(promise, event->key)->ends = true;
+		break;
+	case PROMISE_STRICTER:
+		promise->durability = FT_DURABILITY_SEGMENT;
 		break;
 	case PROMISE_FOUND:
 		promise_found(promise, event->key, event->found);

@@ -262,6 +262,47 @@ static void scene_restart(void)
 	play_rest();
 }
 
+/* Killed in the middle of what it does for a command, which is then sent again. */
+static void scene_killed(void)
+{
+	begin(0, 1, 3000);
+	for (unsigned nth = 1; nth <= 5; nth++) {
+		size_t at = nth * 400;
+
+		play_die_at(play_segment(0, at - 200, 600, nth), nth);
+		segment(0, at - 200, at + 400, nth);
+		if (nth == 3)
+			play_checkpoint();
+	}
+	for (unsigned nth = 2; nth <= 4; nth++) {
+		play_die_at(play_init(0, 1, 3000), nth);
+		begin(0, 1, 3000);
+	}
+	segment(0, 0, 200, 1);
+	segment(0, 2600, 3000, 1);
+	play_die_at(play_fin(0, 3000, false), 2);
+	finish(0, 3000);
+	play_rest();
+}
+
+/* The operator wants more than before: what is held already has to last, too. */
+static void scene_stricter(void)
+{
+	begin(0, 1, 2000);
+	segment(0, 0, 700, 1);
+	segment(0, 1000, 1200, 1);
+	play_kill();
+	play_event((struct promise_event){ .what = PROMISE_STRICTER });
+	play_start();
+	begin(0, 1, 2000);
+	segment(0, 0, 700, 1);
+	segment(0, 600, 1100, 2);
+	play_rest();
+	segment(0, 1100, 2000, 3);
+	finish(0, 2000);
+	play_rest();
+}
+
 /* So many records that the journal is written anew for their sake. */
 static void scene_compaction(void)
 {

@@ -16,13 +16,14 @@
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "chance.h"
 
-#define TURNS_MAX 64
+#define TURNS_MAX 256
 #define TURNS_TIMEOUTS 3	/* given to a thread each time all is waited for */
 
 enum turn_state {
@@ -50,6 +51,8 @@ static struct {
 	struct turn turn[TURNS_MAX];
 	struct chance chance;
 	unsigned percent;	/* of the points at which somebody else may go on */
+	unsigned dies_at;	/* the first thread does, at so many points from now; 0: never */
+	jmp_buf died;
 } turns;
 
 static _Thread_local int turn_self = -1;
@@ -121,9 +124,11 @@ static void turns_switch(int next)
 	turns_await(turn_self);
 }
 
-/* Somebody else may go on here. */
+/* Somebody else may go on here, or the process be killed. */
 static void turns_point(void)
 {
+	if (turn_self == 0 && turns.dies_at > 0 && --turns.dies_at == 0)
+		longjmp(turns.died, 1);
 	if (turn_self >= 0 && chance_percent(&turns.chance, turns.percent))
 		turns_switch(turns_draw(-1));
 }
