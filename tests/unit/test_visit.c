@@ -6,6 +6,7 @@
 #include "broker/ack_sink_session.h"
 
 #include <check.h>
+#include <dlfcn.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -19,7 +20,7 @@
 #define STEPS_MAX 6
 #define STAY NULL		/* no more answers, but the connection stays until the other side ends it */
 
-/* What is sent after the first, second ... time that something came; then it is closed. */
+/* What is sent after the first, second ... packet that came; then it is closed. */
 struct answer {
 	const char *bytes;
 	size_t len;
@@ -28,7 +29,6 @@ struct answer {
 #define ANSWER(text) { text, sizeof text - 1 }
 #define CONNACK ANSWER("\x20\x03\0\0\0")
 #define SUBACK ANSWER("\x90\x04\0\x01\0\0")
-#define PINGRESP ANSWER("\xd0\0")
 
 struct server {
 	int listener;
@@ -37,15 +37,33 @@ struct server {
 	pthread_t thread;
 };
 
+/* A packet of less than 16 KiB. */
+static bool receive_packet(int fd)
+{
+	unsigned char head[3] = { 0 };
+	char body[FT_MQTT_PACKET_ROOM];
+	size_t len;
+
+	if (recv(fd, head, 2, MSG_WAITALL) != 2)
+		return false;
+	len = head[1] & 0x7f;
+	if (head[1] >= 0x80) {
+		if (recv(fd, head + 2, 1, MSG_WAITALL) != 1)
+			return false;
+		len |= (size_t)head[2] << 7;
+	}
+	ck_assert_uint_le(len, sizeof body);
+	return len == 0 || recv(fd, body, len, MSG_WAITALL) == (ssize_t)len;
+}
+
 static void *serve(void *argument)
 {
 	const struct server *server = argument;
 	int fd = accept(server->listener, NULL, NULL);
-	char bytes[1024];
 
-	for (size_t i = 0; i < server->count && recv(fd, bytes, sizeof bytes, 0) > 0; i++) {
+	for (size_t i = 0; i < server->count && receive_packet(fd); i++) {
 		if (server->answers[i].bytes == STAY) {
-			while (recv(fd, bytes, sizeof bytes, 0) > 0)
+			while (receive_packet(fd))
 				;
 			break;
 		}
@@ -115,10 +133,9 @@ static const struct {
 	{ FT_LINE_CLOSED, { CONNACK }, 1 },
 	{ FT_LINE_SUBSCRIBE_REFUSED, { CONNACK, ANSWER("\x90\x04\0\x01\0\x87"), ANSWER("") }, 3 },
 	{ FT_LINE_SUBSCRIBE_REFUSED, { CONNACK, ANSWER("\x90\x03\0\x01\0"), ANSWER("") }, 3 },
-	/* at PINGREQ and DISCONNECT */
-	{ FT_LINE_CLOSED, { CONNACK, ANSWER("\x30\x04\0\x01x\0\x90\x04\0\x01\0\0") }, 2 },
+	/* at DISCONNECT */
+	{ FT_LINE_OK, { CONNACK, SUBACK }, 2 },
 	{ FT_LINE_OK, { CONNACK, SUBACK, ANSWER("") }, 3 },
-	{ FT_LINE_OK, { CONNACK, ANSWER("\x30\x04\0\x01x\0\x90\x04\0\x01\0\0"), PINGRESP, ANSWER("") }, 4 },
 };
 
 START_TEST(test_visit__understands_every_answer)
@@ -137,13 +154,12 @@ END_TEST
 START_TEST(test_visit__counts_what_was_queued)
 {
 	static const struct answer answers[] = {
-		CONNACK, ANSWER("\x30\x04\0\x01x\0\x30\x04\0\x01x\0\x90\x04\0\x01\0\0"),
-		ANSWER("\x30\x04\0\x01x\0\xd0\0"), PINGRESP, ANSWER(""),
+		CONNACK, ANSWER("\x30\x04\0\x01x\0\x31\x04\0\x01x\0\x90\x04\0\x01\0\0"), ANSWER(""),
 	};
 	size_t drained;
 
-	ck_assert_int_eq(visited(answers, 5, &drained), FT_LINE_OK);
-	ck_assert_uint_eq(drained, 3);
+	ck_assert_int_eq(visited(answers, 3, &drained), FT_LINE_OK);
+	ck_assert_uint_eq(drained, 2);
 }
 END_TEST
 
@@ -196,7 +212,7 @@ START_TEST(test_visit__finds_nobody_where_nobody_is)
 }
 END_TEST
 
-/* This program has no libssl in it, as a broker without TLS has none. */
+/* This program needs no libssl, nor does a broker without TLS. */
 START_TEST(test_visit__takes_tls_for_something_else_where_there_is_no_libssl)
 {
 	struct ft_listener where;
@@ -205,6 +221,10 @@ START_TEST(test_visit__takes_tls_for_something_else_where_there_is_no_libssl)
 	size_t drained;
 
 	visit.tls = true;
+	if (dlsym(RTLD_DEFAULT, "TLS_client_method")) {	/* by way of libmosquitto, on some linkers */
+		close(listener);
+		return;
+	}
 	ck_assert_int_eq(ft_sink_visit(&visit, &drained), FT_LINE_NOT_MQTT);
 	close(listener);
 }
