@@ -3,7 +3,7 @@
 and in the JSON."""
 import dataclasses
 
-from servers import Mosquitto, Nginx, Tus, Vsftpd
+from servers import Bare, Mosquitto, Nginx, Tus, Vsftpd
 
 KIB, MIB = 1 << 10, 1 << 20
 CHUNKS = {"4K": 4 * KIB, "64K": 64 * KIB, "256K": 256 * KIB, "1M": MIB}
@@ -105,6 +105,16 @@ def whole_file():
                    quick=chunk == "1M")
 
 
+def limits():
+    """What the machine gives: nothing that stores and hashes 256 MiB is faster than this."""
+    group = "The least that 256 MiB can cost: a socket, a file, SHA-256 on a second thread"
+    load = ["tcp", "--size", str(256 * MIB)]
+    yield Case("limit/write", group, "TCP to file", (Bare, {"hashing": False}), load)
+    yield Case("limit/hash", group, "TCP to file, hashed", (Bare, {}), load, quick=True)
+    yield Case("limit/hash-sync", group, "TCP to file, hashed + fdatasync", (Bare, {}),
+               load + ["--dir", "STORAGE"], quick=True)
+
+
 def peers_of_small(name, group, load, tus_load):
     for word, label, more in (("nginx", "nginx PUT", []),
                               ("nginx-sync", "nginx PUT + fdatasync", ["--dir", "STORAGE"])):
@@ -180,7 +190,7 @@ def idle():
 
 def all_cases():
     found = []
-    for part in (by_chunk, by_window, whole_file, many_clients, many_files, fin, round_trip,
+    for part in (by_chunk, by_window, whole_file, limits, many_clients, many_files, fin, round_trip,
                  cost, idle):
         found.extend(part())
     return found

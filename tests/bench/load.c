@@ -24,6 +24,8 @@ static const struct {
 	{ "put", load_put },		/* HTTP PUT */
 	{ "tus", load_tus },
 	{ "ftp", load_ftp },
+	{ "tcp", load_tcp },		/* bare bytes */
+	{ "tcp-sink", load_tcp_sink },	/* a server for them */
 };
 
 enum kind { NUMBER, FLAG, TEXT };

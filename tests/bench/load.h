@@ -38,7 +38,7 @@ struct load_options {
 	int leave;			/* never send fin */
 	int v311;			/* MQTT 3.1.1 instead of 5 */
 	int go;
-	const char *dir;		/* sink: where files go; put, ftp: what to fdatasync */
+	const char *dir;		/* sinks: where files go; put, ftp, tcp: what to fdatasync */
 	const char *id;			/* prefix of client ids */
 };
 
@@ -86,5 +86,7 @@ int load_sink(const struct load_options *options);
 int load_put(const struct load_options *options);
 int load_tus(const struct load_options *options);
 int load_ftp(const struct load_options *options);
+int load_tcp(const struct load_options *options);
+int load_tcp_sink(const struct load_options *options);
 
 #endif

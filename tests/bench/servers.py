@@ -238,3 +238,17 @@ class Tus(Server):
     def command(self):
         os.makedirs(self.storage, exist_ok=True)
         return self.run + [str(self.port), self.storage]
+
+
+class Bare(Folder):
+    """No protocol, nothing verified: bytes from a socket to a file, hashed by a second thread."""
+
+    def __init__(self, bench, work, hashing=True):
+        super().__init__(bench, work)
+        self.hashing = hashing
+        self.storage = os.path.join(work, "files")
+
+    def command(self):
+        os.makedirs(self.storage, exist_ok=True)
+        return [self.bench.load, "tcp-sink", "--port", str(self.port), "--dir", self.storage] \
+            + (["--file-sum"] if self.hashing else [])
