@@ -112,9 +112,11 @@ class Held(StalledDisk):
         self.ok(other.init("g"))
         for offset, data in pieces(CONTENT, 5000):
             self.ok(other.segment("g", offset, data))
-        self.ok(other.abort("g"))
+        asked = other.send("$file/g/abort")
+        other.ping()
         self.assertLess(time.monotonic() - began, 20 * SCALE)
         self.release()
+        self.ok(other.answer(asked))
         self.ok(device.answer(ticket))
 
     def test_files_that_wait_their_turn_are_all_finished(self):
@@ -180,11 +182,15 @@ class Held(StalledDisk):
 
     def test_an_abort_is_final_or_comes_too_late(self):
         device, ticket = self.assembling()
-        abort = device.abort("f")
+        asked = device.send("$file/f/abort")
+        device.ping()
         self.release()
+        abort = device.answer(asked)  # what is said to be gone is gone from the disk
         if abort.word != "success":
-            self.answered(abort, "busy")
+            # Its acknowledgement could not know yet.
+            self.answered(abort, "already_complete", ack=0)
             self.ok(device.answer(ticket))
+            self.finished()
             return
         self.ok(device.status("f"), state="none")
         self.assertNotEqual(device.answer(ticket).word, "success")
@@ -236,7 +242,8 @@ class Held(StalledDisk):
         return device.answer(ticket)
 
     def test_the_broker_thread_never_waits_for_the_disk(self):
-        """durability file: init, segments, abort and status return while no fsync does."""
+        """durability file: init, segments and status are answered while no fsync returns, and
+        an abort, whose answer waits for the disk, keeps nobody waiting."""
         self.hold_sync()
         device = self.device("dev")
         self.ok(device.init("f"))
@@ -245,7 +252,10 @@ class Held(StalledDisk):
         self.ok(device.status("f"), received=300_000)
         self.answered(device.fin("f", 400_000), "incomplete")
         self.ok(device.init("f"))
-        self.ok(device.abort("f"))
+        asked = device.send("$file/f/abort")
+        device.ping()
+        self.release()
+        self.ok(device.answer(asked))
 
 
 class SegmentDurability(StalledDisk):
