@@ -326,17 +326,22 @@ static int play_plain(enum ft_verb verb, int key)
 						  .life = play.live.latest[key] });
 }
 
-/*
- * Lets time pass until all checkpoints are due and made, and then until the kernel has
- * written the names: it is by a rename that a checkpoint takes the place of the last one,
- * and nobody waits for that to reach the disk.
- */
-static void play_checkpoint(void)
+/* Lets time pass until all checkpoints are due and made. */
+static void play_hasty_checkpoint(void)
 {
 	play_rest();
 	play.now_ms += 6000;
 	ft_engine_run(play.engine, play.now_ms);
 	play_rest();
+}
+
+/*
+ * And then until the kernel has written the names: it is by a rename that a checkpoint
+ * takes the place of the last one, and nobody waits for that to reach the disk.
+ */
+static void play_checkpoint(void)
+{
+	play_hasty_checkpoint();
 	play.now_ms += 30000;
 	if (tapes.on)
 		tape_add(TAPE_COMMIT, -1);

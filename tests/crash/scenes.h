@@ -106,6 +106,22 @@ static void scene_mismatch(void)
 	expect(play_fin(0, 2000, false), FT_OK);
 }
 
+/* All is over before the kernel writes anything by itself. */
+static void scene_hasty(void)
+{
+	begin(0, 1, 1500);
+	segment(0, 0, 1000, 1);
+	play_hasty_checkpoint();
+	segment(0, 700, 1500, 2);
+	play_hasty_checkpoint();
+	expect(play_fin(0, 1500, false), FT_OK);
+	begin(1, 1, 1000);
+	segment(1, 0, 1000, 1);
+	play_hasty_checkpoint();
+	finish(1, 1000);
+	play_rest();
+}
+
 /* Bytes beyond the size are cut off. */
 static void scene_beyond(void)
 {
