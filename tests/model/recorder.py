@@ -44,6 +44,7 @@ class Recorder:
         self.releases, self.to_ack = set(), []
         self.session, self.acking = False, True
         self.number = self.links = self.in_order = 0
+        self.crowded = False           # Mosquitto has queued responses: new ones may overtake them
 
     def fail(self, text):
         raise Impossible(f"{self.id} (MQTT {self.version}): {text}")
@@ -95,6 +96,7 @@ class Recorder:
         if self.version == 4:
             self.settle_topics()
         for mid in sorted(releases):
+            self.client.recs[mid] = 0      # until PUBCOMP, over as many links as it takes
             self.client.release(mid)
         for command in left:
             if resend or command.qos == 2:
@@ -186,9 +188,9 @@ class Recorder:
         command.answer = body
         del self.open[command.number]
         if command.kind not in ("fin", "abort"):
-            if command.number < self.in_order:
+            if command.number < self.in_order and not self.crowded:
                 self.fail(f"answered after a later one: {command}")
-            self.in_order = command.number
+            self.in_order = max(self.in_order, command.number)
 
     def asked(self, message, body):
         """The open command that this response answers."""
@@ -235,6 +237,7 @@ class Recorder:
             self.unacked[command.mid] = command
         self.history.append(command)
         self.open[command.number] = self.checker.commands[command.number] = command
+        self.crowded |= len(self.open) + len(self.to_ack) >= WINDOW
         correlation = {"correlation_data": f"{self.id}/{command.number}"} if self.version == 5 else {}
         self.client.publish(command.topic, command.payload, command.qos, mid=command.mid,
                             dup=bool(mid), **correlation)
@@ -245,9 +248,9 @@ class Recorder:
         if command.qos and len(self.unacked) >= WINDOW:
             self.wait(lambda: len(self.unacked) < WINDOW, "room in the window")
         twins = [c for c in self.open.values() if c.topic == command.topic]
-        if self.version == 4 and command.kind == "abort" and twins:
-            self.game.hold(False)
-            self.wait(lambda: all(c.answer for c in twins), "the answer to an abort")
+        if self.version == 4 and twins and (command.kind == "abort" or self.crowded):
+            self.acking = True
+            self.wait(lambda: all(c.answer for c in twins), "the answer to the same command")
 
     def topic(self, command):
         """MQTT 3.1.1 has nothing but the topic to tell one command from another."""
@@ -283,22 +286,36 @@ class Recorder:
 
     def settle_topics(self):
         """What old links have left open may not be taken for what comes on this one."""
-        old = [c for c in self.open.values() if c.link is not self.link]
-        if not old:
-            return
-        self.barrier()
-        self.settle_aborts()
-        for command in old:
-            if command.kind != "fin":
-                self.open.pop(command.number, None)
+        if self.open:
+            self.barrier()
+            self.forget(lambda c: c.kind not in ("fin", "abort"))
+            self.settle_aborts()
+            self.forget(lambda c: c.kind == "abort")
+
+    def forget(self, condition):
+        """Commands of old links that will not be answered any more."""
+        for command in list(self.open.values()):
+            if command.link is not self.link and condition(command):
+                del self.open[command.number]
 
     def settle_aborts(self):
         """Nobody knows whether an abort is answered yet that may not have got through."""
         if any(c.kind == "abort" and c.link is not self.link for c in self.open.values()):
-            self.game.hold(False)
+            self.rest()
             self.game.wait_for_empty_trash()
             self.barrier()
             self.barrier()
+
+    def rest(self):
+        """No file is being assembled."""
+        self.game.hold(False)
+        for round_ in range(1000):
+            asked = [self.send("status", file=file) for file in range(len(self.shadow))]
+            self.barrier()
+            if all(c.answer["state"] != "assembling" for c in asked):
+                return
+            time.sleep(min(0.001 * round_, 0.1))
+        self.fail("an assembly does not end")
 
     def flush(self):
         """All of this link is acknowledged and, but for assemblies, answered."""
@@ -308,14 +325,7 @@ class Recorder:
     def sync(self):
         self.game.hold(False)
         self.flush()
-        for round_ in range(1000):
-            asked = [self.send("status", file=file) for file in range(len(self.shadow))]
-            self.barrier()
-            if all(c.answer["state"] != "assembling" for c in asked):
-                break
-            time.sleep(min(0.001 * round_, 0.1))
-        else:
-            self.fail("an assembly does not end")
+        self.rest()
         self.settle_aborts()
         self.wait(lambda: not any(c.link is self.link for c in self.open.values()), "all answers")
         self.barrier()
@@ -330,4 +340,5 @@ class Recorder:
         self.checker.run(self.history)
         self.history = []
         self.open.clear()
+        self.crowded = False
         self.shadow = list(next(iter(self.checker.worlds)))
