@@ -274,7 +274,8 @@ class Transfer:
         return self.done and not self.refins and not self.refins_flying and not self.flying
 
     def __repr__(self):
-        return f"<{self.id} {self.size} bytes in {self.chunk}, {self.state}>"
+        return (f"<{self.id} {self.size} bytes in {self.chunk}, {self.state}, {self.flying} and "
+                f"{self.refins_flying} flying, {self.refins} to ask>")
 
 
 class Uploader(Client):
@@ -292,7 +293,8 @@ class Uploader(Client):
         self._asked = {}              # topic -> [(transfer, kind)], in order
 
     def __repr__(self):
-        return f"<{self.client_id} v{self.version} {list(self.transfers.values())}>"
+        return (f"<{self.client_id} v{self.version} {list(self.transfers.values())}, sent "
+                f"{self._sent}, asked {self._asked}, {self.closed}>")
 
     def attach(self, endpoint):
         """Connects, and lets every transfer ask what is held."""
@@ -312,6 +314,7 @@ class Uploader(Client):
 
     def fill(self):
         """Sends what the window has room for."""
+        self.set_aside_finished()
         while not self.quiet and len(self.transfers) < self.parallel:
             self.serial += 1
             fresh = Transfer(self.dice, self.blob, self.serial)
@@ -344,6 +347,9 @@ class Uploader(Client):
             if not waiting:
                 del self._asked[body["topic"]]
             transfer.answered(kind, body)
+        self.set_aside_finished()
+
+    def set_aside_finished(self):
         for transfer in [t for t in self.transfers.values() if t.is_over()]:
             self.finished[transfer.id] = self.transfers.pop(transfer.id)
 
