@@ -278,6 +278,61 @@ static void scene_restart(void)
 	play_rest();
 }
 
+/* Leaves in files/ what a power cut in the middle of a publish leaves there. */
+static void leave_manifest(int key)
+{
+	static const char text[] = "{\"name\":\"" PLAY_NAME "\",\"size\":1}";
+	char client[16], file[16], path[256];
+	int fd;
+
+	play_key(key, client, file);
+	snprintf(path, sizeof path, "%s/files/%s", play.dir, client);
+	(void)(mkdirat(AT_FDCWD, path, 0750) == 0);	/* another key's, too */
+	snprintf(path, sizeof path, "%s/files/%s/%s", play.dir, client, file);
+	play_check(mkdirat(AT_FDCWD, path, 0750) == 0, "no %s", path);
+	snprintf(path, sizeof path, "%s/files/%s/%s/" PLAY_NAME ".manifest.json", play.dir, client,
+		 file);
+	fd = openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL, 0640);
+	play_check(fd >= 0 && pwrite(fd, text, sizeof text - 1, 0) > 0, "no %s", path);
+	close(fd);
+}
+
+static void damage(int key)
+{
+	char client[16], file[16], path[256];
+	int fd;
+
+	play_key(key, client, file);
+	snprintf(path, sizeof path, "%s/incoming/%s/%s/manifest.json", play.dir, client, file);
+	fd = openat(AT_FDCWD, path, O_WRONLY);
+	play_check(fd >= 0 && ftruncate(fd, 0) == 0, "no %s", path);
+	close(fd);
+}
+
+/* A power cut has ended three publishes: one is aborted, one done again, one was damaged. */
+static void scene_stale(void)
+{
+	for (int key = 0; key < 3; key++) {
+		begin(key, 1, 1000);
+		segment(key, 0, 1000, 1);
+	}
+	play_rest();
+	play_stop();
+	for (int key = 0; key < 3; key++)
+		leave_manifest(key);
+	damage(2);
+	play_event((struct promise_event){ .what = PROMISE_EXPIRES, .key = 2 });
+	tape_add(TAPE_SYNC_ALL, -1);
+	tape_event(-1);
+	play_start();
+	expect(play_plain(FT_VERB_ABORT, 0), FT_OK);
+	finish(1, 1000);
+	begin(0, 2, 500);
+	segment(0, 0, 500, 2);
+	finish(0, 500);
+	play_rest();
+}
+
 /* Killed in the middle of what it does for a command, which is then sent again. */
 static void scene_killed(void)
 {
