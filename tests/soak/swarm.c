@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define PATIENCE_S 180		/* until a round must have ended after its time */
+#define PATIENCE_S 600		/* until a round must have ended after its time */
 #define PATIENCE_MAX_S 1800
 
 /* Of a thousand connections. The first is there all the time. */

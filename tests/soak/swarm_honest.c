@@ -187,7 +187,7 @@ static void telemetry_go(struct peer *peer)
 	struct telemetry *own = peer->own;
 	char topic[TOPIC_ROOM], text[32];
 
-	if (peer->swarm->now_ns >= own->next_ns && peer->swarm->open) {
+	if (peer->swarm->now_ns >= own->next_ns && peer->swarm->open && peer_has_room(peer)) {
 		snprintf(topic, sizeof topic, "telemetry/%s", peer->id);
 		snprintf(text, sizeof text, "%llu", (unsigned long long)peer->swarm->now_ns);
 		peer_publish(peer, 1, topic, text, strlen(text));
@@ -221,7 +221,7 @@ uint64_t telemetry_missing(const struct peer *peer)
 }
 
 const struct role role_telemetry = {
-	.name = "telemetry", .own = sizeof(struct telemetry), .window = 100, .any = true,
+	.name = "telemetry", .own = sizeof(struct telemetry), .window = 20, .any = true,
 	.ready = telemetry_ready, .go = telemetry_go, .message = telemetry_message,
 };
 
