@@ -15,7 +15,6 @@
 #include <mqtt_protocol.h>
 #include <string.h>
 
-#include "base/system.h"
 #include "broker/compat.h"
 #include "core/pattern.h"
 #include "core/topic.h"
@@ -60,7 +59,7 @@ static const char *allowed_response_topic(const struct ft_plugin *plugin,
 }
 
 static enum ft_status carry_out(struct ft_plugin *plugin, struct mosquitto_evt_message *message,
-				const char *client_id)
+				const char *client_id, int64_t now_ms)
 {
 	struct properties properties;
 	struct ft_request request = { .client_id = client_id, .topic = message->topic };
@@ -72,7 +71,7 @@ static enum ft_status carry_out(struct ft_plugin *plugin, struct mosquitto_evt_m
 	request.correlation = properties.correlation;
 	request.correlation_len = properties.correlation_len;
 	st = ft_engine_command(plugin->engine, &request, message->payload, message->payloadlen,
-			       ft_clock_ms());
+			       now_ms);
 	release_properties(plugin, &properties);
 	ft_plugin_arm(plugin);
 	return st;
@@ -127,6 +126,7 @@ int ft_on_message(int event, void *event_data, void *userdata)
 	struct ft_plugin *plugin = ft_plugin_of(userdata);
 	struct mosquitto_evt_message *message = event_data;
 	const char *client_id;
+	int64_t now_ms;
 
 	(void)event;
 	if (!ft_topic_is_ours(message->topic)) {
@@ -134,7 +134,7 @@ int ft_on_message(int event, void *event_data, void *userdata)
 			ft_plugin_poll(plugin);
 		return MOSQ_ERR_SUCCESS;
 	}
-	ft_plugin_poll(plugin);
+	now_ms = ft_plugin_poll(plugin);
 	client_id = message->client ? mosquitto_client_id(message->client) : NULL;
 	if (!plugin->websockets && message->client
 	    && mosquitto_client_protocol(message->client) == mp_websockets) {
@@ -143,5 +143,5 @@ int ft_on_message(int event, void *event_data, void *userdata)
 	}
 	if (!client_id)	/* published by the broker itself, or by another plugin */
 		return acknowledge(plugin, message, FT_NO_SUCH_TRANSFER);
-	return acknowledge(plugin, message, carry_out(plugin, message, client_id));
+	return acknowledge(plugin, message, carry_out(plugin, message, client_id, now_ms));
 }

@@ -75,7 +75,7 @@ static void notify(void *context)
 	ft_wake_notify(plugin->wake);
 }
 
-void ft_plugin_poll(struct ft_plugin *plugin)
+int64_t ft_plugin_poll(struct ft_plugin *plugin)
 {
 	bool pending = ft_wake_pending(plugin->wake);
 	int64_t now_ms = ft_clock_ms();
@@ -84,11 +84,12 @@ void ft_plugin_poll(struct ft_plugin *plugin)
 	plugin->poll_by_ms = now_ms + POLL_MS;
 	ft_log_drain(plugin->log);
 	ft_ack_sink_tick(plugin->sink, now_ms);
-	if (!pending)
-		return;
-	ft_plugin_arm(plugin);
-	if (!more)
-		ft_wake_drained(plugin->wake);
+	if (pending) {
+		ft_plugin_arm(plugin);
+		if (!more)
+			ft_wake_drained(plugin->wake);
+	}
+	return now_ms;
 }
 
 void ft_plugin_poll_if_needed(struct ft_plugin *plugin)

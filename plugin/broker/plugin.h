@@ -48,8 +48,11 @@ static inline struct ft_plugin *ft_plugin_of(void *userdata)
 	return plugin;
 }
 
-/* Takes back finished work and does what is due. First step of whatever else a callback does. */
-void ft_plugin_poll(struct ft_plugin *plugin);
+/*
+ * Takes back finished work and does what is due. First step of whatever else a callback does.
+ * Returns the time it did so, ft_clock_ms().
+ */
+int64_t ft_plugin_poll(struct ft_plugin *plugin);
 
 /*
  * The same where work was announced, or where nobody has looked for a while: costs a few
