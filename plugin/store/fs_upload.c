@@ -283,6 +283,17 @@ static enum ft_status load_files(struct loading *loading)
 	return st;
 }
 
+/* Without its manifest and its names the data would be lost all the same. */
+static bool sync_around(const struct loading *loading)
+{
+	int fd = fs_open_at(loading->fs, loading->dir, FS_MANIFEST, O_RDONLY | O_NONBLOCK);
+	bool done = fd >= 0 && ft_sys_fsync(fd) == 0 && ft_sys_fsync(loading->dir) == 0 &&
+		fs_sync_parents(loading->fs, loading->fs->incoming, loading->names);
+
+	ft_sys_close(fd);
+	return done;
+}
+
 /*
  * Durability segment: an earlier process may have been killed before it synced what it
  * wrote, or may have promised less. A segment that is sent again is not written again,
@@ -309,8 +320,7 @@ static enum ft_status load_anchor(struct loading *loading)
 			return fs_failed(fs, "write the journal of incoming", loading->names);
 		up->durable = true;
 	}
-	if (ft_sys_fsync(loading->up->journal_fd) != 0 || ft_sys_fsync(loading->dir) != 0 ||
-	    !fs_sync_parents(fs, fs->incoming, loading->names))
+	if (ft_sys_fsync(up->journal_fd) != 0 || !sync_around(loading))
 		return fs_sync_failed(fs, "sync incoming", loading->names);
 	return FT_OK;
 }
