@@ -22,6 +22,7 @@
 enum promise_byte {
 	PROMISE_ACKED = 1,	/* if it is held, it is as `bytes` says */
 	PROMISE_MUST = 2,	/* it is held */
+	PROMISE_CUT = 4,	/* a fin may have cut it off */
 };
 
 struct promise_command {
@@ -104,7 +105,7 @@ static void promise_doubt(struct promise *promise, struct promise_life *life,
 		changes = changes || ((life->held[c->number + i] & PROMISE_ACKED)
 				      && life->bytes[c->number + i] != c->bytes[i]);
 	for (size_t i = 0; changes && i < PROMISE_SPAN; i++)
-		life->held[i] &= PROMISE_ACKED;
+		life->held[i] &= (uint8_t)~PROMISE_MUST;
 	life->must_be = life->must_be && !changes;
 }
 
@@ -126,10 +127,12 @@ static void promise_segment(struct promise *promise, struct promise_life *life, 
 		return;
 	for (size_t i = 0; i < c->len; i++) {
 		life->bytes[c->number + i] = c->bytes[i];
+		life->held[c->number + i] &= PROMISE_MUST;
 		life->held[c->number + i] |= PROMISE_ACKED;
 		if (promise->durability == FT_DURABILITY_SEGMENT)
 			life->held[c->number + i] |= PROMISE_MUST;
 	}
+	life->must_be = life->must_be || promise->durability == FT_DURABILITY_SEGMENT;
 }
 
 /* --- events --- */
@@ -150,7 +153,7 @@ static void promise_sent(struct promise *promise, int command, const struct prom
 	case FT_VERB_FIN:
 		/* What lies beyond may be cut off at once, whatever comes of it. */
 		for (size_t i = c->number; i < PROMISE_SPAN; i++)
-			life->held[i] &= PROMISE_ACKED;
+			life->held[i] = life->held[i] ? PROMISE_ACKED | PROMISE_CUT : 0;
 		life->fin_sent = life->fin_sent || !c->mismatches;
 		if (!c->mismatches)
 			life->fin_size = c->number;
@@ -175,7 +178,7 @@ static void promise_segments_last(const struct promise *promise, struct promise_
 		return;
 	life->must_be = true;
 	for (size_t i = 0; i < PROMISE_SPAN; i++)
-		if (life->held[i] & PROMISE_ACKED)
+		if (life->held[i] == PROMISE_ACKED)
 			life->held[i] |= PROMISE_MUST;
 }
 
@@ -215,7 +218,7 @@ static void promise_checkpoint(struct promise *promise, int key)
 	if (promise->durability == FT_DURABILITY_NONE || !life->begun)
 		return;
 	for (size_t i = 0; i < PROMISE_SPAN; i++)
-		if (life->held[i] & PROMISE_ACKED) {
+		if (life->held[i] == PROMISE_ACKED) {
 			life->held[i] |= PROMISE_MUST;
 			life->must_be = true;
 		}

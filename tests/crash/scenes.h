@@ -115,6 +115,13 @@ static void scene_hasty(void)
 	segment(0, 700, 1500, 2);
 	play_hasty_checkpoint();
 	expect(play_fin(0, 1500, false), FT_OK);
+	begin(2, 1, 1500);
+	segment(2, 0, 1000, 1);
+	play_checkpoint();
+	segment(2, 1000, 1500, 1);
+	play_hasty_checkpoint();
+	segment(2, 100, 900, 2);
+	play_rest();
 	begin(1, 1, 1000);
 	segment(1, 0, 1000, 1);
 	play_hasty_checkpoint();
@@ -309,6 +316,32 @@ static void damage(int key)
 	close(fd);
 }
 
+/* A publish was killed when it had cut the data; then the client has more to send. */
+static void scene_shorter(void)
+{
+	char path[256];
+	int fd;
+
+	begin(0, 1, 3000);
+	segment(0, 0, 3000, 1);
+	play_checkpoint();
+	expect(play_fin(0, 1500, true), FT_FILE_CHECKSUM_MISMATCH);
+	play_stop();
+	snprintf(path, sizeof path, "%s/incoming/c0/f0/data", play.dir);
+	fd = openat(AT_FDCWD, path, O_WRONLY);
+	play_check(fd >= 0 && ftruncate(fd, 1500) == 0, "no %s", path);
+	close(fd);
+	tape_add(TAPE_SYNC_ALL, -1);
+	tape_event(-1);
+	play_start();
+	segment(0, 1500, 2500, 2);
+	begin(0, 1, 3000);
+	segment(0, 2500, 3000, 2);
+	play_checkpoint();
+	finish(0, 3000);
+	play_rest();
+}
+
 /* A power cut has ended three publishes: one is aborted, one done again, one was damaged. */
 static void scene_stale(void)
 {
@@ -365,9 +398,9 @@ static void scene_stricter(void)
 	play_kill();
 	play_event((struct promise_event){ .what = PROMISE_STRICTER });
 	play_start();
-	begin(0, 1, 2000);
 	segment(0, 0, 700, 1);
 	segment(0, 600, 1100, 2);
+	begin(0, 1, 2000);
 	play_rest();
 	segment(0, 1100, 2000, 3);
 	finish(0, 2000);
