@@ -102,7 +102,7 @@ static struct ft_sink_visit visit_of(const struct ft_listener *where, int stop_f
 static enum ft_line_result visited(const struct answer *answers, size_t count, size_t *drained)
 {
 	struct server server = { .answers = answers, .count = count };
-	struct ft_listener where;
+	struct ft_listener where = { .address_len = 0 };
 	int stop_fd = eventfd(0, EFD_CLOEXEC);
 	struct ft_sink_visit visit = visit_of(&where, stop_fd);
 	enum ft_line_result result;
@@ -167,7 +167,7 @@ START_TEST(test_visit__does_not_wait_for_ever)
 {
 	static const struct answer answers[] = { { STAY, 0 } };
 	struct server server = { .answers = answers, .count = 1 };
-	struct ft_listener where;
+	struct ft_listener where = { .address_len = 0 };
 	struct ft_sink_visit visit = visit_of(&where, -1);
 	size_t drained;
 
@@ -184,7 +184,7 @@ END_TEST
 
 START_TEST(test_visit__ends_when_it_is_told_to)
 {
-	struct ft_listener where;
+	struct ft_listener where = { .address_len = 0 };
 	int listener = listen_at(&where), stop_fd = eventfd(1, EFD_CLOEXEC);
 	struct ft_sink_visit visit = visit_of(&where, stop_fd);
 	size_t drained;
@@ -197,7 +197,7 @@ END_TEST
 
 START_TEST(test_visit__finds_nobody_where_nobody_is)
 {
-	struct ft_listener where;
+	struct ft_listener where = { .address_len = 0 };
 	struct ft_sink_visit visit = visit_of(&where, -1);
 	struct sockaddr_un local = { .sun_family = AF_UNIX, .sun_path = "/nowhere/at/all" };
 	size_t drained;
@@ -215,7 +215,7 @@ END_TEST
 /* This program needs no libssl, nor does a broker without TLS. */
 START_TEST(test_visit__takes_tls_for_something_else_where_there_is_no_libssl)
 {
-	struct ft_listener where;
+	struct ft_listener where = { .address_len = 0 };
 	int listener = listen_at(&where);
 	struct ft_sink_visit visit = visit_of(&where, -1);
 	size_t drained;
@@ -234,7 +234,7 @@ START_TEST(test_visit__sends_nothing_that_does_not_fit)
 {
 	static const struct answer answers[] = { { STAY, 0 } };
 	struct server server = { .answers = answers, .count = 1 };
-	struct ft_listener where;
+	struct ft_listener where = { .address_len = 0 };
 	struct ft_sink_visit visit = visit_of(&where, -1);
 	char id[FT_MQTT_PACKET_ROOM + 1];
 	size_t drained;
