@@ -63,6 +63,13 @@ static inline struct cut_mood cut_mood_of(uint64_t seed)
 	return mood;
 }
 
+/* A file on its way to what the cut leaves of it. */
+struct cut_file {
+	uint8_t *bytes;
+	size_t len;
+	bool *stuck;	/* by sector: a write did not get there, so none after it did */
+};
+
 /* --- bytes --- */
 
 /* What nobody has written. */
@@ -74,68 +81,91 @@ static void cut_fill(struct chance *chance, bool garbage, uint8_t *bytes, size_t
 		bytes[at] = (uint8_t)chance_next(chance);
 }
 
-static void cut_grow(const struct cut *cut, struct chance *chance, uint8_t **bytes, size_t *len,
+static void cut_grow(const struct cut *cut, struct chance *chance, struct cut_file *file,
 		     size_t wanted)
 {
-	size_t before = *len;
+	size_t before = file->len;
 
 	if (wanted <= before)
 		return;
-	disk_resize(bytes, len, wanted);
-	cut_fill(chance, cut->mood.garbage, *bytes, before, wanted);
+	disk_resize(&file->bytes, &file->len, wanted);
+	cut_fill(chance, cut->mood.garbage, file->bytes, before, wanted);
 }
 
-/* Some of a write's sectors, or its first bytes. */
-static void cut_tear(const struct cut *cut, struct chance *chance, const struct tape_entry *entry,
-		     uint8_t **bytes, size_t *len)
+/* The part of a write that lies in one sector: there, or not, and then nothing after it is. */
+static void cut_piece(const struct cut *cut, struct chance *chance, struct cut_file *file,
+		      const struct tape_entry *entry, size_t from, size_t to, bool kept)
 {
-	struct tape_entry part = *entry;
-	size_t end = (size_t)entry->offset + entry->len, at = (size_t)entry->offset;
+	bool *stuck = &file->stuck[from / CUT_SECTOR];
 
-	if (chance_percent(chance, 30)) {
-		part.len = (size_t)chance_below(chance, entry->len);
-		if (part.len > 0)
-			disk_do(&part, bytes, len);
+	*stuck = *stuck || !kept;
+	if (*stuck)
 		return;
-	}
-	cut_grow(cut, chance, bytes, len, end);
-	while (at < end) {
-		size_t next = (at / CUT_SECTOR + 1) * CUT_SECTOR;
+	cut_grow(cut, chance, file, to);
+	memcpy(file->bytes + from, entry->bytes + (from - entry->offset), to - from);
+}
 
+/* A write of which all, some sectors, the first bytes, or nothing is there. */
+static void cut_write(const struct cut *cut, struct chance *chance, struct cut_file *file,
+		      const struct tape_entry *entry)
+{
+	size_t at = (size_t)entry->offset, end = at + entry->len, next;
+	bool whole = chance_percent(chance, cut->mood.bytes);
+	bool torn = !whole && chance_percent(chance, cut->mood.torn);
+	bool begins = torn && chance_percent(chance, 30);
+	size_t until = begins ? at + (size_t)chance_below(chance, entry->len) : end;
+
+	for (; at < end; at = next) {
+		bool kept = whole || (begins && at < until)
+			|| (torn && !begins && chance_percent(chance, 50));
+
+		next = (at / CUT_SECTOR + 1) * CUT_SECTOR;
 		next = next < end ? next : end;
-		if (chance_percent(chance, 50))
-			memcpy(*bytes + at, entry->bytes + (at - entry->offset), next - at);
-		at = next;
+		if (kept && next > until) {
+			cut_piece(cut, chance, file, entry, at, until, true);
+			kept = false;
+		}
+		cut_piece(cut, chance, file, entry, at, next, kept);
 	}
+	if (whole || (torn && !begins) || chance_percent(chance, cut->mood.grown))
+		cut_grow(cut, chance, file, end);
 }
 
-/* What is left of a call that no fsync has followed. */
-static void cut_pending(const struct cut *cut, struct chance *chance,
-			const struct tape_entry *entry, uint8_t **bytes, size_t *len)
+/* How many sectors the file and all that was done to it may touch. */
+static size_t cut_sectors(const struct disk_node *node)
 {
-	if (chance_percent(chance, cut->mood.bytes))
-		disk_do(entry, bytes, len);
-	else if (entry->op == TAPE_SIZE)
-		return;
-	else if (chance_percent(chance, cut->mood.torn))
-		cut_tear(cut, chance, entry, bytes, len);
-	else if (chance_percent(chance, cut->mood.grown))
-		cut_grow(cut, chance, bytes, len, (size_t)entry->offset + entry->len);
+	uint64_t end = node->len;
+
+	for (size_t i = 0; i < node->pendings; i++)
+		if (node->pending[i]->offset + node->pending[i]->len > end)
+			end = node->pending[i]->offset + node->pending[i]->len;
+	return (size_t)(end / CUT_SECTOR) + 1;
 }
 
 /* A file's bytes after the cut; malloc'd. */
-static uint8_t *cut_bytes(const struct cut *cut, int node, size_t *len)
+static uint8_t *cut_bytes(const struct cut *cut, int number, size_t *len)
 {
-	const struct disk_node *file = &cut->disk->node[node];
-	struct chance chance = chance_of(cut->seed, 1000 + (uint64_t)node);
-	uint8_t *bytes = crash_need(malloc(file->len + 1));
+	const struct disk_node *node = &cut->disk->node[number];
+	struct chance chance = chance_of(cut->seed, 1000 + (uint64_t)number);
+	struct cut_file file = {
+		.bytes = crash_need(malloc(node->len + 1)),
+		.len = node->len,
+		.stuck = crash_need(calloc(cut_sectors(node), sizeof(bool))),
+	};
 
-	*len = file->len;
-	if (file->len > 0)
-		memcpy(bytes, file->bytes, file->len);
-	for (size_t i = 0; i < file->pendings; i++)
-		cut_pending(cut, &chance, file->pending[i], &bytes, len);
-	return bytes;
+	if (node->len > 0)
+		memcpy(file.bytes, node->bytes, node->len);
+	for (size_t i = 0; i < node->pendings; i++) {
+		const struct tape_entry *entry = node->pending[i];
+
+		if (entry->op == TAPE_WRITE)
+			cut_write(cut, &chance, &file, entry);
+		else if (chance_percent(&chance, cut->mood.bytes))
+			disk_do(entry, &file.bytes, &file.len);
+	}
+	free(file.stuck);
+	*len = file.len;
+	return file.bytes;
 }
 
 /* --- names --- */

@@ -18,8 +18,8 @@
  *    change has happened too.
  *  - After half a minute without an fsync the kernel has written names by itself
  *    (TAPE_COMMIT; ext4 does it each 5 s, Btrfs and XFS each 30 s).
- *  - A sector of 512 bytes is written as a whole or not at all, and nothing beside it
- *    is touched.
+ *  - A sector of 512 bytes is written as a whole or not at all, as it was in memory at
+ *    some moment, and nothing beside it is touched.
  *
  * On a file system that keeps one journal (ext4, XFS) all names change in order, as cut.h
  * draws it for half of the seeds; on the other half each change is kept for itself.

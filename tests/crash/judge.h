@@ -226,10 +226,20 @@ static void judge_take_held(int key, const cJSON *json, struct promise_found *fo
 
 /* --- the states --- */
 
+static bool judge_must_hold(const struct promise_life *life)
+{
+	for (size_t i = 0; i < PROMISE_SPAN; i++)
+		if (life->held[i] & PROMISE_MUST)
+			return true;
+	return false;
+}
+
 static void judge_none(int key, const struct promise_life *life, bool had_data, bool set_aside)
 {
+	bool lost = life->must_be && !(set_aside && !judge_must_hold(life));
+
 	play_check(!life->finished, "key %d: the file is gone after its fin was answered", key);
-	play_check(!life->must_be || life->ends, "key %d: the transfer is gone", key);
+	play_check(!lost || life->ends, "key %d: the transfer is gone", key);
 	/* Its bytes may have been taken for rubbish, but not for nothing. */
 	play_check(!had_data || set_aside || life->ends, "key %d: its data was there, and is gone",
 		   key);
