@@ -154,18 +154,20 @@ static void note_visit(struct ft_sink_20 *sink, uint64_t uses)
 
 static void note_made(struct ft_sink_20 *sink, const struct ft_sink_place *place)
 {
+	bool first = !atomic_load(&sink->ready);
 	char text[FT_LISTENER_TEXT_ROOM];
 
-	if (!atomic_load(&sink->ready)) {
+	sink->good = *place;
+	atomic_store(&sink->named, place->way.login == FT_SINK_LOGIN_NAMED);
+	atomic_store(&sink->ready, true);
+	/* Only now, since who reads the line may rely on it at once. */
+	if (first) {
 		ft_listener_text(&place->listener, text);
 		ft_log_printf(sink->log, FT_LOG_INFO, "accepted commands are acknowledged with 0x00 "
 			      "by session %s, made on %s%s", sink->identity->client_id, text,
 			      place->tls ? " (TLS)" : "");
 		announce(sink);
 	}
-	sink->good = *place;
-	atomic_store(&sink->named, place->way.login == FT_SINK_LOGIN_NAMED);
-	atomic_store(&sink->ready, true);
 }
 
 /* The place of the last time first, which saves the others the odd visitor. */

@@ -225,7 +225,7 @@ class Recorder:
     # --- commands ---------------------------------------------------------------------
 
     def send(self, kind, mid=None, **what):
-        """`what` holds a Command's fields, as far as it is no default. With `mid` it is sent again."""
+        """`what` holds fields of a Command that are no default. With `mid` it is sent again."""
         self.number += 1
         command = Command(self.number, self.link, kind, mid=mid, **what)
         command.what = what
@@ -238,9 +238,11 @@ class Recorder:
         self.history.append(command)
         self.open[command.number] = self.checker.commands[command.number] = command
         self.crowded |= len(self.open) + len(self.to_ack) >= WINDOW
-        correlation = {"correlation_data": f"{self.id}/{command.number}"} if self.version == 5 else {}
+        properties = {}
+        if self.version == 5:
+            properties["correlation_data"] = f"{self.id}/{command.number}"
         self.client.publish(command.topic, command.payload, command.qos, mid=command.mid,
-                            dup=bool(mid), **correlation)
+                            dup=bool(mid), **properties)
         self.imagine(command)
         return command
 

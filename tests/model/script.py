@@ -30,7 +30,8 @@ def generate(seed):
         "clients": [{"id": f"c{n}", "version": dice.choice((4, 5, 5)),
                      "durable": dice.random() < 0.6} for n in range(dice.choice((1, 2, 2, 3)))],
     }
-    script["ops"] = [operation(dice, script) for _ in range(dice.choice((15, 30, 60) if span < LARGE else (15,)))]
+    length = dice.choice((15, 30, 60) if span < LARGE else (15,))
+    script["ops"] = [operation(dice, script) for _ in range(length)]
     return script
 
 

@@ -182,7 +182,8 @@ class Checker:
                           for world in worlds} for worlds in (running, ended))
         running = {**running, **ended}
         if event.what in ("kill", "expired"):
-            running = self.every_file(running, self.killed if event.what == "kill" else self.expired)
+            change = self.killed if event.what == "kill" else self.expired
+            running = self.every_file(running, change)
         return running, {}
 
     def expired(self, file):

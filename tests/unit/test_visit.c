@@ -3,7 +3,7 @@
  * The acknowledgement sink's visit to a listener, with all that a listener may answer:
  * it is MQTT, TLS, something else, or nobody.
  */
-#include "broker/ack_sink_session.h"
+#include "broker/ack_sink_20.h"
 
 #include <check.h>
 #include <dlfcn.h>
@@ -250,6 +250,52 @@ START_TEST(test_visit__sends_nothing_that_does_not_fit)
 }
 END_TEST
 
+/* --- the helper --- */
+
+struct helped {
+	struct ft_sink_20 sink;
+	bool told;
+	bool ready_when_told;
+};
+
+/* The line that says it works, on the helper's thread, which is the test's here. */
+static void note_line(void *context, enum ft_log_level level, const char *line)
+{
+	struct helped *helped = context;
+	const uint64_t one = 1;
+
+	(void)level;
+	if (!strstr(line, "acknowledged with 0x00"))
+		return;
+	helped->told = true;
+	helped->ready_when_told = atomic_load(&helped->sink.ready);
+	ck_assert_int_eq(write(helped->sink.stop_fd, &one, sizeof one), sizeof one);
+}
+
+START_TEST(test_visit__is_told_when_its_session_is_in_use_and_not_before)
+{
+	static const struct answer answers[] = { CONNACK, SUBACK, ANSWER("") };
+	static const struct ft_sink_identity identity = { .client_id = "sink", .topic = "$topic" };
+	struct helped helped = { .sink = { .identity = &identity } };
+	struct server server = { .answers = answers, .count = 3 };
+	struct ft_listener where;
+
+	helped.sink.log = ft_log_new(note_line, &helped);
+	helped.sink.stop_fd = eventfd(0, EFD_CLOEXEC);
+	helped.sink.visit_fd = eventfd(0, EFD_CLOEXEC);
+	server.listener = listen_at(&where);
+	ck_assert_int_eq(pthread_create(&server.thread, NULL, serve, &server), 0);
+	ft_sink_20_help(&helped.sink);
+	pthread_join(server.thread, NULL);
+	ck_assert(helped.told);
+	ck_assert(helped.ready_when_told);
+	ft_log_free(helped.sink.log);
+	close(server.listener);
+	close(helped.sink.stop_fd);
+	close(helped.sink.visit_fd);
+}
+END_TEST
+
 /* --- listeners --- */
 
 static void expect_text(const void *address, size_t len, const char *expected)
@@ -309,5 +355,6 @@ FT_SUITE("visit",
 	 test_visit__finds_nobody_where_nobody_is,
 	 test_visit__takes_tls_for_something_else_where_there_is_no_libssl,
 	 test_visit__sends_nothing_that_does_not_fit,
+	 test_visit__is_told_when_its_session_is_in_use_and_not_before,
 	 test_listeners__are_told_as_people_write_them,
 	 test_listeners__are_found_where_they_can_be_reached);
