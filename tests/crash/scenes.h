@@ -304,16 +304,19 @@ static void leave_manifest(int key)
 	close(fd);
 }
 
-static void damage(int key)
+/* A manifest is read when the engine starts, a journal when somebody asks. */
+static void damage(int key, const char *name)
 {
-	char client[16], file[16], path[256];
+	char client[16], file[16], path[256], rubbish[100];
 	int fd;
 
+	memset(rubbish, 'x', sizeof rubbish);
 	play_key(key, client, file);
-	snprintf(path, sizeof path, "%s/incoming/%s/%s/manifest.json", play.dir, client, file);
+	snprintf(path, sizeof path, "%s/incoming/%s/%s/%s", play.dir, client, file, name);
 	fd = openat(AT_FDCWD, path, O_WRONLY);
-	play_check(fd >= 0 && ftruncate(fd, 0) == 0, "no %s", path);
+	play_check(fd >= 0 && pwrite(fd, rubbish, sizeof rubbish, 0) > 0, "no %s", path);
 	close(fd);
+	play_event((struct promise_event){ .what = PROMISE_EXPIRES, .key = key });
 }
 
 /* A publish was killed when it had cut the data; then the client has more to send. */
@@ -342,22 +345,23 @@ static void scene_shorter(void)
 	play_rest();
 }
 
-/* A power cut has ended three publishes: one is aborted, one done again, one was damaged. */
+/* A power cut has ended four publishes: one is aborted, one done again, two were damaged. */
 static void scene_stale(void)
 {
-	for (int key = 0; key < 3; key++) {
+	for (int key = 0; key < 4; key++) {
 		begin(key, 1, 1000);
 		segment(key, 0, 1000, 1);
 	}
 	play_rest();
 	play_stop();
-	for (int key = 0; key < 3; key++)
+	for (int key = 0; key < 4; key++)
 		leave_manifest(key);
-	damage(2);
-	play_event((struct promise_event){ .what = PROMISE_EXPIRES, .key = 2 });
+	damage(2, "manifest.json");
+	damage(3, "journal");
 	tape_add(TAPE_SYNC_ALL, -1);
 	tape_event(-1);
 	play_start();
+	expect(play_plain(FT_VERB_STATUS, 3), FT_OK);
 	expect(play_plain(FT_VERB_ABORT, 0), FT_OK);
 	finish(1, 1000);
 	begin(0, 2, 500);
