@@ -394,7 +394,8 @@ enum ft_status fs_describe(struct ft_upload *upload, const char *manifest, size_
 	 * Where bytes count after a power cut, they do so by the manifest beside them: a rename
 	 * that reaches the disk before what was written would take them along.
 	 */
-	bool durable = fs->durability == FT_DURABILITY_SEGMENT ||
+	bool segment = fs->durability == FT_DURABILITY_SEGMENT;
+	bool durable = segment ||
 		(fs->durability == FT_DURABILITY_FILE && (up->durable || up->checkpoint));
 	struct fs_names names;
 	enum ft_status st;
@@ -410,10 +411,10 @@ enum ft_status fs_describe(struct ft_upload *upload, const char *manifest, size_
 	}
 	st = ft_atomic_write(dir, FS_MANIFEST_TEMPORARY, dir, FS_MANIFEST, manifest, manifest_len,
 			     durable);
-	if (st == FT_OK && durable && ft_sys_fsync(dir) != 0)
+	if (st == FT_OK && segment && ft_sys_fsync(dir) != 0)
 		st = FT_IO_ERROR;
 	if (st == FT_OK)
-		fs_checkpoint_described(up, durable);
+		fs_checkpoint_described(up, segment || (durable && up->anchored));
 	else
 		(void)fs_failed(fs, "replace the manifest of incoming", &names);
 	ft_sys_close(dir);
