@@ -90,7 +90,7 @@ WRAPPED := malloc calloc realloc strdup strndup free EVP_MD_CTX_new EVP_MD_CTX_f
 	pthread_create pthread_condattr_init pthread_mutex_init pthread_mutex_lock pthread_mutex_destroy \
 	pthread_cond_init pthread_cond_signal pthread_cond_wait pthread_cond_destroy eventfd getrandom \
 	sigaction openat64 open64 fcntl64 pwrite64 pread64 mkdirat mkdir access stat64 flock fchmod \
-	fstat64 fstatat64 fstatvfs64 ftruncate64 renameat unlinkat sync_file_range fdopendir opendir \
+	fstat64 fstatat64 fstatvfs64 ftruncate64 fallocate64 renameat unlinkat sync_file_range fdopendir opendir \
 	readdir64 fsync fdatasync mosquitto_property_add_byte mosquitto_property_add_string \
 	mosquitto_property_add_binary
 

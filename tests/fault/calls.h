@@ -405,6 +405,8 @@ CALLS_WRAP_FILE(fstatat64, (int dir, const char *path, struct stat *st, int flag
 		(dir, path, st, flags), EIO, ENOMEM)
 CALLS_WRAP_FILE(fstatvfs64, (int fd, struct statvfs *st), (fd, st), EIO, EINTR)
 CALLS_WRAP_FILE(ftruncate64, (int fd, off_t len), (fd, len), EIO, EINTR)
+CALLS_WRAP_FILE(fallocate64, (int fd, int mode, off_t offset, off_t len), (fd, mode, offset, len),
+		EOPNOTSUPP, ENOSPC, EINTR)
 CALLS_WRAP_FILE(renameat, (int from_dir, const char *from, int to_dir, const char *to),
 		(from_dir, from, to_dir, to), EIO, ENOSPC, EDQUOT)
 CALLS_WRAP_FILE(unlinkat, (int dir, const char *path, int flags), (dir, path, flags), EIO)
