@@ -46,8 +46,9 @@ class Cuts(ClientCase):
 
     def cut_at_each(self, action, version):
         self.file(SIZE)
+        # CONNECT, SUBSCRIBE, init, six segments, fin; what comes behind may not be read yet.
         count = self.packets_of_a_good_run(version) - 1
-        self.assertGreater(count, 9)
+        self.assertGreaterEqual(count, 9)
         with concurrent.futures.ThreadPoolExecutor(6) as pool:
             wrong = list(pool.map(lambda index: self.cut_at(index, action, version),
                                   range(count)))
