@@ -9,24 +9,19 @@
 /* Large enough that reading costs little, small enough to stay in the CPU's cache. */
 #define BLOCK ((size_t)256 * 1024)
 
-#define CLOSE_BEHIND ((uint64_t)8 * 1024 * 1024)
+#define CLOSE_BEHIND ((uint64_t)3 * 1024 * 1024)
 
 /* A file up to this size is made durable together with others, a longer one before. */
 #define SMALL ((uint64_t)1024 * 1024)
 
-/*
- * Where the broker's thread waits for this core it goes first, and not after a time slice of
- * milliseconds. But who is far behind catches up: that is what fin waits for.
- */
-static void give_way(uint64_t left)
-{
-	if (left <= CLOSE_BEHIND)
-		sched_yield();
-}
-
 static enum ft_status hash_blocks(struct ft_assembly *a, void *block)
 {
 	uint64_t position = ft_hasher_position(a->hasher);
+	/*
+	 * Where the broker's thread waits for this core it goes first, and not after a time slice
+	 * of milliseconds. But who is behind catches up: that is what fin waits for.
+	 */
+	bool keeps_up = a->target - position <= CLOSE_BEHIND;
 	enum ft_status st;
 
 	while (position < a->target) {
@@ -40,7 +35,8 @@ static enum ft_status hash_blocks(struct ft_assembly *a, void *block)
 		if (!ft_hasher_update(a->hasher, block, len))
 			return FT_INTERNAL_ERROR;
 		position += len;
-		give_way(a->target - position);
+		if (keeps_up)
+			sched_yield();
 	}
 	return FT_OK;
 }
