@@ -8,7 +8,6 @@
 
 #include <cjson/cJSON.h>
 #include <check.h>
-#include <ftw.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +19,7 @@
 #include "base/system.h"
 #include "broker/engine.h"
 #include "core/reply.h"
+#include "tree.h"
 
 #define RIG_RESPONSES_MAX 64
 #define RIG_DEADLINE_S 20
@@ -120,9 +120,7 @@ static inline void rig_forget(struct rig *rig)
 static inline void rig_setup(struct rig *rig, const char *backend)
 {
 	memset(rig, 0, sizeof *rig);
-	snprintf(rig->dir, sizeof rig->dir, "%.40s/ft-rig-XXXXXX",
-		 getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(rig->dir));
+	ck_assert(tree_make(rig->dir, sizeof rig->dir, "ft-rig"));
 	rig->backend = backend;
 	rig->now_ms = 1000000;
 	sem_init(&rig->notified, 0, 0);
@@ -133,21 +131,13 @@ static inline void rig_setup(struct rig *rig, const char *backend)
 	rig->options.gc_interval = 1;
 }
 
-static inline int rig_remove(const char *path, const struct stat *info, int type, struct FTW *at)
-{
-	(void)info;
-	(void)type;
-	(void)at;
-	return remove(path);
-}
-
 static inline void rig_teardown(struct rig *rig)
 {
 	rig_forget(rig);
 	rig_stop(rig);
 	ft_options_release(&rig->options);
 	sem_destroy(&rig->notified);
-	nftw(rig->dir, rig_remove, 16, FTW_DEPTH | FTW_PHYS);
+	tree_remove(rig->dir);
 }
 
 /* Sends a command; returns what the PUBACK would say. */

@@ -13,7 +13,6 @@
 #include <check.h>
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +23,7 @@
 #include "base/system.h"
 #include "base/utf8.h"
 #include "file_transfer/store.h"
+#include "../tree.h"
 
 #define RIG_PATH_ROOM 4096
 #define RIG_TEXT_ROOM (160 * 1024)
@@ -65,9 +65,7 @@ static inline void rig_open(struct rig *rig, const char *backend, enum ft_durabi
 {
 	*rig = (struct rig){.ops = ft_store_backend(backend)};
 	ck_assert_ptr_nonnull(rig->ops);
-	snprintf(rig->dir, sizeof rig->dir, "%s/ft-store-XXXXXX",
-		 getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(rig->dir));
+	ck_assert(tree_make(rig->dir, sizeof rig->dir, "ft-store"));
 	ft_uuid(rig->boot_id);
 	rig->config = (struct ft_store_config){
 		.dir = rig->dir,
@@ -93,18 +91,10 @@ static inline void rig_reboot(struct rig *rig)
 	rig_start(rig);
 }
 
-static inline int rig_remove(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 static inline void rig_close(struct rig *rig)
 {
 	rig_stop(rig);
-	nftw(rig->dir, rig_remove, 16, FTW_DEPTH | FTW_PHYS);
+	tree_remove(rig->dir);
 }
 
 /* --- keys and manifests --- */

@@ -7,7 +7,6 @@
 #define FT_TESTS_CRASH_PLAY_H
 
 #include <cjson/cJSON.h>
-#include <ftw.h>
 #include <setjmp.h>
 
 #include "base/buf.h"
@@ -16,6 +15,7 @@
 #include "calls.h"
 #include "core/reply.h"
 #include "promise.h"
+#include "../tree.h"
 
 #define PLAY_NAME "name.bin"
 #define PLAY_KILLS 100
@@ -351,24 +351,11 @@ static void play_checkpoint(void)
 
 /* --- directories --- */
 
-static int play_remove_one(const char *path, const struct stat *info, int type, struct FTW *at)
-{
-	(void)info;
-	(void)type;
-	(void)at;
-	return remove(path);
-}
-
-static void play_remove(const char *path)
-{
-	nftw(path, play_remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
 /* An empty storage_dir. */
 static void play_clear(const char *name)
 {
 	snprintf(play.dir, sizeof play.dir, "%s/%s", play.top, name);
-	play_remove(play.dir);
+	tree_remove(play.dir);
 	if (syscall(SYS_mkdirat, AT_FDCWD, play.dir, 0750) != 0)
 		abort();
 }
@@ -396,7 +383,7 @@ static void play_teardown(void)
 	free(play.event);
 	cJSON_Delete(play.answer);
 	ft_options_release(&play.options);
-	play_remove(play.top);
+	tree_remove(play.top);
 }
 
 #endif

@@ -525,7 +525,7 @@ static void play(const struct calls_plan *plan, const char *backend, int durabil
 	rig_forget(&rig);
 	ft_options_release(&rig.options);
 	sem_destroy(&rig.notified);
-	nftw(rig.dir, rig_remove, 16, FTW_DEPTH | FTW_PHYS);
+	tree_remove(rig.dir);
 	must(entries("/proc/self/fd") == descriptors);
 	must(settles("/proc/self/task", threads));
 	must(calls.live == live);

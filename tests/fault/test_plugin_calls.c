@@ -8,7 +8,6 @@
 #include "calls.h"
 
 #include <check.h>
-#include <ftw.h>
 #include <limits.h>
 #include <semaphore.h>
 #include <time.h>
@@ -19,6 +18,7 @@
 #include "../fuzz/broker.h"
 #include "base/system.h"
 #include "../suite.h"
+#include "../tree.h"
 
 #define DEADLINE_MS 20000
 /* The helpers look for listeners again and again: as many of their calls. */
@@ -211,14 +211,6 @@ static void other_events(void)
 
 /* --- one run, all runs --- */
 
-static int remove_one(const char *path, const struct stat *info, int type, struct FTW *at)
-{
-	(void)info;
-	(void)type;
-	(void)at;
-	return remove(path);
-}
-
 static size_t entries(const char *path)
 {
 	DIR *folder = __real_opendir(path);
@@ -266,8 +258,7 @@ static bool sigurg_is_default(void)
 
 static void set_up(bool is_21)
 {
-	snprintf(dir, sizeof dir, "%.40s/ft-calls-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-	must(mkdtemp(dir) != NULL);
+	must(tree_make(dir, sizeof dir, "ft-calls"));
 	memset(&broker, 0, sizeof broker);
 	broker.thread = pthread_self();
 	broker.is_21 = is_21;
@@ -289,7 +280,7 @@ static void play(const struct calls_plan *plan, bool is_21, unsigned register_fa
 	calls_disarm();
 	upload_at_last();
 	stop();
-	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	tree_remove(dir);
 	must(entries("/proc/self/fd") == descriptors);
 	must(settles("/proc/self/task", threads));
 	must(calls.live == live);

@@ -5,13 +5,13 @@
  */
 #include "broker.h"
 
-#include <ftw.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/system.h"
 #include "broker/plugin.h"
 #include "core/topic.h"
+#include "../tree.h"
 
 #define MESSAGE_MAX 64			/* messages per input */
 #define MESSAGE_DEADLINE_MS 20000
@@ -224,14 +224,6 @@ static void message_reload(void)
 
 /* --- one life of the plugin --- */
 
-static int message_remove(const char *path, const struct stat *info, int type, struct FTW *at)
-{
-	(void)info;
-	(void)type;
-	(void)at;
-	return remove(path);
-}
-
 static void message_play(struct fuzz_input *input)
 {
 	int64_t until = ft_clock_ms() + MESSAGE_DEADLINE_MS;
@@ -288,11 +280,11 @@ FUZZ_TARGET(message)
 {
 	struct fuzz_input input = { bytes, len };
 	uint8_t flags = fuzz_byte(&input);
-	char dir[] = "/tmp/ft-fuzz-XXXXXX";
+	char dir[64];
 	void *userdata = NULL;
 	int id;
 
-	fuzz_check(mkdtemp(dir) != NULL);
+	fuzz_check(tree_make(dir, sizeof dir, "ft-fuzz"));
 	memset(&broker, 0, sizeof broker);
 	broker.thread = pthread_self();
 	broker.is_21 = flags & 1;
@@ -303,5 +295,5 @@ FUZZ_TARGET(message)
 	broker.cleaning_up = true;
 	fuzz_check(mosquitto_plugin_cleanup(userdata, NULL, 0) == MOSQ_ERR_SUCCESS);
 	fuzz_check(broker_callbacks_left() == 0);
-	nftw(dir, message_remove, 16, FTW_DEPTH | FTW_PHYS);
+	tree_remove(dir);
 }

@@ -63,7 +63,7 @@ struct child_setup {
 	uint64_t max_segment_size;
 	size_t max_open;
 	char dir[64];
-	char images[64];	/* of files as of their last fsync; "": not kept */
+	char images[80];	/* of files as of their last fsync; "": not kept */
 	char boot_id[FT_UUID_ROOM];
 	int64_t now_ms;
 	uint32_t die_at;

@@ -188,17 +188,4 @@ static void disk_cut_power(struct game *game)
 	nftw(path, disk_revert, 16, FTW_PHYS);
 }
 
-static int disk_remove_one(const char *path, const struct stat *info, int type, struct FTW *at)
-{
-	(void)info;
-	(void)type;
-	(void)at;
-	return remove(path);
-}
-
-static void disk_remove(const char *dir)
-{
-	nftw(dir, disk_remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
 #endif

@@ -8,6 +8,7 @@
 #include <check.h>
 #include <limits.h>
 
+#include "../tree.h"
 #include "model_regressions.h"
 
 #define SECONDS_DEFAULT 4	/* per test */
@@ -19,12 +20,8 @@ static struct game game;
 
 static void make_directories(const char *base)
 {
-	const char *where = getenv("TMPDIR");
-
-	snprintf(game.setup.dir, sizeof game.setup.dir, "%.30s/ft-model-XXXXXX",
-		 where ? where : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(game.setup.dir));
-	snprintf(game.setup.images, sizeof game.setup.images, "%.50s.images", game.setup.dir);
+	ck_assert(tree_make(game.setup.dir, sizeof game.setup.dir, "ft-model"));
+	snprintf(game.setup.images, sizeof game.setup.images, "%s.images", game.setup.dir);
 	if (strcmp(base, "fs") == 0)
 		ck_assert_int_eq(mkdir(game.setup.images, 0700), 0);
 	else
@@ -65,9 +62,9 @@ static void end_game(void)
 	child_end(&game.child);
 	for (int key = 0; key < GAME_KEYS; key++)
 		free(game.t[key].held);
-	disk_remove(game.setup.dir);
+	tree_remove(game.setup.dir);
 	if (game.setup.images[0])
-		disk_remove(game.setup.images);
+		tree_remove(game.setup.images);
 }
 
 /* After each operation, what it concerned; rarely enough where that is megabytes. */

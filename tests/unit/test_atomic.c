@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "../suite.h"
+#include "../tree.h"
 
 /* A directory of its own, as path and descriptor. */
 struct place {
@@ -16,9 +17,7 @@ struct place {
 
 static void open_place(struct place *place)
 {
-	snprintf(place->path, sizeof place->path, "%s/ft-atomic-XXXXXX",
-		 getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(place->path));
+	ck_assert(tree_make(place->path, sizeof place->path, "ft-atomic"));
 	place->dir = open(place->path, O_RDONLY | O_DIRECTORY);
 	ck_assert_int_ge(place->dir, 0);
 }

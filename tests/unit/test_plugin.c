@@ -1,24 +1,15 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /* What the plugin says to the broker, where no real one can be brought to ask. */
 #include <check.h>
-#include <ftw.h>
-#include <unistd.h>
 
 #include "../fuzz/broker.h"
 #include "../suite.h"
+#include "../tree.h"
 
 static struct mosquitto client = { "c", "u", 5, mp_mqtt };
-static char dir[] = "/tmp/ft-plugin-XXXXXX";
+static char dir[64];
 static void *userdata;
 static int identity;
-
-static int remove_one(const char *path, const struct stat *info, int type, struct FTW *at)
-{
-	(void)info;
-	(void)type;
-	(void)at;
-	return remove(path);
-}
 
 static int start_with(bool is_21, bool refuses_sessions, const char *key, const char *value)
 {
@@ -26,7 +17,7 @@ static int start_with(bool is_21, bool refuses_sessions, const char *key, const 
 		{ "storage_dir", dir }, { (char *)(uintptr_t)key, (char *)(uintptr_t)value },
 	};
 
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert(tree_make(dir, sizeof dir, "ft-plugin"));
 	memset(&broker, 0, sizeof broker);
 	broker.thread = pthread_self();
 	broker.is_21 = is_21;
@@ -44,7 +35,7 @@ static void stop(void)
 	broker.cleaning_up = true;
 	ck_assert_int_eq(mosquitto_plugin_cleanup(userdata, NULL, 0), MOSQ_ERR_SUCCESS);
 	ck_assert_uint_eq(broker_callbacks_left(), 0);
-	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	tree_remove(dir);
 }
 
 /* Returns the callback's answer; `to` is what became of the topic. */
@@ -70,7 +61,7 @@ START_TEST(test_plugin__says_which_stores_there_are)
 	ck_assert_uint_eq(broker.errors, 1);
 	ck_assert_int_eq(mosquitto_plugin_cleanup(NULL, NULL, 0), MOSQ_ERR_SUCCESS);
 	ck_assert_uint_eq(broker_callbacks_left(), 0);
-	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	tree_remove(dir);
 }
 END_TEST
 

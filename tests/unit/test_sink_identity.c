@@ -6,21 +6,20 @@
 #include <unistd.h>
 
 #include "broker/ack_sink_identity.h"
+#include "../tree.h"
 
 static char dir[64];
 static char path[128];
 
 static void set_up(void)
 {
-	snprintf(dir, sizeof dir, "/tmp/ft-identity-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert(tree_make(dir, sizeof dir, "ft-identity"));
 	snprintf(path, sizeof path, "%s/ack-sink", dir);
 }
 
 static void tear_down(void)
 {
-	unlink(path);
-	rmdir(dir);
+	tree_remove(dir);
 }
 
 static void write_file(const char *text, size_t len)
@@ -118,7 +117,6 @@ START_TEST(test_sink_identity__does_not_follow_links)
 	ck_assert(!get().kept);
 	ck_assert_int_eq(lstat(path, &info), 0);
 	ck_assert(S_ISREG(info.st_mode));
-	unlink(target);
 }
 END_TEST
 
