@@ -185,4 +185,15 @@ static inline char *fault_strdup(const char *text)
 #undef realloc
 #undef strdup
 
+/* For an action: where the lock of a name is held, another thread would have to wait. */
+static inline bool fault_names_are_free(struct fs *fs)
+{
+	for (size_t i = 0; i < FS_LOCKS; i++) {
+		if (pthread_mutex_trylock(&fs->names[i]) != 0)
+			return false;
+		pthread_mutex_unlock(&fs->names[i]);
+	}
+	return true;
+}
+
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /*
  * Two threads meet at every possible moment: one does something, and before its 1st,
- * 2nd, 3rd ... system call the other does all of something else. Where the store's lock
- * is held at that moment the other would have to wait, so that moment is left out.
+ * 2nd, 3rd ... system call the other does all of something else. Where the lock of
+ * a name is held at that moment the other would have to wait: that moment is left out.
  */
 #include "store_faults.h"
 
@@ -38,18 +38,6 @@ static void end(struct meeting *meeting)
 	rig_close(&meeting->rig);
 }
 
-static bool lock_is_free(struct meeting *meeting)
-{
-	struct fs *fs = fs_of(meeting->rig.store);
-
-	for (size_t i = 0; i < FS_LOCKS; i++) {
-		if (pthread_mutex_trylock(&fs->names[i]) != 0)
-			return false;
-		pthread_mutex_unlock(&fs->names[i]);
-	}
-	return true;
-}
-
 /* --- what the other thread does --- */
 
 /* The broker's: the client aborts and begins again. */
@@ -58,7 +46,7 @@ static void abort_and_begin(void *context)
 	struct meeting *meeting = context;
 	struct ft_trash *trash = NULL;
 
-	if (!lock_is_free(meeting))
+	if (!fault_names_are_free(fs_of(meeting->rig.store)))
 		return;
 	meeting->met = true;
 	meeting->detached = meeting->rig.ops->detach(&meeting->upload, &trash);
@@ -83,7 +71,7 @@ static void enumerate(void *context)
 {
 	struct meeting *meeting = context;
 
-	if (!lock_is_free(meeting))
+	if (!fault_names_are_free(fs_of(meeting->rig.store)))
 		return;
 	meeting->met = true;
 	ck_assert_int_eq(meeting->rig.ops->enumerate(meeting->rig.store, any_visit, NULL), FT_OK);

@@ -154,23 +154,12 @@ END_TEST
 
 static struct crowd *meeting;
 
-/* Else the other thread would have to wait. */
-static bool names_are_free(struct fs *fs)
-{
-	for (size_t i = 0; i < FS_LOCKS; i++) {
-		if (pthread_mutex_trylock(&fs->names[i]) != 0)
-			return false;
-		pthread_mutex_unlock(&fs->names[i]);
-	}
-	return true;
-}
-
 static void detach_one(void *context)
 {
 	struct ft_trash *trash = NULL;
 	size_t i = *(const size_t *)context;
 
-	if (!names_are_free(fs_of(meeting->rig.store)))
+	if (!fault_names_are_free(fs_of(meeting->rig.store)))
 		return;
 	if (meeting->rig.ops->detach(&meeting->upload[i], &trash) == FT_OK)
 		ck_assert_int_eq(meeting->rig.ops->purge(&trash), FT_OK);
