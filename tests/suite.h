@@ -2,6 +2,9 @@
 /*
  * The main() of a test program: FT_SUITE("topic", test_a, test_b, ...)
  * runs the tests in processes of their own and prints Check's summary line.
+ * A main() that has more to do calls ft_suite_run() itself:
+ *
+ *	return ft_suite_run(&(struct ft_suite){ .name = "topic", FT_TESTS(test_a, test_b) });
  */
 #ifndef FT_TESTS_SUITE_H
 #define FT_TESTS_SUITE_H
@@ -10,24 +13,44 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define FT_SUITE_TIMEOUT_S 300	/* a disk may be slow, and busy with others */
+#define FT_SUITE_TIMEOUT_S 600	/* a disk may be slow, and busy with others */
 
-static inline int ft_suite_run(const char *name, const TTest *const *tests, size_t count)
+struct ft_suite {
+	const char *name;
+	const TTest *const *tests;
+	size_t count;
+	void (*set_up)(void);		/* before and after each test, or NULL */
+	void (*tear_down)(void);
+	int times;			/* each test, with _i from 0 on; 0: once */
+};
+
+#define FT_TESTS(...) \
+	.tests = (const TTest *const[]){ __VA_ARGS__ }, \
+	.count = sizeof (const TTest *const[]){ __VA_ARGS__ } / sizeof(const TTest *)
+
+/* Runs and frees it; returns what main() does. */
+static inline int ft_suite_finish(Suite *suite)
 {
-	Suite *suite = suite_create(name);
-	TCase *cases = tcase_create(name);
-	SRunner *runner;
+	SRunner *runner = srunner_create(suite);
 	int failed;
 
-	tcase_set_timeout(cases, FT_SUITE_TIMEOUT_S);
-	for (size_t i = 0; i < count; i++)
-		tcase_add_test(cases, tests[i]);
-	suite_add_tcase(suite, cases);
-	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
 	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static inline int ft_suite_run(const struct ft_suite *suite)
+{
+	Suite *whole = suite_create(suite->name);
+	TCase *cases = tcase_create(suite->name);
+
+	tcase_set_timeout(cases, FT_SUITE_TIMEOUT_S);
+	tcase_add_checked_fixture(cases, suite->set_up, suite->tear_down);
+	for (size_t i = 0; i < suite->count; i++)
+		tcase_add_loop_test(cases, suite->tests[i], 0, suite->times ? suite->times : 1);
+	suite_add_tcase(whole, cases);
+	return ft_suite_finish(whole);
 }
 
 /* Thousands of runs, for which it makes no difference where the files lie. */
@@ -37,20 +60,26 @@ static inline void ft_suite_use_memory(void)
 		setenv("TMPDIR", "/dev/shm", 0);
 }
 
-#define FT_SUITE_IN_MEMORY(name, ...) \
+#define FT_SUITE_IN_MEMORY(title, ...) \
 	int main(void) \
 	{ \
-		const TTest *const tests[] = { __VA_ARGS__ }; \
 		ft_suite_use_memory(); \
-		return ft_suite_run(name, tests, sizeof tests / sizeof tests[0]); \
+		return ft_suite_run(&(struct ft_suite){ .name = title, FT_TESTS(__VA_ARGS__) }); \
 	} \
 	struct ft_suite_ends_with_semicolon
 
-#define FT_SUITE(name, ...) \
+#define FT_SUITE(title, ...) \
 	int main(void) \
 	{ \
-		const TTest *const tests[] = { __VA_ARGS__ }; \
-		return ft_suite_run(name, tests, sizeof tests / sizeof tests[0]); \
+		return ft_suite_run(&(struct ft_suite){ .name = title, FT_TESTS(__VA_ARGS__) }); \
+	} \
+	struct ft_suite_ends_with_semicolon
+
+#define FT_SUITE_WITH(title, before, after, ...) \
+	int main(void) \
+	{ \
+		return ft_suite_run(&(struct ft_suite){ \
+			.name = title, .set_up = before, .tear_down = after, FT_TESTS(__VA_ARGS__) }); \
 	} \
 	struct ft_suite_ends_with_semicolon
 

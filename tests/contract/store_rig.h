@@ -23,6 +23,7 @@
 #include "base/system.h"
 #include "base/utf8.h"
 #include "file_transfer/store.h"
+#include "../suite.h"
 #include "../tree.h"
 
 #define RIG_PATH_ROOM 4096
@@ -313,28 +314,15 @@ static inline size_t rig_entries(const char *path)
 
 /* --- suites --- */
 
-#define RIG_TIMEOUT_S 600	/* some run under valgrind, on a busy machine */
-
 /* Runs each test once per backend; _i is the backend's place in ft_store_backends(). */
-static inline int rig_run_all_backends(const char *name, const TTest *const *tests, size_t count)
-{
-	const struct ft_store_ops *const *backends = ft_store_backends();
-	Suite *suite = suite_create(name);
-	TCase *cases = tcase_create(name);
-	int backend_count = 0, failed;
-	SRunner *runner;
-
-	while (backends[backend_count])
-		backend_count++;
-	tcase_set_timeout(cases, RIG_TIMEOUT_S);
-	for (size_t i = 0; i < count; i++)
-		tcase_add_loop_test(cases, tests[i], 0, backend_count);
-	suite_add_tcase(suite, cases);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+#define RIG_SUITE_OF_ALL_BACKENDS(title, ...) \
+	int main(void) \
+	{ \
+		struct ft_suite suite = { .name = title, FT_TESTS(__VA_ARGS__) }; \
+		while (ft_store_backends()[suite.times]) \
+			suite.times++; \
+		return ft_suite_run(&suite); \
+	} \
+	struct ft_suite_ends_with_semicolon
 
 #endif

@@ -369,24 +369,18 @@ START_TEST(test_store__keeps_what_is_held_when_it_looks_again)
 }
 END_TEST
 
-int main(void)
-{
-	const TTest *const tests[] = {
-		test_store__knows_nothing_of_a_key_at_first,
-		test_store__holds_nothing_when_created,
-		test_store__loads_what_was_released,
-		test_store__does_not_find_what_is_unfinished,
-		test_store__replaces_the_manifest,
-		test_store__tells_how_many_bytes_a_put_added,
-		test_store__put_again_changes_nothing,
-		test_store__the_last_write_of_a_byte_wins,
-		test_store__agrees_with_a_model_whatever_is_put,
-		test_store__takes_bytes_far_apart,
-		test_store__stores_or_refuses_the_last_byte_there_is,
-		test_store__refuses_more_ranges_than_it_can_keep,
-		test_store__tells_whether_bytes_match_what_is_held,
-		test_store__keeps_what_is_held_when_it_looks_again,
-	};
-
-	return rig_run_all_backends("store", tests, sizeof tests / sizeof *tests);
-}
+RIG_SUITE_OF_ALL_BACKENDS("store",
+	 test_store__knows_nothing_of_a_key_at_first,
+	 test_store__holds_nothing_when_created,
+	 test_store__loads_what_was_released,
+	 test_store__does_not_find_what_is_unfinished,
+	 test_store__replaces_the_manifest,
+	 test_store__tells_how_many_bytes_a_put_added,
+	 test_store__put_again_changes_nothing,
+	 test_store__the_last_write_of_a_byte_wins,
+	 test_store__agrees_with_a_model_whatever_is_put,
+	 test_store__takes_bytes_far_apart,
+	 test_store__stores_or_refuses_the_last_byte_there_is,
+	 test_store__refuses_more_ranges_than_it_can_keep,
+	 test_store__tells_whether_bytes_match_what_is_held,
+	 test_store__keeps_what_is_held_when_it_looks_again);

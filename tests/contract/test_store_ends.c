@@ -319,22 +319,16 @@ START_TEST(test_store__ends_a_checkpoint_whose_upload_was_detached)
 }
 END_TEST
 
-int main(void)
-{
-	const TTest *const tests[] = {
-		test_store__forgets_what_is_detached,
-		test_store__begins_anew_while_the_old_bytes_await_their_purge,
-		test_store__keeps_old_work_handles_away_from_a_new_transfer,
-		test_store__knows_no_more_of_what_was_set_aside,
-		test_store__publishes_a_file,
-		test_store__cuts_a_published_file_at_its_size,
-		test_store__publishes_an_empty_file,
-		test_store__detach_comes_too_late_after_publish,
-		test_store__publishes_under_any_name,
-		test_store__takes_bytes_while_a_checkpoint_runs,
-		test_store__loses_nothing_when_a_checkpoint_is_cancelled,
-		test_store__ends_a_checkpoint_whose_upload_was_detached,
-	};
-
-	return rig_run_all_backends("store", tests, sizeof tests / sizeof *tests);
-}
+RIG_SUITE_OF_ALL_BACKENDS("store",
+	 test_store__forgets_what_is_detached,
+	 test_store__begins_anew_while_the_old_bytes_await_their_purge,
+	 test_store__keeps_old_work_handles_away_from_a_new_transfer,
+	 test_store__knows_no_more_of_what_was_set_aside,
+	 test_store__publishes_a_file,
+	 test_store__cuts_a_published_file_at_its_size,
+	 test_store__publishes_an_empty_file,
+	 test_store__detach_comes_too_late_after_publish,
+	 test_store__publishes_under_any_name,
+	 test_store__takes_bytes_while_a_checkpoint_runs,
+	 test_store__loses_nothing_when_a_checkpoint_is_cancelled,
+	 test_store__ends_a_checkpoint_whose_upload_was_detached);

@@ -404,10 +404,8 @@ int main(void)
 {
 	Suite *suite = suite_create("fs");
 	TCase *cases = tcase_create("fs");
-	SRunner *runner;
-	int failed;
 
-	tcase_set_timeout(cases, RIG_TIMEOUT_S);
+	tcase_set_timeout(cases, FT_SUITE_TIMEOUT_S);
 	tcase_add_test(cases, test_fs__lays_files_out_as_documented);
 	tcase_add_test(cases, test_fs__sets_modes_whatever_the_umask);
 	tcase_add_test(cases, test_fs__moves_what_is_detached_to_the_trash);
@@ -430,9 +428,5 @@ int main(void)
 	tcase_add_test(cases, test_fs__is_finished_though_a_consumer_took_the_file_away);
 	tcase_add_test(cases, test_fs__never_replaces_a_finished_file);
 	suite_add_tcase(suite, cases);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return ft_suite_finish(suite);
 }

@@ -360,17 +360,11 @@ START_TEST(test_store__either_publishes_or_detaches)
 }
 END_TEST
 
-int main(void)
-{
-	const TTest *const tests[] = {
-		test_store__keeps_hostile_ids_apart,
-		test_store__visits_every_unfinished_transfer_once,
-		test_store__ends_the_walk_when_the_visitor_says_so,
-		test_store__tells_how_much_room_there_is,
-		test_store__reads_on_a_worker_while_bytes_arrive,
-		test_store__walks_while_transfers_come_and_go,
-		test_store__either_publishes_or_detaches,
-	};
-
-	return rig_run_all_backends("store", tests, sizeof tests / sizeof *tests);
-}
+RIG_SUITE_OF_ALL_BACKENDS("store",
+	 test_store__keeps_hostile_ids_apart,
+	 test_store__visits_every_unfinished_transfer_once,
+	 test_store__ends_the_walk_when_the_visitor_says_so,
+	 test_store__tells_how_much_room_there_is,
+	 test_store__reads_on_a_worker_while_bytes_arrive,
+	 test_store__walks_while_transfers_come_and_go,
+	 test_store__either_publishes_or_detaches);

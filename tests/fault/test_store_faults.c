@@ -8,6 +8,7 @@
 #include "store_faults.h"
 
 #include "../contract/store_rig.h"
+#include "../suite.h"
 
 #define SIZE 500
 
@@ -378,34 +379,18 @@ FAULT_TEST(survives_a_lasting_lack_of_memory, .kind = FAULT_MEMORY, .persistent 
 
 int main(void)
 {
-	const TTest *const tests[] = {
-		test_store__survives_an_io_error_anywhere,
-		test_store__survives_a_disk_that_is_full_once,
-		test_store__survives_a_lack_of_descriptors,
-		test_store__survives_an_interrupted_call,
-		test_store__survives_a_lost_file_system,
-		test_store__survives_a_disk_that_stays_full,
-		test_store__survives_short_transfers,
-		test_store__survives_one_short_transfer,
-		test_store__survives_a_write_that_fails_half_way,
-		test_store__survives_a_lack_of_memory,
-		test_store__survives_a_lasting_lack_of_memory,
-	};
-	Suite *suite = suite_create("store faults");
-	TCase *cases = tcase_create("store faults");
-	SRunner *runner;
-	int failed;
-
-	/* Thousands of runs with fsyncs: where the files lie makes no difference here. */
-	if (access("/dev/shm", W_OK) == 0)
-		setenv("TMPDIR", "/dev/shm", 0);
-	tcase_set_timeout(cases, RIG_TIMEOUT_S);
-	for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
-		tcase_add_loop_test(cases, tests[i], FT_DURABILITY_NONE, FT_DURABILITY_SEGMENT + 1);
-	suite_add_tcase(suite, cases);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	ft_suite_use_memory();
+	return ft_suite_run(&(struct ft_suite){
+		.name = "store faults", .times = FT_DURABILITY_SEGMENT + 1, FT_TESTS(
+			test_store__survives_an_io_error_anywhere,
+			test_store__survives_a_disk_that_is_full_once,
+			test_store__survives_a_lack_of_descriptors,
+			test_store__survives_an_interrupted_call,
+			test_store__survives_a_lost_file_system,
+			test_store__survives_a_disk_that_stays_full,
+			test_store__survives_short_transfers,
+			test_store__survives_one_short_transfer,
+			test_store__survives_a_write_that_fails_half_way,
+			test_store__survives_a_lack_of_memory,
+			test_store__survives_a_lasting_lack_of_memory) });
 }

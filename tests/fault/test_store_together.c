@@ -212,18 +212,9 @@ START_TEST(test_together__waits_for_the_disk_three_times_however_many_they_are)
 }
 END_TEST
 
-int main(void)
-{
-	const TTest *const tests[] = {
-		test_together__an_error_fails_the_file_it_meets_and_no_other,
-		test_together__a_disk_that_turns_full_leaves_files_whole_or_unfinished,
-		test_together__no_memory_leaves_files_whole_or_unfinished,
-		test_together__one_that_is_detached_takes_no_other_with_it,
-		test_together__waits_for_the_disk_three_times_however_many_they_are,
-	};
-
-	/* Thousands of fsyncs that test nothing but the disk. */
-	if (access("/dev/shm", W_OK) == 0)
-		setenv("TMPDIR", "/dev/shm", 0);
-	return ft_suite_run("together", tests, sizeof tests / sizeof tests[0]);
-}
+FT_SUITE_IN_MEMORY("together",
+	 test_together__an_error_fails_the_file_it_meets_and_no_other,
+	 test_together__a_disk_that_turns_full_leaves_files_whole_or_unfinished,
+	 test_together__no_memory_leaves_files_whole_or_unfinished,
+	 test_together__one_that_is_detached_takes_no_other_with_it,
+	 test_together__waits_for_the_disk_three_times_however_many_they_are);

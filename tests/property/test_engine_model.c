@@ -8,6 +8,7 @@
 #include <check.h>
 #include <limits.h>
 
+#include "../suite.h"
 #include "../tree.h"
 #include "model_regressions.h"
 
@@ -283,8 +284,6 @@ int main(void)
 		{ "segment", test_engine__keeps_every_segment_over_a_power_cut_where_that_is_promised },
 	};
 	Suite *suite = suite_create("engine against a model");
-	SRunner *runner;
-	int failed;
 
 	first_seed = seed_from_environment();
 	seed_given = getenv("FT_TEST_SEED") != NULL;
@@ -298,9 +297,5 @@ int main(void)
 		tcase_add_test(one, cases[i].test);
 		suite_add_tcase(suite, one);
 	}
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return ft_suite_finish(suite);
 }

@@ -39,6 +39,7 @@ static void *test_realloc(void *old, size_t size)
 #define malloc test_malloc
 #define realloc test_realloc
 #include "core/ranges.c"
+#include "../suite.h"
 #undef malloc
 #undef realloc
 
@@ -378,23 +379,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("ranges against a byte map");
-	TCase *cases = tcase_create("random");
-	SRunner *runner;
-	int failed;
-
 	seed_random();
-	tcase_set_timeout(cases, 300);
-	tcase_add_test(cases, test_ranges__are_the_bytes_that_were_added_and_not_removed);
-	tcase_add_test(cases, test_ranges__hold_at_the_end_of_the_largest_files);
-	tcase_add_test(cases, test_ranges__are_unchanged_where_memory_runs_out);
-	tcase_add_test(cases, test_ranges__copy_is_empty_where_memory_runs_out);
-	tcase_add_test(cases, test_ranges__need_little_memory_for_a_transfer_in_order);
-	tcase_add_test(cases, test_ranges__give_back_the_chunks_they_no_longer_need);
-	suite_add_tcase(suite, cases);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return ft_suite_run(&(struct ft_suite){ .name = "ranges against a byte map", FT_TESTS(
+			test_ranges__are_the_bytes_that_were_added_and_not_removed,
+			test_ranges__hold_at_the_end_of_the_largest_files,
+			test_ranges__are_unchanged_where_memory_runs_out,
+			test_ranges__copy_is_empty_where_memory_runs_out,
+			test_ranges__need_little_memory_for_a_transfer_in_order,
+			test_ranges__give_back_the_chunks_they_no_longer_need) });
 }

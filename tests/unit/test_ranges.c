@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "file_transfer/ranges.h"
+#include "../suite.h"
 
 #define TOP (UINT64_C(1) << 63)
 
@@ -363,41 +364,26 @@ START_TEST(test_ranges__a_hostile_order_is_not_slow)
 }
 END_TEST
 
-int main(void)
-{
-	Suite *suite = suite_create("ranges");
-	TCase *cases = tcase_create("all");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_checked_fixture(cases, setup, teardown);
-	tcase_set_timeout(cases, 60);
-	tcase_add_test(cases, test_ranges__begin_empty);
-	tcase_add_test(cases, test_ranges__keeps_apart_what_does_not_touch);
-	tcase_add_test(cases, test_ranges__merges_touching_segments);
-	tcase_add_test(cases, test_ranges__merges_overlapping_segments);
-	tcase_add_test(cases, test_ranges__adding_what_is_held_changes_nothing);
-	tcase_add_test(cases, test_ranges__adding_nothing_changes_nothing);
-	tcase_add_test(cases, test_ranges__one_segment_may_bridge_thousands);
-	tcase_add_test(cases, test_ranges__removes_from_either_end_and_the_middle);
-	tcase_add_test(cases, test_ranges__one_removal_may_span_thousands);
-	tcase_add_test(cases, test_ranges__hold_the_largest_offsets);
-	tcase_add_test(cases, test_ranges__covers_only_what_one_range_holds);
-	tcase_add_test(cases, test_ranges__overlaps_where_one_byte_is_held);
-	tcase_add_test(cases, test_ranges__next_is_whole_though_it_began_before);
-	tcase_add_test(cases, test_ranges__gaps_end_at_the_limit);
-	tcase_add_test(cases, test_ranges__prefix_ends_at_the_first_gap);
-	tcase_add_test(cases, test_ranges__copy_is_independent);
-	tcase_add_test(cases, test_ranges__are_usable_after_release);
-	tcase_add_test(cases, test_ranges__prepare_changes_nothing);
-	tcase_add_test(cases, test_ranges__refuses_more_than_the_maximum);
-	tcase_add_test(cases, test_ranges__at_the_maximum_still_takes_what_needs_no_new_range);
-	tcase_add_test(cases, test_ranges__at_the_maximum_still_forgets_what_is_lost);
-	tcase_add_test(cases, test_ranges__a_hostile_order_is_not_slow);
-	suite_add_tcase(suite, cases);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+FT_SUITE_WITH("ranges", setup, teardown,
+	 test_ranges__begin_empty,
+	 test_ranges__keeps_apart_what_does_not_touch,
+	 test_ranges__merges_touching_segments,
+	 test_ranges__merges_overlapping_segments,
+	 test_ranges__adding_what_is_held_changes_nothing,
+	 test_ranges__adding_nothing_changes_nothing,
+	 test_ranges__one_segment_may_bridge_thousands,
+	 test_ranges__removes_from_either_end_and_the_middle,
+	 test_ranges__one_removal_may_span_thousands,
+	 test_ranges__hold_the_largest_offsets,
+	 test_ranges__covers_only_what_one_range_holds,
+	 test_ranges__overlaps_where_one_byte_is_held,
+	 test_ranges__next_is_whole_though_it_began_before,
+	 test_ranges__gaps_end_at_the_limit,
+	 test_ranges__prefix_ends_at_the_first_gap,
+	 test_ranges__copy_is_independent,
+	 test_ranges__are_usable_after_release,
+	 test_ranges__prepare_changes_nothing,
+	 test_ranges__refuses_more_than_the_maximum,
+	 test_ranges__at_the_maximum_still_takes_what_needs_no_new_range,
+	 test_ranges__at_the_maximum_still_forgets_what_is_lost,
+	 test_ranges__a_hostile_order_is_not_slow);

@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/sha256.h"
+#include "../suite.h"
 
 /* libcrypto's memory: the call that makes `fail_in` zero finds none, nor does any later one. */
 static long fail_in = -1;
@@ -249,30 +250,20 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("sha256");
-	TCase *cases = tcase_create("all");
-	SRunner *runner;
-	int failed;
-
 	/* Only before libcrypto's first allocation. */
 	if (CRYPTO_set_mem_functions(test_malloc, test_realloc, test_free) != 1)
 		return EXIT_FAILURE;
-	tcase_add_test(cases, test_sha256__is_that_of_fips_180);
-	tcase_add_test(cases, test_sha256__hashes_in_pieces_of_any_size);
-	tcase_add_test(cases, test_sha256__goes_on_after_a_digest);
-	tcase_add_test(cases, test_sha256__hasher_may_go_to_another_thread);
-	tcase_add_test(cases, test_sha256__frees_no_hasher);
-	tcase_add_test(cases, test_sha256__new_hasher_is_null_where_memory_runs_out);
-	tcase_add_test(cases, test_sha256__digest_fails_where_memory_runs_out_and_the_hash_survives);
-	tcase_add_test(cases, test_sha256__of_a_block_needs_no_memory);
-	tcase_add_test(cases, test_sha256__parses_digits_of_any_case);
-	tcase_add_test(cases, test_sha256__refuses_any_other_length);
-	tcase_add_test(cases, test_sha256__refuses_all_but_hex_digits_anywhere);
-	tcase_add_test(cases, test_sha256__is_equal_in_all_bytes_only);
-	suite_add_tcase(suite, cases);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return ft_suite_run(&(struct ft_suite){ .name = "sha256", FT_TESTS(
+			test_sha256__is_that_of_fips_180,
+			test_sha256__hashes_in_pieces_of_any_size,
+			test_sha256__goes_on_after_a_digest,
+			test_sha256__hasher_may_go_to_another_thread,
+			test_sha256__frees_no_hasher,
+			test_sha256__new_hasher_is_null_where_memory_runs_out,
+			test_sha256__digest_fails_where_memory_runs_out_and_the_hash_survives,
+			test_sha256__of_a_block_needs_no_memory,
+			test_sha256__parses_digits_of_any_case,
+			test_sha256__refuses_any_other_length,
+			test_sha256__refuses_all_but_hex_digits_anywhere,
+			test_sha256__is_equal_in_all_bytes_only) });
 }

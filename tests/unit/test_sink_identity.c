@@ -7,6 +7,7 @@
 
 #include "broker/ack_sink_identity.h"
 #include "../tree.h"
+#include "../suite.h"
 
 static char dir[64];
 static char path[128];
@@ -130,24 +131,10 @@ START_TEST(test_sink_identity__is_good_for_a_run_where_nothing_can_be_written)
 }
 END_TEST
 
-int main(void)
-{
-	Suite *suite = suite_create("sink_identity");
-	TCase *tests = tcase_create("sink_identity");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_checked_fixture(tests, set_up, tear_down);
-	tcase_add_test(tests, test_sink_identity__is_the_same_at_the_next_start);
-	tcase_add_test(tests, test_sink_identity__differs_from_place_to_place);
-	tcase_add_test(tests, test_sink_identity__is_for_the_owner_only);
-	tcase_add_test(tests, test_sink_identity__is_made_anew_where_the_file_is_anything_else);
-	tcase_add_test(tests, test_sink_identity__does_not_follow_links);
-	tcase_add_test(tests, test_sink_identity__is_good_for_a_run_where_nothing_can_be_written);
-	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+FT_SUITE_WITH("sink_identity", set_up, tear_down,
+	 test_sink_identity__is_the_same_at_the_next_start,
+	 test_sink_identity__differs_from_place_to_place,
+	 test_sink_identity__is_for_the_owner_only,
+	 test_sink_identity__is_made_anew_where_the_file_is_anything_else,
+	 test_sink_identity__does_not_follow_links,
+	 test_sink_identity__is_good_for_a_run_where_nothing_can_be_written);

@@ -14,6 +14,7 @@
 
 #include "base/system.h"
 #include "broker/wake.h"
+#include "../suite.h"
 
 #define CROWD 4
 #define ITEMS 2000
@@ -410,37 +411,22 @@ START_TEST(test_wake__ends_at_any_time)
 }
 END_TEST
 
-int main(void)
-{
-	Suite *suite = suite_create("wake");
-	TCase *tests = tcase_create("wake");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_checked_fixture(tests, set_up, tear_down);
-	tcase_set_timeout(tests, 120);
-	tcase_add_test(tests, test_wake__ends_the_brokers_sleep);
-	tcase_add_test(tests, test_wake__loses_nothing_in_a_crowd);
-	tcase_add_test(tests, test_wake__announces_what_comes_after_pending_again);
-	tcase_add_test(tests, test_wake__goes_on_until_drained);
-	tcase_add_test(tests, test_wake__works_for_the_brokers_own_thread);
-	tcase_add_test(tests, test_wake__leaves_the_broker_alone_when_drained);
-	tcase_add_test(tests, test_wake__comes_when_something_is_due);
-	tcase_add_test(tests, test_wake__keeps_the_earlier_of_two_times);
-	tcase_add_test(tests, test_wake__comes_at_once_for_a_time_that_is_past);
-	tcase_add_test(tests, test_wake__knocks_at_a_listener_where_there_are_no_ticks);
-	tcase_add_test(tests, test_wake__knocks_at_every_listener_until_heard);
-	tcase_add_test(tests, test_wake__does_not_knock_where_there_are_ticks);
-	tcase_add_test(tests, test_wake__rings_the_bell_where_there_are_no_ticks);
-	tcase_add_test(tests, test_wake__knocks_where_the_bell_is_out_of_order);
-	tcase_add_test(tests, test_wake__does_not_ring_where_there_are_ticks);
-	tcase_add_test(tests, test_wake__restores_sigurg_after_the_last_instance);
-	tcase_add_test(tests, test_wake__leaves_another_plugins_handler_alone);
-	tcase_add_test(tests, test_wake__ends_at_any_time);
-	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+FT_SUITE_WITH("wake", set_up, tear_down,
+	 test_wake__ends_the_brokers_sleep,
+	 test_wake__loses_nothing_in_a_crowd,
+	 test_wake__announces_what_comes_after_pending_again,
+	 test_wake__goes_on_until_drained,
+	 test_wake__works_for_the_brokers_own_thread,
+	 test_wake__leaves_the_broker_alone_when_drained,
+	 test_wake__comes_when_something_is_due,
+	 test_wake__keeps_the_earlier_of_two_times,
+	 test_wake__comes_at_once_for_a_time_that_is_past,
+	 test_wake__knocks_at_a_listener_where_there_are_no_ticks,
+	 test_wake__knocks_at_every_listener_until_heard,
+	 test_wake__does_not_knock_where_there_are_ticks,
+	 test_wake__rings_the_bell_where_there_are_no_ticks,
+	 test_wake__knocks_where_the_bell_is_out_of_order,
+	 test_wake__does_not_ring_where_there_are_ticks,
+	 test_wake__restores_sigurg_after_the_last_instance,
+	 test_wake__leaves_another_plugins_handler_alone,
+	 test_wake__ends_at_any_time);
