@@ -94,8 +94,8 @@ static void fs_close(struct ft_store **store)
 	ft_sys_close(fs->damaged);
 	for (size_t i = 0; i < FS_LOCKS; i++)
 		pthread_mutex_destroy(&fs->names[i]);
-	pthread_mutex_destroy(&fs->publishing_lock);
-	pthread_mutex_destroy(&fs->trash_lock);
+	fs_marks_release(&fs->publishing);
+	fs_marks_release(&fs->fresh_trash);
 	free(fs->scratch);
 	free(fs);
 }
@@ -107,10 +107,10 @@ static bool init_locks(struct fs *fs)
 
 	while (count < FS_LOCKS && pthread_mutex_init(&fs->names[count], NULL) == 0)
 		count++;
-	if (count == FS_LOCKS && pthread_mutex_init(&fs->publishing_lock, NULL) == 0) {
-		if (pthread_mutex_init(&fs->trash_lock, NULL) == 0)
+	if (count == FS_LOCKS && fs_marks_init(&fs->publishing)) {
+		if (fs_marks_init(&fs->fresh_trash))
 			return true;
-		pthread_mutex_destroy(&fs->publishing_lock);
+		fs_marks_release(&fs->publishing);
 	}
 	while (count > 0)
 		pthread_mutex_destroy(&fs->names[--count]);
@@ -139,8 +139,6 @@ static struct fs *fs_new(const struct ft_store_config *config)
 	fs->max_open = config->max_open;
 	fs->space_ms = INT64_MIN;
 	ft_list_init(&fs->used);
-	ft_list_init(&fs->publishing);
-	ft_list_init(&fs->fresh_trash);
 	return fs;
 }
 

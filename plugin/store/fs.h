@@ -15,7 +15,9 @@
  * Threads. Descriptors, ranges and uploads belong to the broker's thread. Names are
  * changed by workers too (publish, enumerate), so where a decision and a rename, or
  * two renames, must not be torn apart by the other side, the transfer's names are
- * locked: for a handful of metadata calls, never over an fsync or a transfer of bytes.
+ * locked: for a handful of metadata calls, never over a transfer of bytes. Nor over an
+ * fsync, with two exceptions: create() in durability segment, which waits for one anyway,
+ * and removing the manifest that a power cut has left without its file.
  */
 #ifndef FT_STORE_FS_H
 #define FT_STORE_FS_H
@@ -44,6 +46,23 @@
 #define FS_LOCKS 64				/* transfers that share one wait for each other */
 #define FS_FINISHED_ENTRIES 1024			/* looked at in a finished transfer's directory */
 
+/* The names of a transfer's two directories. */
+struct fs_names {
+	char client[FT_NAME_ROOM];
+	char file[FT_NAME_ROOM];
+};
+
+/* Transfers that something holds of for a while, by their names. For all threads. */
+struct fs_marks {
+	pthread_mutex_t lock;
+	struct ft_list list;
+};
+
+struct fs_mark {
+	struct ft_link link;
+	const struct fs_names *names;	/* borrowed */
+};
+
 struct fs {
 	struct ft_store base;
 	int incoming;
@@ -54,10 +73,8 @@ struct fs {
 	struct ft_boot boot;
 	struct ft_log *log;
 	pthread_mutex_t names[FS_LOCKS];
-	pthread_mutex_t publishing_lock;
-	struct ft_list publishing;	/* guarded by publishing_lock: data that may have to come back */
-	pthread_mutex_t trash_lock;
-	struct ft_list fresh_trash;	/* guarded by trash_lock: a power cut may bring bytes back */
+	struct fs_marks publishing;	/* their data may have to come back */
+	struct fs_marks fresh_trash;	/* a power cut may bring their bytes back */
 	pthread_t broker;		/* the thread that opened the store */
 	uint64_t limit;			/* no data file may be longer */
 	atomic_llong complained_ms;	/* when an error was logged last, and which */
@@ -89,12 +106,6 @@ struct fs_upload {
 	char ids[];			/* client, then file */
 };
 
-/* The names of a transfer's two directories. */
-struct fs_names {
-	char client[FT_NAME_ROOM];
-	char file[FT_NAME_ROOM];
-};
-
 struct fs_checkpoint {
 	struct ft_checkpoint base;
 	struct fs_names names;
@@ -114,7 +125,7 @@ struct fs_checkpoint {
 
 struct fs_work {
 	struct ft_work base;
-	struct ft_link publishing;	/* in fs->publishing between the renames and the last fsync */
+	struct fs_mark publishing;	/* between the renames and the last fsync */
 	bool anchored;			/* its directories are on the disk */
 	int data_fd;
 	int dir_fd;			/* incoming/<client>/<file>, once it was needed; else -1 */
@@ -124,7 +135,7 @@ struct fs_work {
 
 struct fs_trash {
 	struct ft_trash base;
-	struct ft_link fresh;		/* in fs->fresh_trash until it is sure to stay away */
+	struct fs_mark fresh;		/* until it is sure to stay away */
 	struct fs_names names;		/* what it was */
 	char name[FT_UUID_ROOM];
 };
@@ -188,8 +199,17 @@ int fs_make_pair(struct fs *fs, int top, const struct fs_names *names, bool *mad
  */
 void fs_remove_pair(struct fs *fs, int top, const struct fs_names *names);
 
-/* fsync of <top>/<client> and <top>. */
-bool fs_sync_parents(struct fs *fs, int top, const struct fs_names *names);
+/*
+ * fsync of `dir`, which is <top>/<client>/<file>, of <top>/<client> and of <top>: all names
+ * that lead to what is in it. False: errno says why.
+ */
+bool fs_sync_dirs(struct fs *fs, int top, const struct fs_names *names, int dir);
+
+/*
+ * The same for `dir` in incoming/, and of its manifest: without it and the names the data
+ * would be lost all the same.
+ */
+bool fs_sync_around(struct fs *fs, const struct fs_names *names, int dir);
 
 /*
  * Whether `name` in `dir` is the regular file that `fd` is open on. False: ENOENT, or why
@@ -199,6 +219,9 @@ bool fs_is_same(int dir, const char *name, int fd);
 
 /* Reads a text file, malloc'd and NUL-terminated. FT_DAMAGED: no regular file, empty, too long. */
 enum ft_status fs_read_text(struct fs *fs, int dir, const char *name, char **text, size_t *len);
+
+/* The same of a file that is open. */
+enum ft_status fs_read_all_text(int fd, char **text, size_t *len);
 
 /*
  * Logs "cannot <what>/<client>/<file>: <errno>" unless that was just said. Returns the
@@ -215,6 +238,20 @@ enum ft_status fs_set_aside_pair(struct fs *fs, int top, const struct fs_names *
 
 /* The same for a caller that does not hold the lock on the names. Always FT_DAMAGED. */
 enum ft_status fs_damaged(struct fs *fs, int top, const struct fs_names *names, const char *why);
+
+/* --- fs_marks.c: which transfers something holds of --- */
+
+bool fs_marks_init(struct fs_marks *marks);
+void fs_marks_release(struct fs_marks *marks);
+
+/* A mark that is not set. The names are borrowed for as long as it may be. */
+void fs_mark_init(struct fs_mark *mark, const struct fs_names *names);
+
+/* Sets the mark or takes it away; either may have been done before. */
+void fs_marks_set(struct fs_marks *marks, struct fs_mark *mark, bool marked);
+
+/* Whether there is a mark on these names. */
+bool fs_marks_has(struct fs_marks *marks, const struct fs_names *names);
 
 /* --- fs_cache.c: the descriptors of uploads, broker's thread only --- */
 
@@ -312,9 +349,6 @@ enum ft_status fs_find(struct ft_store *store, const struct ft_key *key, char **
 enum ft_status fs_finished_matches(struct ft_store *store, const struct ft_key *key,
 				   const char *name, uint64_t offset, const void *bytes,
 				   size_t len, bool *same);
-
-/* Whether a publish may still rename the data back. The caller holds the lock on the names. */
-bool fs_is_publishing(struct fs *fs, const struct fs_names *names);
 
 /*
  * Removes the manifests in files/<client>/<file>, which a publish that did not come to

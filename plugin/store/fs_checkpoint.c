@@ -97,17 +97,6 @@ enum ft_status fs_checkpoint_begin(struct ft_upload *upload, struct ft_checkpoin
 	return FT_OK;
 }
 
-/* Without its manifest and its directories the data would be lost all the same. */
-static bool anchor(struct fs *fs, const struct fs_checkpoint *checkpoint)
-{
-	int fd = fs_open_at(fs, checkpoint->dir_fd, FS_MANIFEST, O_RDONLY);
-	bool done = fd >= 0 && ft_sys_fsync(fd) == 0 && ft_sys_fsync(checkpoint->dir_fd) == 0 &&
-		fs_sync_parents(fs, fs->incoming, &checkpoint->names);
-
-	ft_sys_close(fd);
-	return done;
-}
-
 /* Where the directory is gone the transfer was detached meanwhile, which is no news. */
 static enum ft_status checkpoint_failed(struct fs *fs, const struct fs_checkpoint *checkpoint,
 			     const char *what)
@@ -143,7 +132,8 @@ enum ft_status fs_checkpoint_run(struct ft_checkpoint *base)
 		checkpoint->data_failed = true;
 		return fs_sync_failed(fs, "sync incoming", &checkpoint->names);
 	}
-	if (durable && checkpoint->anchor && !anchor(fs, checkpoint))
+	if (durable && checkpoint->anchor &&
+	    !fs_sync_around(fs, &checkpoint->names, checkpoint->dir_fd))
 		return checkpoint_failed(fs, checkpoint, "sync incoming");
 	return write_journal(fs, checkpoint, durable);
 }

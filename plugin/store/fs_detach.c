@@ -34,34 +34,9 @@ static enum ft_status detach(struct fs *fs, const struct fs_names *names, const 
 	return FT_OK;
 }
 
-static void set_fresh(struct fs *fs, struct fs_trash *trash, bool fresh)
-{
-	pthread_mutex_lock(&fs->trash_lock);
-	ft_link_remove(&trash->fresh);
-	if (fresh)
-		ft_list_push(&fs->fresh_trash, &trash->fresh);
-	pthread_mutex_unlock(&fs->trash_lock);
-}
-
-static bool is_fresh(struct fs *fs, const struct fs_names *names)
-{
-	struct ft_link *head = &fs->fresh_trash.head;
-	bool found = false;
-
-	pthread_mutex_lock(&fs->trash_lock);
-	for (struct ft_link *at = head->next; at != head && !found; at = at->next) {
-		const struct fs_trash *trash = FT_CONTAINER(at, struct fs_trash, fresh);
-
-		found = !strcmp(trash->names.client, names->client) &&
-			!strcmp(trash->names.file, names->file);
-	}
-	pthread_mutex_unlock(&fs->trash_lock);
-	return found;
-}
-
 bool fs_is_clear(struct fs *fs, const struct fs_names *names)
 {
-	return !is_fresh(fs, names) || ft_sys_fsync(fs->trash) == 0;
+	return !fs_marks_has(&fs->fresh_trash, names) || ft_sys_fsync(fs->trash) == 0;
 }
 
 enum ft_status fs_detach(struct ft_upload **upload, struct ft_trash **out)
@@ -74,9 +49,9 @@ enum ft_status fs_detach(struct ft_upload **upload, struct ft_trash **out)
 	if (!trash)
 		return FT_NO_MEMORY;
 	trash->base.store = &fs->base;
-	ft_link_init(&trash->fresh);
 	ft_uuid(trash->name);
 	fs_names_of_upload(&trash->names, fs_upload_of(*upload));
+	fs_mark_init(&trash->fresh, &trash->names);
 	/* A publish that is under way must find either all of it or nothing. */
 	fs_lock(fs, &trash->names);
 	st = detach(fs, &trash->names, trash->name);
@@ -85,7 +60,7 @@ enum ft_status fs_detach(struct ft_upload **upload, struct ft_trash **out)
 		free(trash);
 		return st;
 	}
-	set_fresh(fs, trash, durable);
+	fs_marks_set(&fs->fresh_trash, &trash->fresh, durable);
 	fs_release(upload);
 	*out = &trash->base;
 	return FT_OK;
@@ -173,7 +148,7 @@ enum ft_status fs_purge(struct ft_trash **trash)
 	/* Said to be gone is gone: without fsync(dir) a power cut may bring it back. */
 	if (fs->durability != FT_DURABILITY_NONE && ft_sys_fsync(fs->trash) != 0)
 		st = fs_sync_failed(fs, "sync trash, for incoming", &own->names);
-	set_fresh(fs, own, false);
+	fs_marks_set(&fs->fresh_trash, &own->fresh, false);
 	purged = fs_purge_name(fs, own->name);
 	free(own);
 	return st == FT_OK ? purged : st;

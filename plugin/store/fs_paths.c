@@ -160,12 +160,26 @@ void fs_remove_pair(struct fs *fs, int top, const struct fs_names *names)
 	errno = saved;
 }
 
-bool fs_sync_parents(struct fs *fs, int top, const struct fs_names *names)
+bool fs_sync_dirs(struct fs *fs, int top, const struct fs_names *names, int dir)
 {
-	int client = fs_open_dir(fs, top, names->client);
-	bool done = client >= 0 && ft_sys_fsync(client) == 0 && ft_sys_fsync(top) == 0;
+	int client;
+	bool done;
 
+	if (ft_sys_fsync(dir) != 0)
+		return false;
+	client = fs_open_dir(fs, top, names->client);
+	done = client >= 0 && ft_sys_fsync(client) == 0 && ft_sys_fsync(top) == 0;
 	ft_sys_close(client);
+	return done;
+}
+
+bool fs_sync_around(struct fs *fs, const struct fs_names *names, int dir)
+{
+	int fd = fs_open_at(fs, dir, FS_MANIFEST, O_RDONLY | O_NONBLOCK);
+	bool done = fd >= 0 && ft_sys_fsync(fd) == 0 &&
+		fs_sync_dirs(fs, fs->incoming, names, dir);
+
+	ft_sys_close(fd);
 	return done;
 }
 
@@ -183,7 +197,7 @@ bool fs_is_same(int dir, const char *name, int fd)
 
 /* --- text --- */
 
-static enum ft_status read_text(int fd, char **text, size_t *len)
+enum ft_status fs_read_all_text(int fd, char **text, size_t *len)
 {
 	struct stat file;
 	ssize_t got;
@@ -215,7 +229,7 @@ enum ft_status fs_read_text(struct fs *fs, int dir, const char *name, char **tex
 
 	if (fd < 0)
 		return errno == ELOOP ? FT_DAMAGED : ft_sys_status(errno);
-	st = read_text(fd, text, len);
+	st = fs_read_all_text(fd, text, len);
 	ft_sys_close(fd);
 	return st;
 }

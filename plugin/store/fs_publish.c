@@ -29,31 +29,6 @@
 #define WRITE_OUT (SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE)
 #define WAIT_FOR (WRITE_OUT | SYNC_FILE_RANGE_WAIT_AFTER)
 
-bool fs_is_publishing(struct fs *fs, const struct fs_names *names)
-{
-	struct ft_link *head = &fs->publishing.head;
-	bool found = false;
-
-	pthread_mutex_lock(&fs->publishing_lock);
-	for (struct ft_link *at = head->next; at != head && !found; at = at->next) {
-		const struct fs_work *own = FT_CONTAINER(at, struct fs_work, publishing);
-
-		found = !strcmp(own->names.client, names->client) &&
-			!strcmp(own->names.file, names->file);
-	}
-	pthread_mutex_unlock(&fs->publishing_lock);
-	return found;
-}
-
-static void set_publishing(struct fs *fs, struct fs_work *own, bool publishing)
-{
-	pthread_mutex_lock(&fs->publishing_lock);
-	ft_link_remove(&own->publishing);
-	if (publishing)
-		ft_list_push(&fs->publishing, &own->publishing);
-	pthread_mutex_unlock(&fs->publishing_lock);
-}
-
 /* One publication on its way. */
 struct publishing {
 	struct fs *fs;
@@ -171,8 +146,7 @@ static enum ft_status prepare(struct publishing *p)
 static enum ft_status anchor_data(struct publishing *p)
 {
 	if (p->own->anchored ||
-	    (ft_sys_fsync(p->own->dir_fd) == 0 &&
-	     fs_sync_parents(p->fs, p->fs->incoming, &p->own->names)))
+	    fs_sync_dirs(p->fs, p->fs->incoming, &p->own->names, p->own->dir_fd))
 		return FT_OK;
 	return errno == ENOENT ? FT_NO_SUCH_TRANSFER	/* detached */
 		: fs_sync_failed(p->fs, "sync incoming", &p->own->names);
@@ -192,7 +166,7 @@ static enum ft_status sync_contents(struct publishing *p)
 /* Of the directories that lead to the file. */
 static enum ft_status sync_names(struct publishing *p)
 {
-	if (ft_sys_fsync(p->to) == 0 && fs_sync_parents(p->fs, p->fs->files, &p->own->names))
+	if (fs_sync_dirs(p->fs, p->fs->files, &p->own->names, p->to))
 		return FT_OK;
 	return errno == ENOENT ? FT_NO_SUCH_TRANSFER	/* detached */
 		: fs_sync_failed(p->fs, "sync files", &p->own->names);
@@ -290,7 +264,7 @@ static enum ft_status place_data(struct publishing *p)
 	p->data_placed = done && ft_sys_renameat(p->own->dir_fd, FS_DATA, p->to,
 						 p->what->name) == 0;
 	if (p->data_placed)
-		set_publishing(p->fs, p->own, true);
+		fs_marks_set(&p->fs->publishing, &p->own->publishing, true);
 	fs_unlock(p->fs, &p->own->names);
 	return p->data_placed ? FT_OK : failed(p, "publish incoming");
 }
@@ -304,7 +278,7 @@ static void withdraw(struct publishing *p)
 
 	fs_lock(p->fs, &p->own->names);
 	/* A file that cannot be taken back is whole, only perhaps not for long: it keeps its manifest. */
-	set_publishing(p->fs, p->own, false);
+	fs_marks_set(&p->fs->publishing, &p->own->publishing, false);
 	there = p->data_placed && ft_sys_renameat(p->to, p->what->name, p->own->dir_fd,
 						  FS_DATA) != 0;
 	if (there)
@@ -328,7 +302,7 @@ static void clear_unfinished(struct publishing *p)
 	(void)ft_sys_unlinkat(dir, FS_JOURNAL_TEMPORARY, 0);
 	(void)ft_sys_unlinkat(dir, FS_MANIFEST_TEMPORARY, 0);
 	fs_lock(p->fs, &p->own->names);
-	set_publishing(p->fs, p->own, false);
+	fs_marks_set(&p->fs->publishing, &p->own->publishing, false);
 	fs_remove_pair(p->fs, p->fs->incoming, &p->own->names);
 	fs_unlock(p->fs, &p->own->names);
 }

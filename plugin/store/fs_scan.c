@@ -170,7 +170,7 @@ static bool trash_leftover(struct walk *walk, const char *trash)
 	bool done;
 
 	done = dir >= 0 && ft_sys_fstatat(dir, FS_DATA, &data, AT_SYMLINK_NOFOLLOW) != 0 &&
-		errno == ENOENT && !fs_is_publishing(fs, &walk->names) &&
+		errno == ENOENT && !fs_marks_has(&fs->publishing, &walk->names) &&
 		ft_sys_renameat(client, walk->names.file, fs->trash, trash) == 0;
 	ft_sys_close(dir);
 	ft_sys_close(client);

@@ -114,8 +114,8 @@ static enum ft_status make_room(struct making *making, const struct fs_names *na
 
 static bool anchor_new(struct making *making, const struct fs_names *names)
 {
-	return ft_sys_fsync(making->journal_fd) == 0 && ft_sys_fsync(making->dir) == 0 &&
-		fs_sync_parents(making->fs, making->fs->incoming, names);
+	return ft_sys_fsync(making->journal_fd) == 0 &&
+		fs_sync_dirs(making->fs, making->fs->incoming, names, making->dir);
 }
 
 static enum ft_status make(struct making *making, const struct fs_names *names,
@@ -150,10 +150,13 @@ enum ft_status fs_create(struct ft_store *store, const struct ft_key *key, const
 	if (!up)
 		return FT_NO_MEMORY;
 	fs_names_of(&names, key);
-	/* Against workers that remove directories which look empty or forgotten. */
-	fs_lock(fs, &names);
-	st = fs_is_clear(fs, &names) ? make(&making, &names, manifest, manifest_len) : FT_IO_ERROR;
-	fs_unlock(fs, &names);
+	st = fs_is_clear(fs, &names) ? FT_OK : FT_IO_ERROR;
+	if (st == FT_OK) {
+		/* Against workers that remove directories which look empty or forgotten. */
+		fs_lock(fs, &names);
+		st = make(&making, &names, manifest, manifest_len);
+		fs_unlock(fs, &names);
+	}
 	ft_sys_close(making.dir);
 	if (st != FT_OK) {
 		(void)fs_failed(fs, "create incoming", &names);
@@ -283,17 +286,6 @@ static enum ft_status load_files(struct loading *loading)
 	return st;
 }
 
-/* Without its manifest and its names the data would be lost all the same. */
-static bool sync_around(const struct loading *loading)
-{
-	int fd = fs_open_at(loading->fs, loading->dir, FS_MANIFEST, O_RDONLY | O_NONBLOCK);
-	bool done = fd >= 0 && ft_sys_fsync(fd) == 0 && ft_sys_fsync(loading->dir) == 0 &&
-		fs_sync_parents(loading->fs, loading->fs->incoming, loading->names);
-
-	ft_sys_close(fd);
-	return done;
-}
-
 /*
  * Durability segment: an earlier process may have been killed before it synced what it
  * wrote, or may have promised less. A segment that is sent again is not written again,
@@ -320,7 +312,8 @@ static enum ft_status load_anchor(struct loading *loading)
 			return fs_failed(fs, "write the journal of incoming", loading->names);
 		up->durable = true;
 	}
-	if (ft_sys_fsync(up->journal_fd) != 0 || !sync_around(loading))
+	if (ft_sys_fsync(up->journal_fd) != 0 ||
+	    !fs_sync_around(fs, loading->names, loading->dir))
 		return fs_sync_failed(fs, "sync incoming", loading->names);
 	return FT_OK;
 }
@@ -377,7 +370,7 @@ static bool is_described(struct fs *fs, int dir, const char *manifest, size_t ma
 	size_t len = 0;
 	char *text = NULL;
 	int fd = fs_open_at(fs, dir, FS_MANIFEST, O_RDONLY | O_NONBLOCK);
-	bool same = fd >= 0 && fs_read_text(fs, dir, FS_MANIFEST, &text, &len) == FT_OK &&
+	bool same = fd >= 0 && fs_read_all_text(fd, &text, &len) == FT_OK &&
 		len == manifest_len && memcmp(text, manifest, len) == 0 &&
 		ft_sys_futimens(fd, NULL) == 0;
 

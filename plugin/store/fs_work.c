@@ -15,9 +15,9 @@ enum ft_status fs_work(struct ft_upload *upload, struct ft_work **out)
 	if (!own)
 		return FT_NO_MEMORY;
 	own->base.store = &fs->base;
-	ft_link_init(&own->publishing);
 	own->dir_fd = -1;
 	fs_names_of_upload(&own->names, up);
+	fs_mark_init(&own->publishing, &own->names);
 	own->anchored = up->anchored;
 	own->data_fd = fs_cache_dup(fs, up);
 	if (own->data_fd < 0) {
