@@ -7,8 +7,6 @@
 #define HASH_BEHIND (2 * MIB)
 /* How much one job hashes at most, so that long files take turns. */
 #define HASH_SLICE (64 * MIB)
-/* A publish with no more than this left to hash is done together with others. */
-#define BRIEF (MIB)
 /* A checkpoint is made so long after the first new byte, or sooner after so many of them. */
 #define CHECKPOINT_MS 5000
 #define CHECKPOINT_BYTES (64 * MIB)
@@ -54,7 +52,7 @@ static enum ft_status start_hashing(struct ft_engine *e, struct ft_transfer *t, 
 	a->hasher = t->hasher;
 	t->hasher = NULL;
 	a->target = target;
-	a->job.brief = task == FT_TASK_PUBLISH && target - ft_hasher_position(a->hasher) <= BRIEF;
+	a->job.brief = task == FT_TASK_PUBLISH && target <= FT_SMALL_FILE;
 	a->has_expected = t->fin_has_checksum;
 	a->expected = t->fin_checksum;
 	if (task == FT_TASK_PUBLISH && e->ops->settle)

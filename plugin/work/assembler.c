@@ -9,10 +9,8 @@
 /* Large enough that reading costs little, small enough to stay in the CPU's cache. */
 #define BLOCK ((size_t)256 * 1024)
 
+/* More than that left to hash, and the upload is running away: see hash_blocks(). */
 #define CLOSE_BEHIND ((uint64_t)3 * 1024 * 1024)
-
-/* A file up to this size is made durable together with others, a longer one before. */
-#define SMALL ((uint64_t)1024 * 1024)
 
 static enum ft_status hash_blocks(struct ft_assembly *a, void *block)
 {
@@ -94,7 +92,7 @@ static enum ft_status prepare(struct ft_assembly *a)
 	if ((st = hash(a)) != FT_OK || (st = verify(a)) != FT_OK)
 		return st;
 	/* A long wait, which can still be given up. */
-	if (a->target > SMALL && (st = a->ops->sync(a->work)) != FT_OK) {
+	if (a->target > FT_SMALL_FILE && (st = a->ops->sync(a->work)) != FT_OK) {
 		a->sync_failed = true;
 		return st;
 	}

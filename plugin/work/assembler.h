@@ -19,6 +19,12 @@
 #include "file_transfer/store.h"
 #include "work/pool.h"
 
+/*
+ * A file up to this size, in bytes, is made durable together with others; a longer one
+ * before, so that none waits for another's long write.
+ */
+#define FT_SMALL_FILE ((uint64_t)1024 * 1024)
+
 enum ft_task {
 	FT_TASK_HASH,		/* hash up to `target` */
 	FT_TASK_CHECKPOINT,	/* make durable what `checkpoint` noted */

@@ -72,19 +72,28 @@ static struct ft_job *take(struct ft_pool *pool)
 	return link ? FT_CONTAINER(link, struct ft_job, link) : NULL;
 }
 
-void ft_pool_return(struct ft_pool *pool, struct ft_job *message)
+/*
+ * Hands jobs back, and tells it once. The broker's thread may free them as soon as the lock
+ * is open, and ft_job_hurry() sets `urgent` under it: so that is read while it is held.
+ */
+static void give_back(struct ft_pool *pool, struct ft_job *const *jobs, size_t count)
 {
-	/* The broker's thread may free the message as soon as it is in the list. */
-	atomic_bool *urgent = &message->urgent;
-	bool tell;
+	bool tell = false;
 
 	pthread_mutex_lock(&pool->lock);
-	ft_list_push(&pool->done, &message->link);
-	atomic_fetch_add(&pool->done_count, 1);
-	tell = atomic_load(urgent);
+	for (size_t i = 0; i < count; i++) {
+		tell = tell || atomic_load(&jobs[i]->urgent);
+		ft_list_push(&pool->done, &jobs[i]->link);
+	}
+	atomic_fetch_add(&pool->done_count, count);
 	pthread_mutex_unlock(&pool->lock);
 	if (tell)
 		pool->notify(pool->context);
+}
+
+void ft_pool_return(struct ft_pool *pool, struct ft_job *message)
+{
+	give_back(pool, &message, 1);
 }
 
 /*
@@ -136,22 +145,6 @@ static void run(struct ft_pool *pool, struct ft_job *job, struct row *row)
 		ft_pool_return(pool, job);
 }
 
-/* Hands all back, and tells it once. */
-static void return_row(struct ft_pool *pool, const struct row *row)
-{
-	bool tell = false;
-
-	pthread_mutex_lock(&pool->lock);
-	for (size_t i = 0; i < row->count; i++) {
-		tell = tell || atomic_load(&row->job[i]->urgent);
-		ft_list_push(&pool->done, &row->job[i]->link);
-	}
-	atomic_fetch_add(&pool->done_count, row->count);
-	pthread_mutex_unlock(&pool->lock);
-	if (tell)
-		pool->notify(pool->context);
-}
-
 static void *work(void *argument)
 {
 	struct ft_pool *pool = argument;
@@ -166,7 +159,7 @@ static void *work(void *argument)
 		if (row.count == 0)
 			continue;
 		row.job[0]->finish(row.job, row.count);
-		return_row(pool, &row);
+		give_back(pool, row.job, row.count);
 		row.count = 0;
 	}
 	return NULL;
