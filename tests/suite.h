@@ -79,7 +79,8 @@ static inline void ft_suite_use_memory(void)
 	int main(void) \
 	{ \
 		return ft_suite_run(&(struct ft_suite){ \
-			.name = title, .set_up = before, .tear_down = after, FT_TESTS(__VA_ARGS__) }); \
+			.name = title, .set_up = before, .tear_down = after, \
+			FT_TESTS(__VA_ARGS__) }); \
 	} \
 	struct ft_suite_ends_with_semicolon
 

@@ -11,7 +11,6 @@
 #define FT_TESTS_STORE_RIG_H
 
 #include <check.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -295,21 +294,6 @@ static inline bool rig_exists(const char *path)
 	struct stat st;
 
 	return lstat(path, &st) == 0;
-}
-
-/* How many entries a directory has; 0 where there is none. */
-static inline size_t rig_entries(const char *path)
-{
-	size_t count = 0;
-	DIR *dir = opendir(path);
-	struct dirent *entry;
-
-	if (!dir)
-		return 0;
-	while ((entry = readdir(dir)) != NULL)
-		count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
-	closedir(dir);
-	return count;
 }
 
 /* --- suites --- */

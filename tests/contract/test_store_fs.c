@@ -53,10 +53,10 @@ static void check_layout(mode_t mask)
 	expect_mode(rig_path(&rig, UNFINISHED "/data"), 0640);
 	expect_mode(rig_path(&rig, UNFINISHED "/manifest.json"), 0640);
 	expect_mode(rig_path(&rig, UNFINISHED "/journal"), 0640);
-	ck_assert_uint_eq(rig_entries(rig_path(&rig, UNFINISHED)), 3);
+	ck_assert_uint_eq(tree_entries(rig_path(&rig, UNFINISHED)), 3);
 	rig_checkpoint(&rig, upload);
 	expect_mode(rig_path(&rig, UNFINISHED "/journal"), 0640);
-	ck_assert_uint_eq(rig_entries(rig_path(&rig, UNFINISHED)), 3);
+	ck_assert_uint_eq(tree_entries(rig_path(&rig, UNFINISHED)), 3);
 	ck_assert_int_eq(rig_publish(&rig, upload, "a.txt", 7), FT_OK);
 	rig.ops->release(&upload);
 	expect_mode(rig_path(&rig, "files/c%%2F1"), 0750);
@@ -64,7 +64,7 @@ static void check_layout(mode_t mask)
 	expect_mode(rig_path(&rig, FINISHED "/a.txt"), 0640);
 	expect_mode(rig_path(&rig, FINISHED "/a.txt.manifest.json"), 0640);
 	ck_assert_int_eq(file_size(rig_path(&rig, FINISHED "/a.txt")), 7);
-	ck_assert_uint_eq(rig_entries(rig_path(&rig, FINISHED)), 2);
+	ck_assert_uint_eq(tree_entries(rig_path(&rig, FINISHED)), 2);
 	ck_assert(!rig_exists(rig_path(&rig, "incoming/c%%2F1")));
 	umask(before);
 	rig_close(&rig);
@@ -92,9 +92,9 @@ START_TEST(test_fs__moves_what_is_detached_to_the_trash)
 	begin(&rig, FT_DURABILITY_FILE, &upload);
 	ck_assert_int_eq(rig.ops->detach(&upload, &trash), FT_OK);
 	ck_assert(!rig_exists(rig_path(&rig, "incoming/c%%2F1")));
-	ck_assert_uint_eq(rig_entries(rig_path(&rig, "trash")), 1);
+	ck_assert_uint_eq(tree_entries(rig_path(&rig, "trash")), 1);
 	ck_assert_int_eq(rig.ops->purge(&trash), FT_OK);
-	ck_assert_uint_eq(rig_entries(rig_path(&rig, "trash")), 0);
+	ck_assert_uint_eq(tree_entries(rig_path(&rig, "trash")), 0);
 	rig_close(&rig);
 }
 END_TEST
@@ -222,7 +222,7 @@ START_TEST(test_fs__does_not_trust_a_checkpoint_that_was_overtaken_by_an_overwri
 	ran = rig.ops->checkpoint_run(checkpoint);
 	rig_put_text(&rig, upload, 3, "X");
 	ck_assert_int_eq(rig.ops->checkpoint_end(upload, &checkpoint, ran), FT_OK);
-	ck_assert_uint_eq(rig_entries(rig_path(&rig, UNFINISHED)), 3);
+	ck_assert_uint_eq(tree_entries(rig_path(&rig, UNFINISHED)), 3);
 	ck_assert_str_eq(held_after(&rig, &upload, false), "0-7");
 	ck_assert_str_eq(held_after(&rig, &upload, true), "");
 	rig.ops->release(&upload);
@@ -336,7 +336,7 @@ START_TEST(test_fs__is_unfinished_while_only_its_manifest_is_published)
 	upload = rig_load(&rig, &KEY);
 	ck_assert_int_eq(rig_publish(&rig, upload, "a.txt", 7), FT_OK);
 	rig.ops->release(&upload);
-	ck_assert_uint_eq(rig_entries(rig_path(&rig, FINISHED)), 2);
+	ck_assert_uint_eq(tree_entries(rig_path(&rig, FINISHED)), 2);
 	ck_assert_int_eq(rig_try_find(&rig, &KEY), FT_OK);
 	rig_close(&rig);
 }
@@ -393,7 +393,7 @@ START_TEST(test_fs__never_replaces_a_finished_file)
 	ck_assert_int_eq(rig_publish(&rig, upload, "a.txt", 7), FT_IO_ERROR);
 	size = file_size(rig_path(&rig, FINISHED "/a.txt"));
 	ck_assert_int_eq(size, 8);
-	ck_assert_uint_eq(rig_entries(rig_path(&rig, FINISHED)), 1);
+	ck_assert_uint_eq(tree_entries(rig_path(&rig, FINISHED)), 1);
 	rig_expect(&rig, upload, 0, "content", 7);
 	rig.ops->release(&upload);
 	rig_close(&rig);

@@ -47,7 +47,7 @@ static void expect_held(struct rig *rig, const char *held)
 
 	ck_assert_str_eq(rig_held(upload), held);
 	rig->ops->release(&upload);
-	ck_assert_uint_eq(rig_entries(rig_path(rig, "damaged")), 0);
+	ck_assert_uint_eq(tree_entries(rig_path(rig, "damaged")), 0);
 }
 
 /* The transfer was moved away as a whole, with one line in the log, and can be begun anew. */
@@ -61,7 +61,7 @@ static void expect_set_aside(struct rig *rig)
 	ck_assert_ptr_nonnull(strstr(rig->log, "incoming/c%2F1/f1"));
 	ck_assert_ptr_nonnull(strstr(rig->log, "damaged/"));
 	ck_assert(!rig_exists(rig_path(rig, CLIENT)));
-	ck_assert_uint_eq(rig_entries(rig_path(rig, "damaged")), 1);
+	ck_assert_uint_eq(tree_entries(rig_path(rig, "damaged")), 1);
 	ck_assert_int_eq(rig_try_load(rig, &KEY), FT_NO_SUCH_TRANSFER);
 	upload = rig_create(rig, &KEY);
 	rig->ops->release(&upload);
@@ -238,7 +238,7 @@ START_TEST(test_fs__does_not_follow_a_link_in_place_of_a_transfer)
 	ck_assert_int_eq(rename(link, kept), 0);
 	ck_assert_int_eq(symlink(kept, link), 0);
 	expect_set_aside(&rig);
-	ck_assert_uint_eq(rig_entries(kept), 3);
+	ck_assert_uint_eq(tree_entries(kept), 3);
 	rig_close(&rig);
 }
 END_TEST
@@ -257,7 +257,7 @@ START_TEST(test_fs__does_not_follow_a_link_in_place_of_a_client)
 	ck_assert_int_eq(rig_try_load(&rig, &KEY), FT_IO_ERROR);
 	ck_assert_int_eq(rig.ops->create(rig.store, &KEY, manifest, strlen(manifest), &upload),
 			 FT_IO_ERROR);
-	ck_assert_uint_eq(rig_entries(kept), 1);
+	ck_assert_uint_eq(tree_entries(kept), 1);
 	free(manifest);
 	rig_close(&rig);
 }
@@ -312,7 +312,7 @@ START_TEST(test_fs__removes_leftovers_on_the_walk)
 	ck_assert_int_eq(unlink(rig_path(&rig, UNFINISHED "/data")), 0);
 	ck_assert_uint_eq(walk(&rig), 0);
 	ck_assert(!rig_exists(rig_path(&rig, CLIENT)));
-	ck_assert_uint_eq(rig_entries(rig_path(&rig, "trash")), 0);
+	ck_assert_uint_eq(tree_entries(rig_path(&rig, "trash")), 0);
 	rig_close(&rig);
 }
 END_TEST
@@ -327,7 +327,7 @@ START_TEST(test_fs__purges_the_trash_of_an_earlier_process)
 	make_file(rig_path(&rig, "trash/old/data"), "bytes");
 	make_file(rig_path(&rig, "trash/file"), "bytes");
 	ck_assert_uint_eq(walk(&rig), 1);
-	ck_assert_uint_eq(rig_entries(rig_path(&rig, "trash")), 0);
+	ck_assert_uint_eq(tree_entries(rig_path(&rig, "trash")), 0);
 	rig_close(&rig);
 }
 END_TEST
@@ -339,7 +339,7 @@ START_TEST(test_fs__sets_aside_damage_on_the_walk)
 	begin(&rig);
 	make_file(rig_path(&rig, UNFINISHED "/manifest.json"), "garbage");
 	ck_assert_uint_eq(walk(&rig), 0);
-	ck_assert_uint_eq(rig_entries(rig_path(&rig, "damaged")), 1);
+	ck_assert_uint_eq(tree_entries(rig_path(&rig, "damaged")), 1);
 	ck_assert(!rig_exists(rig_path(&rig, UNFINISHED)));
 	rig_close(&rig);
 }
@@ -395,7 +395,7 @@ START_TEST(test_fs__sets_aside_a_finished_manifest_that_is_empty)
 	make_file(rig_path(&rig, "files/c%%2F1/f1/a.manifest.json"), "");
 	ck_assert_int_eq(rig_try_find(&rig, &KEY), FT_DAMAGED);
 	ck_assert_int_eq(rig_try_find(&rig, &KEY), FT_NO_SUCH_TRANSFER);
-	ck_assert_uint_eq(rig_entries(rig_path(&rig, "damaged")), 1);
+	ck_assert_uint_eq(tree_entries(rig_path(&rig, "damaged")), 1);
 	rig_close(&rig);
 }
 END_TEST

@@ -14,7 +14,7 @@ static const struct ft_key KEY = {"c/1", 3, "f1", 2};
 
 START_TEST(test_fs__closes_descriptors_it_may_not_keep)
 {
-	size_t before = rig_entries("/proc/self/fd"), open;
+	size_t before = tree_entries("/proc/self/fd"), open;
 	struct ft_upload *upload[50];
 	char id[16];
 	struct rig rig;
@@ -30,7 +30,7 @@ START_TEST(test_fs__closes_descriptors_it_may_not_keep)
 			}
 			rig_put_text(&rig, upload[i], (uint64_t)round * 4, id);
 		}
-		open = rig_entries("/proc/self/fd") - before;
+		open = tree_entries("/proc/self/fd") - before;
 		/* The store's own four directories besides. */
 		ck_assert_uint_le(open, rig.config.max_open + 4);
 	}
@@ -40,7 +40,7 @@ START_TEST(test_fs__closes_descriptors_it_may_not_keep)
 		rig.ops->release(&upload[i]);
 	}
 	rig_close(&rig);
-	ck_assert_uint_eq(rig_entries("/proc/self/fd"), before);
+	ck_assert_uint_eq(tree_entries("/proc/self/fd"), before);
 }
 END_TEST
 
@@ -49,7 +49,7 @@ static void allow_descriptors(rlim_t more)
 	struct rlimit limit;
 
 	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
-	limit.rlim_cur = more ? rig_entries("/proc/self/fd") - 1 + more : limit.rlim_max;
+	limit.rlim_cur = more ? tree_entries("/proc/self/fd") - 1 + more : limit.rlim_max;
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 

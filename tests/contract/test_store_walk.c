@@ -273,7 +273,7 @@ START_TEST(test_store__walks_while_transfers_come_and_go)
 	atomic_store(&walker.stop, true);
 	pthread_join(thread, NULL);
 	ck_assert_uint_eq(walker.failures, 0);
-	ck_assert_uint_eq(rig_entries(rig_path(&rig, "damaged")), 0);
+	ck_assert_uint_eq(tree_entries(rig_path(&rig, "damaged")), 0);
 	rig_close(&rig);
 }
 END_TEST
@@ -353,8 +353,8 @@ START_TEST(test_store__either_publishes_or_detaches)
 	atomic_store(&walker.stop, true);
 	pthread_join(thread, NULL);
 	ck_assert_uint_eq(walker.failures, 0);
-	ck_assert_uint_eq(rig_entries(rig_path(&rig, "damaged")), 0);
-	ck_assert_uint_eq(rig_entries(rig_path(&rig, "files/c")),
+	ck_assert_uint_eq(tree_entries(rig_path(&rig, "damaged")), 0);
+	ck_assert_uint_eq(tree_entries(rig_path(&rig, "files/c")),
 			  strcmp(rig.ops->name, "fs") ? 0 : published);
 	rig_close(&rig);
 }

@@ -312,16 +312,16 @@ static void expect_retry_works(struct run *run)
 		ck_assert(same);
 	}
 	ck_assert_int_eq(rig_try_find(&run->rig, &KEY), FT_OK);
-	ck_assert_uint_eq(rig_entries(rig_path(&run->rig, "files/c%%2F1/f1")), 2);
+	ck_assert_uint_eq(tree_entries(rig_path(&run->rig, "files/c%%2F1/f1")), 2);
 	ck_assert_int_eq(run->rig.ops->enumerate(run->rig.store, any_visit, NULL), FT_OK);
-	ck_assert_uint_eq(rig_entries(rig_path(&run->rig, "trash")), 0);
-	ck_assert_uint_eq(rig_entries(rig_path(&run->rig, "damaged")), 0);
+	ck_assert_uint_eq(tree_entries(rig_path(&run->rig, "trash")), 0);
+	ck_assert_uint_eq(tree_entries(rig_path(&run->rig, "damaged")), 0);
 }
 
 /* One run with one plan; false when nothing was hit. */
 static bool try_plan(const struct fault_plan *plan, enum ft_durability durability, bool to_the_end)
 {
-	size_t descriptors = rig_entries("/proc/self/fd");
+	size_t descriptors = tree_entries("/proc/self/fd");
 	struct run *run = calloc(1, sizeof *run);
 	bool created, hit;
 
@@ -341,7 +341,7 @@ static bool try_plan(const struct fault_plan *plan, enum ft_durability durabilit
 	expect_retry_works(run);
 	rig_close(&run->rig);
 	free(run);
-	ck_assert_uint_eq(rig_entries("/proc/self/fd"), descriptors);
+	ck_assert_uint_eq(tree_entries("/proc/self/fd"), descriptors);
 	return hit;
 }
 

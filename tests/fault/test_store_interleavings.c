@@ -34,7 +34,7 @@ static void end(struct meeting *meeting)
 		meeting->rig.ops->release(&meeting->upload);
 	if (meeting->second)
 		meeting->rig.ops->release(&meeting->second);
-	ck_assert_uint_eq(rig_entries(rig_path(&meeting->rig, "damaged")), 0);
+	ck_assert_uint_eq(tree_entries(rig_path(&meeting->rig, "damaged")), 0);
 	rig_close(&meeting->rig);
 }
 
@@ -102,7 +102,7 @@ static void expect_second(struct meeting *meeting)
 	ck_assert_str_eq(rig_held(meeting->second), "0-3");
 	ck_assert_int_eq(rig_try_find(&meeting->rig, &KEY), FT_NO_SUCH_TRANSFER);
 	ck_assert_int_eq(rig_publish(&meeting->rig, meeting->second, "other", 3), FT_OK);
-	ck_assert_uint_eq(rig_entries(rig_path(&meeting->rig, "files/c%%2F1/f1")), 2);
+	ck_assert_uint_eq(tree_entries(rig_path(&meeting->rig, "files/c%%2F1/f1")), 2);
 }
 
 /* --- publish --- */
@@ -133,7 +133,7 @@ static bool meet_publish(struct fault_plan *plan)
 	} else {
 		ck_assert_int_eq(st, FT_OK);
 		ck_assert_int_eq(rig_try_find(&meeting.rig, &KEY), FT_OK);
-		ck_assert_uint_eq(rig_entries(rig_path(&meeting.rig, "files/c%%2F1/f1")), 2);
+		ck_assert_uint_eq(tree_entries(rig_path(&meeting.rig, "files/c%%2F1/f1")), 2);
 	}
 	end(&meeting);
 	return hit;
@@ -251,7 +251,7 @@ static bool meet_create_and_detach(struct fault_plan *plan)
 	fault_disarm();
 	hit = fault.hits > 0;
 	ck_assert_int_eq(rig_try_load(&meeting.rig, &key), FT_NO_SUCH_TRANSFER);
-	ck_assert_uint_eq(rig_entries(rig_path(&meeting.rig, "trash")), 0);
+	ck_assert_uint_eq(tree_entries(rig_path(&meeting.rig, "trash")), 0);
 	end(&meeting);
 	return hit;
 }

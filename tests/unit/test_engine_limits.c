@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /* The engine leaves descriptors for others, however many transfers there are. */
 #include <check.h>
-#include <dirent.h>
 #include <sys/resource.h>
 
 #include "../rig.h"
@@ -36,18 +35,6 @@ static ino_t journal_of(const char *id)
 
 #define MANY 100
 
-static size_t count_descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	size_t count = 0;
-
-	ck_assert_ptr_nonnull(dir);
-	while (readdir(dir))
-		count++;
-	closedir(dir);
-	return count;
-}
-
 static void begin_many(ino_t journals[MANY])
 {
 	char id[16];
@@ -81,10 +68,10 @@ START_TEST(test_engine__makes_all_checkpoints_but_few_at_a_time)
 	rig_setup(&rig, "fs");
 	rig_start(&rig);
 	begin_many(journals);
-	before = count_descriptors();
+	before = tree_entries("/proc/self/fd");
 	pass(6000);
 	for (int i = 0; i < 10000 && count_checkpoints(journals) < MANY; i++) {
-		size_t now = count_descriptors();
+		size_t now = tree_entries("/proc/self/fd");
 
 		most = now > most ? now : most;
 		pass(100);
@@ -128,7 +115,7 @@ START_TEST(test_engine__assembles_fewer_at_a_time_where_descriptors_are_few)
 			rig_forget(&rig);
 	}
 	ck_assert_int_eq(accepted, 12);
-	ck_assert_uint_lt(count_descriptors(), 75);
+	ck_assert_uint_lt(tree_entries("/proc/self/fd"), 73);
 	rig_forget(&rig);
 	rig_wait(&rig, (size_t)accepted);
 	for (size_t i = 0; i < rig.responses; i++)
