@@ -317,14 +317,19 @@ int __wrap_open64(const char *path, int flags, ...);
 /* EMFILE and its like: what an open may have. */
 #define CALLS_OPEN_ERRORS CALLS_ERRORS(EIO, EMFILE, ENOSPC, EDQUOT, ENOMEM, EINTR)
 
+/* Only what may make a file is told the mode that it is to have. */
+static inline mode_t calls_open_mode(int flags, va_list more)
+{
+	return flags & O_CREAT ? va_arg(more, mode_t) : 0;
+}
+
 int __wrap_openat64(int dir, const char *path, int flags, ...)
 {
-	mode_t mode = 0;
 	va_list more;
+	mode_t mode;
 
 	va_start(more, flags);
-	if (flags & O_CREAT)
-		mode = va_arg(more, mode_t);
+	mode = calls_open_mode(flags, more);
 	va_end(more);
 	return calls_fail(CALLS_FILES, "openat", CALLS_OPEN_ERRORS) ? -1
 		: __real_openat64(dir, path, flags, mode);
@@ -332,12 +337,11 @@ int __wrap_openat64(int dir, const char *path, int flags, ...)
 
 int __wrap_open64(const char *path, int flags, ...)
 {
-	mode_t mode = 0;
 	va_list more;
+	mode_t mode;
 
 	va_start(more, flags);
-	if (flags & O_CREAT)
-		mode = va_arg(more, mode_t);
+	mode = calls_open_mode(flags, more);
 	va_end(more);
 	return calls_fail(CALLS_FILES, "open", CALLS_ERRORS(EIO, EMFILE, ENOMEM)) ? -1
 		: __real_open64(path, flags, mode);

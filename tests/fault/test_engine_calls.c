@@ -6,255 +6,17 @@
  * fails: every command is answered once and by the contract's table, what was told to be
  * done is done, nothing is half visible, and nothing leaks.
  */
-#include "calls.h"
+#include "engine_client.h"
 
 #include <limits.h>
 
-#include "../rig.h"
 #include "../suite.h"
 
-#define SHA_OF_F "41c7760c50efde99bf574ed8fffc7a6dd3405d546d3da929b214c8945acf8a97"	/* abcdefghijklmno */
+/* f is abcdefghijklmno. */
+#define SHA_OF_F "41c7760c50efde99bf574ed8fffc7a6dd3405d546d3da929b214c8945acf8a97"
 #define SHA_OF_ABCDE "36bbe50ed96841d10443bcb670d6554f0a34b761be67ec9c4a8ad2c0c44ca42c"
 #define SHA_OF_EMPTY "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define HOUR_MS ((int64_t)3600 * 1000)
-
-static struct rig rig;
-static bool may_have_lost;	/* bytes that were acknowledged */
-
-/* Check notes down each assertion, also those that hold: a system call. */
-#define must(condition) \
-	do { \
-		if (!(condition)) { \
-			calls_disarm(); \
-			ck_abort_msg("%s: " #condition, calls_text()); \
-		} \
-	} while (0)
-
-/* --- what the engine calls: the test's, so nothing fails there --- */
-
-static void count_log(void *context, enum ft_log_level level, const char *line)
-{
-	(void)context;
-	calls_pause();
-	if (getenv("FT_CALLS_LOG"))
-		fprintf(stderr, "%s: log %d: %s\n", calls_text(), (int)level, line);
-	calls_resume();
-}
-
-static void respond(void *context, const struct ft_request *request, const struct ft_reply *reply)
-{
-	calls_pause();
-	rig_respond(context, request, reply);
-	calls_resume();
-}
-
-/* --- start and end --- */
-
-/* As plugin.c starts it; after an error nothing is left. */
-static enum ft_status try_start(void)
-{
-	const struct ft_engine_hooks hooks = { &rig, respond, rig_notify };
-	struct ft_store_config config = {
-		.dir = rig.dir, .durability = (enum ft_durability)rig.options.durability,
-		.boot_id = rig.boot_id, .max_open = 8,
-	};
-	struct ft_store *store = NULL;
-	enum ft_status st;
-
-	if (!(rig.log = config.log = ft_log_new(count_log, NULL)))
-		return FT_NO_MEMORY;
-	st = ft_store_backend(rig.backend)->open(&config, &store);
-	if (st == FT_OK)
-		st = ft_engine_new(&rig.options, &store, rig.log, &hooks, &rig.engine);
-	if (st == FT_OK) {
-		ft_engine_run(rig.engine, rig.now_ms);
-		return st;
-	}
-	must(!store && !rig.engine);
-	ft_log_free(rig.log);
-	rig.log = NULL;
-	return st;
-}
-
-/* The fault is over where it lasts: somebody has seen to the disk. */
-static void excuse(void)
-{
-	must(calls.hits > 0);
-	if (calls.plan.persistent) {
-		/* Where more fails than one call, what was written over may not be put back. */
-		may_have_lost = true;
-		calls_disarm();
-	}
-}
-
-static void start(void)
-{
-	if (try_start() == FT_OK)
-		return;
-	excuse();
-	must(try_start() == FT_OK);
-}
-
-static void stop(void)
-{
-	ft_engine_free(&rig.engine);
-	ft_log_free(rig.log);
-	rig.log = NULL;
-	must(!rig.engine);
-}
-
-/* --- a client --- */
-
-/* What is sent for a file, to send it again. */
-struct segment {
-	const char *topic;
-	const char *payload;
-};
-
-static const struct segment f_segments[] = {
-	{ "$file/f/5", "fghij" }, { "$file/f/10", "klmno" }, { "$file/f/0", "abcde" }, { NULL, NULL },
-};
-static char long_payload[(1 << 20) + 1];
-static const struct segment e_segments[] = {
-	{ "$file/e/0", long_payload }, { "$file/e/1048576", "the end" }, { NULL, NULL },
-};
-static const struct segment h_segments[] = {
-	{ "$file/h/0", "hello" }, { "$file/h/5", "world" }, { NULL, NULL },
-};
-
-/* As rig_wait(), but that asserting allocates memory. */
-static void wait_for_response(void)
-{
-	struct timespec deadline;
-
-	clock_gettime(CLOCK_REALTIME, &deadline);
-	deadline.tv_sec += RIG_DEADLINE_S;
-	while (rig.responses == 0) {
-		must(sem_timedwait(&rig.notified, &deadline) == 0);
-		ft_engine_run(rig.engine, rig.now_ms);
-	}
-}
-
-/* Sends, waits, and checks that there is one answer, which says what the PUBACK said. */
-static enum ft_status ask(const char *topic, const char *payload)
-{
-	enum ft_status known, told;
-	struct rig_response *response;
-
-	calls_pause();
-	rig_forget(&rig);
-	calls_resume();
-	known = rig_send(&rig, "c", topic, payload, strlen(payload));
-	if (rig.responses == 0)
-		wait_for_response();
-	else if (known != FT_OK || !strstr(topic, "/fin/"))	/* of a fin it says that it was accepted */
-		must(rig.response[0].status == known);
-	ft_engine_run(rig.engine, rig.now_ms);
-	must(rig.responses == 1);
-	response = &rig.response[0];
-	told = response->status;
-	may_have_lost = may_have_lost || told == FT_IO_ERROR;
-	must(strcmp(response->topic, topic) == 0);
-	must(told != FT_CANCELLED && told != FT_DAMAGED);
-	return told;
-}
-
-static void restart(void)
-{
-	stop();
-	start();
-}
-
-/*
- * A published file whose directory could not be synced is taken back; where not even that
- * can be done, on a disk that went read-only, it is neither finished nor unfinished until
- * the next start, which finds it finished.
- */
-static bool stranded(void)
-{
-	return calls.plan.persistent && calls.plan.workers && may_have_lost;
-}
-
-/* Where a failure gave a right to it. */
-static bool is_passing(enum ft_status st)
-{
-	switch (st) {
-	case FT_IO_ERROR:
-	case FT_INTERNAL_ERROR:
-	case FT_NO_MEMORY:
-	case FT_DISK_FULL:
-	case FT_BUSY:
-		return true;
-	case FT_FILE_TOO_LARGE:
-		return calls.error == EFBIG;
-	case FT_INCOMPLETE:
-		/* What may not have got through an fsync is not held any more. */
-		return calls.hit_sync || may_have_lost;
-	case FT_NO_SUCH_TRANSFER:
-		return stranded();
-	default:
-		return false;
-	}
-}
-
-static void must_be(enum ft_status wanted, enum ft_status told, const char *topic)
-{
-	if (told == wanted)
-		return;
-	calls_disarm();
-	ck_abort_msg("%s: %s is told %s", calls_text(), topic, ft_status_word(told));
-}
-
-static void send_again(const char *topic)
-{
-	const struct segment *each = topic[6] == 'f' ? f_segments : topic[6] == 'e' ? e_segments : h_segments;
-
-	for (; each->topic; each++) {
-		enum ft_status st = ask(each->topic, each->payload);
-
-		if (st == FT_NO_SUCH_TRANSFER && stranded()) {
-			restart();
-			return;
-		}
-		must_be(FT_OK, st, each->topic);
-	}
-}
-
-/* Asks until it is told what it must be told: at once, or once more after an error. */
-static void expect(enum ft_status wanted, const char *topic, const char *payload)
-{
-	enum ft_status st = ask(topic, payload);
-
-	for (int again = 0; st != wanted && again < 3; again++) {
-		if (!is_passing(st))
-			must_be(wanted, st, topic);
-		excuse();
-		if (st == FT_INCOMPLETE)
-			send_again(topic);
-		if (st == FT_NO_SUCH_TRANSFER)
-			restart();
-		st = ask(topic, payload);
-	}
-	must_be(wanted, st, topic);
-}
-
-static bool is_member(const char *key, const char *value)
-{
-	bool is;
-
-	calls_pause();
-	is = strcmp(rig_member(&rig, key), value) == 0;
-	calls_resume();
-	return is;
-}
-
-static void expect_member(const char *key, const char *value)
-{
-	if (!is_member(key, value)) {
-		calls_disarm();
-		ck_abort_msg("%s: %s is %s, not %s", calls_text(), key, rig_member(&rig, key), value);
-	}
-}
 
 /* --- the disk --- */
 
@@ -275,19 +37,6 @@ static const char *under(const char *format, ...)
 static bool exists(const char *path)
 {
 	return __real_access(path, F_OK) == 0;
-}
-
-static size_t entries(const char *path)
-{
-	DIR *dir = __real_opendir(path);
-	size_t count = 0;
-
-	if (!dir)
-		return 0;
-	while (__real_readdir64(dir))
-		count++;
-	closedir(dir);
-	return count - 2;
 }
 
 /* files/c/<file>/<file>: all of it with its manifest, or not there. */
@@ -326,45 +75,47 @@ static void check_files(bool f_done, bool h_done)
 
 static void upload_f(void)
 {
-	expect(FT_OK, "$file/f/init", "{\"name\":\"f\",\"size\":15,\"user_data\":{\"k\":[1]}}");
-	expect(FT_OK, "$file/f/5", "fghij");
-	expect(FT_OK, "$file/f/10", "klmno");
-	expect(FT_OK, "$file/f/5", "fghij");
-	expect(FT_OK, "$file/f/0", "ABCDE");
-	expect(FT_INCOMPLETE, "$file/f/fin/16", "");
-	expect(FT_OK, "$file/f/0/" SHA_OF_ABCDE, "abcde");
-	expect(FT_CHECKSUM_MISMATCH, "$file/f/0/" SHA_OF_ABCDE, "abcdE");
-	expect(FT_OK, "$file/f/init", "{\"name\":\"f\",\"size\":15,\"user_data\":{\"k\":[2]}}");
-	if (!calls.hit_sync && !may_have_lost)
-		expect_member("received", "15");
+	client_expect(FT_OK, "$file/f/init",
+		      "{\"name\":\"f\",\"size\":15,\"user_data\":{\"k\":[1]}}");
+	client_expect(FT_OK, "$file/f/5", "fghij");
+	client_expect(FT_OK, "$file/f/10", "klmno");
+	client_expect(FT_OK, "$file/f/5", "fghij");
+	client_expect(FT_OK, "$file/f/0", "ABCDE");
+	client_expect(FT_INCOMPLETE, "$file/f/fin/16", "");
+	client_expect(FT_OK, "$file/f/0/" SHA_OF_ABCDE, "abcde");
+	client_expect(FT_CHECKSUM_MISMATCH, "$file/f/0/" SHA_OF_ABCDE, "abcdE");
+	client_expect(FT_OK, "$file/f/init",
+		      "{\"name\":\"f\",\"size\":15,\"user_data\":{\"k\":[2]}}");
+	if (!calls.hit_sync && !engine_may_have_lost)
+		client_expect_member("received", "15");
 	check_files(false, false);
-	expect(FT_FILE_CHECKSUM_MISMATCH, "$file/f/fin/15/" SHA_OF_EMPTY, "");
+	client_expect(FT_FILE_CHECKSUM_MISMATCH, "$file/f/fin/15/" SHA_OF_EMPTY, "");
 	check_files(false, false);
-	expect(FT_OK, "$file/f/fin/15/" SHA_OF_F, "");
+	client_expect(FT_OK, "$file/f/fin/15/" SHA_OF_F, "");
 	check_files(true, false);
 }
 
 static void ask_for_finished_f(void)
 {
-	expect(FT_OK, "$file/f/fin/15", "");
-	expect(FT_ALREADY_COMPLETE, "$file/f/fin/14", "");
-	expect(FT_OK, "$file/f/3", "de");
-	expect(FT_ALREADY_COMPLETE, "$file/f/3", "xy");
-	expect(FT_OK, "$file/f/init", "{\"name\":\"f\"}");
-	expect_member("state", "\"complete\"");
-	expect(FT_OK, "$file/f/status", "");
-	expect(FT_ALREADY_COMPLETE, "$file/f/abort", "");
+	client_expect(FT_OK, "$file/f/fin/15", "");
+	client_expect(FT_ALREADY_COMPLETE, "$file/f/fin/14", "");
+	client_expect(FT_OK, "$file/f/3", "de");
+	client_expect(FT_ALREADY_COMPLETE, "$file/f/3", "xy");
+	client_expect(FT_OK, "$file/f/init", "{\"name\":\"f\"}");
+	client_expect_member("state", "\"complete\"");
+	client_expect(FT_OK, "$file/f/status", "");
+	client_expect(FT_ALREADY_COMPLETE, "$file/f/abort", "");
 }
 
 static void abort_g(void)
 {
-	expect(FT_OK, "$file/g/init", "{\"name\":\"g\"}");
-	expect(FT_OK, "$file/g/0", "x");
-	expect(FT_OK, "$file/g/abort", "");
-	expect(FT_OK, "$file/g/status", "");
-	expect_member("state", "\"none\"");
+	client_expect(FT_OK, "$file/g/init", "{\"name\":\"g\"}");
+	client_expect(FT_OK, "$file/g/0", "x");
+	client_expect(FT_OK, "$file/g/abort", "");
+	client_expect(FT_OK, "$file/g/status", "");
+	client_expect_member("state", "\"none\"");
 	must(!exists(under("incoming/c/g/data")));
-	expect(FT_NO_SUCH_TRANSFER, "$file/g/0", "x");
+	client_expect(FT_NO_SUCH_TRANSFER, "$file/g/0", "x");
 }
 
 /* Only where that tells something new: it takes most of the time. */
@@ -381,38 +132,43 @@ static const char *fin_of_e(void)
 /* Long enough to be synced before the point of no return, and to get blocks ahead. */
 static void upload_e(void)
 {
-	expect(FT_OK, "$file/e/init", "{\"name\":\"e\"}");
-	for (const struct segment *each = e_segments; e_is_long() && each->topic; each++)
-		expect(FT_OK, each->topic, each->payload);
-	expect(FT_OK, fin_of_e(), "");
+	const struct client_segment *each;
+
+	client_expect(FT_OK, "$file/e/init", "{\"name\":\"e\"}");
+	for (each = client_segments('e'); e_is_long() && each->topic; each++)
+		client_expect(FT_OK, each->topic, each->payload);
+	client_expect(FT_OK, fin_of_e(), "");
 }
 
 /* Half of it, and the checkpoint of what is six seconds old. */
 static void begin_h(void)
 {
-	expect(FT_OK, "$file/h/init", "{\"name\":\"h\",\"segments_ttl\":86400}");
-	expect(FT_OK, "$file/h/5", "world");
+	client_expect(FT_OK, "$file/h/init", "{\"name\":\"h\",\"segments_ttl\":86400}");
+	client_expect(FT_OK, "$file/h/5", "world");
 	rig.now_ms += 6000;
 	ft_engine_run(rig.engine, rig.now_ms);
 	/* A job for the same thread comes after the checkpoint. */
 	upload_e();
-	expect(FT_OK, "$file/x/init", "{\"name\":\"x\"}");
+	client_expect(FT_OK, "$file/x/init", "{\"name\":\"x\"}");
 	check_files(true, false);
 }
 
 static void resume_h(void)
 {
-	expect(FT_OK, "$file/h/init", "{\"name\":\"h\"}");
-	if (is_fs() && !calls.hit_sync && !may_have_lost)
-		expect_member("received", "5");
-	expect(FT_OK, "$file/h/0", "hello");
+	client_expect(FT_OK, "$file/h/init", "{\"name\":\"h\"}");
+	if (is_fs() && !calls.hit_sync && !engine_may_have_lost)
+		client_expect_member("received", "5");
+	client_expect(FT_OK, "$file/h/0", "hello");
 	if (!is_fs())
-		expect(FT_OK, "$file/h/5", "world");
-	expect(FT_OK, "$file/h/fin/10", "");
+		client_expect(FT_OK, "$file/h/5", "world");
+	client_expect(FT_OK, "$file/h/fin/10", "");
 	check_files(true, true);
 }
 
-/* What the start did not find is known once it was asked for; what could not be thrown away is next time. */
+/*
+ * What the start did not find is known once it was asked for; what could not be thrown
+ * away is next time.
+ */
 static void let_x_expire(void)
 {
 	for (int day = 0; day < 10; day++) {
@@ -421,11 +177,11 @@ static void let_x_expire(void)
 			ft_engine_run(rig.engine, rig.now_ms);
 			rig.now_ms += 61000;
 		}
-		expect(FT_OK, "$file/x/status", "");
-		if (is_member("state", "\"none\""))
+		client_expect(FT_OK, "$file/x/status", "");
+		if (client_was_told("state", "\"none\""))
 			return;
 		if (day > 3)	/* nobody is told, so nobody sees to it */
-			excuse();
+			engine_excuse();
 	}
 	calls_disarm();
 	ck_abort_msg("%s: x does not expire", calls_text());
@@ -433,17 +189,17 @@ static void let_x_expire(void)
 
 static void scenario(void)
 {
-	start();
+	engine_start();
 	upload_f();
 	ask_for_finished_f();
 	abort_g();
 	begin_h();
-	restart();
+	engine_restart();
 	resume_h();
 	if (is_fs())
-		expect(FT_OK, "$file/f/fin/15/" SHA_OF_F, "");
+		client_expect(FT_OK, "$file/f/fin/15/" SHA_OF_F, "");
 	let_x_expire();
-	stop();
+	engine_stop();
 }
 
 /* It clears up, and would be cut short by the end. */
@@ -451,7 +207,7 @@ static void wait_for_the_scan(void)
 {
 	const struct timespec pause = { .tv_nsec = 1000000 };
 
-	for (int ms = 0; is_fs() && entries(under("trash")) + entries(under("incoming")) > 0; ms++) {
+	for (int ms = 0; is_fs() && tree_entries(under("trash")) + tree_entries(under("incoming")) > 0; ms++) {
 		must(ms < RIG_DEADLINE_S * 1000);
 		nanosleep(&pause, NULL);
 	}
@@ -460,64 +216,36 @@ static void wait_for_the_scan(void)
 /* Without a fault: a start clears up what was left, and all is as it should be. */
 static void check_afterwards(void)
 {
-	start();
+	engine_start();
 	if (is_fs()) {
 		ask_for_finished_f();
-		expect(FT_OK, "$file/h/fin/10", "");
-		expect(FT_OK, fin_of_e(), "");
+		client_expect(FT_OK, "$file/h/fin/10", "");
+		client_expect(FT_OK, fin_of_e(), "");
 	}
 	let_x_expire();
 	wait_for_the_scan();
-	stop();
+	engine_stop();
 	if (!is_fs())
 		return;
-	must(entries(under("files/c")) == 3);
-	must(entries(under("files/c/f")) == 2);
-	must(entries(under("files/c/h")) == 2);
-	must(entries(under("damaged")) == 0);
-	must(entries(under("trash")) == 0);
-	must(entries(under("incoming")) == 0);
+	must(tree_entries(under("files/c")) == 3);
+	must(tree_entries(under("files/c/f")) == 2);
+	must(tree_entries(under("files/c/h")) == 2);
+	must(tree_entries(under("damaged")) == 0);
+	must(tree_entries(under("trash")) == 0);
+	must(tree_entries(under("incoming")) == 0);
 }
 
 /* --- one run, all runs --- */
 
-/* A thread that was joined may still be listed for an instant. */
-static bool settles(const char *path, size_t wanted)
-{
-	const struct timespec pause = { .tv_nsec = 100000 };
-
-	for (int i = 0; i < RIG_DEADLINE_S * 10000; i++) {
-		if (entries(path) <= wanted)
-			return true;
-		nanosleep(&pause, NULL);
-	}
-	return false;
-}
-
-static void *no_thread(void *unused)
-{
-	return unused;
-}
-
-/* ThreadSanitizer starts one of its own with the first. */
-static void start_first_thread(void)
-{
-	pthread_t first;
-
-	ck_assert_int_eq(__real_pthread_create(&first, NULL, no_thread, NULL), 0);
-	pthread_join(first, NULL);
-}
-
 static void play(const struct calls_plan *plan, const char *backend, int durability)
 {
-	size_t descriptors = entries("/proc/self/fd"), threads = entries("/proc/self/task");
-	long live = calls.live;
+	const struct runs_count before = runs_begin();
 
 	rig_setup(&rig, backend);
 	rig.options.durability = durability;
 	rig.options.min_free_space = 1;
 
-	may_have_lost = false;
+	engine_may_have_lost = false;
 	calls_arm(plan);
 	scenario();
 	calls_disarm();
@@ -526,9 +254,7 @@ static void play(const struct calls_plan *plan, const char *backend, int durabil
 	ft_options_release(&rig.options);
 	sem_destroy(&rig.notified);
 	tree_remove(rig.dir);
-	must(entries("/proc/self/fd") == descriptors);
-	must(settles("/proc/self/task", threads));
-	must(calls.live == live);
+	runs_end(&before);
 }
 
 /* Every call, with every error that it may have, until a run has no hit. */
@@ -537,9 +263,8 @@ static void play_all(struct calls_plan plan, const char *backend, int durability
 	/* Where all calls fail it makes little difference how. */
 	unsigned most = plan.persistent ? 2 : UINT_MAX;
 
-	memset(long_payload, 'x', sizeof long_payload - 1);
-	calls_take_cjson();
-	start_first_thread();
+	memset(client_long_payload, 'x', sizeof client_long_payload - 1);
+	runs_prepare();
 	for (plan.nth = 1; ; plan.nth++) {
 		plan.variant = 0;
 		do {

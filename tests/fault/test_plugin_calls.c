@@ -5,9 +5,8 @@
  * nothing of the plugin stays in it, and the next start succeeds; one that runs goes on,
  * and once the fault is gone a client's upload succeeds.
  */
-#include "calls.h"
+#include "runs.h"
 
-#include <check.h>
 #include <limits.h>
 #include <semaphore.h>
 #include <time.h>
@@ -18,9 +17,7 @@
 #include "../fuzz/broker.h"
 #include "base/system.h"
 #include "../suite.h"
-#include "../tree.h"
 
-#define DEADLINE_MS 20000
 /* The helpers look for listeners again and again: as many of their calls. */
 #define WORKER_CALLS_MAX 80
 
@@ -28,16 +25,6 @@ static struct mosquitto client = { "c", "u", 5, mp_mqtt };
 static char dir[64];
 static void *userdata;
 static int identity;		/* what an address is needed of */
-
-static void must_(bool condition, const char *text, int line)
-{
-	if (condition)
-		return;
-	calls_disarm();
-	ck_abort_msg("line %d: %s: %s", line, calls_text(), text);
-}
-
-#define must(condition) must_(condition, #condition, __LINE__)
 
 /* --- libmosquitto's memory --- */
 
@@ -138,7 +125,7 @@ static void pause_briefly(void)
 /* Ticks until `count` responses were published, or one was lost and the log said so. */
 static void await(unsigned count, unsigned errors)
 {
-	int64_t until_ms = ft_clock_ms() + DEADLINE_MS;
+	int64_t until_ms = ft_clock_ms() + RUNS_DEADLINE_MS;
 
 	while (broker.published < count && broker.errors == errors) {
 		must(ft_clock_ms() < until_ms);
@@ -171,7 +158,7 @@ static void upload(void)
 /* As a client does that is told to come back: an assembly may be under way. */
 static void send_until_taken(const char *command, const char *payload)
 {
-	int64_t until_ms = ft_clock_ms() + DEADLINE_MS;
+	int64_t until_ms = ft_clock_ms() + RUNS_DEADLINE_MS;
 
 	while (send(command, payload, false) != MOSQ_ERR_SUCCESS) {
 		must(ft_clock_ms() < until_ms);
@@ -183,7 +170,7 @@ static void send_until_taken(const char *command, const char *payload)
 /* Without a fault the same succeeds, whatever is there of it. */
 static void upload_at_last(void)
 {
-	int64_t until_ms = ft_clock_ms() + DEADLINE_MS;
+	int64_t until_ms = ft_clock_ms() + RUNS_DEADLINE_MS;
 	char path[128];
 
 	snprintf(path, sizeof path, "%s/files/c/f/n", dir);
@@ -211,44 +198,6 @@ static void other_events(void)
 
 /* --- one run, all runs --- */
 
-static size_t entries(const char *path)
-{
-	DIR *folder = __real_opendir(path);
-	size_t count = 0;
-
-	while (__real_readdir64(folder))
-		count++;
-	closedir(folder);
-	return count;
-}
-
-/* A thread that was joined may still be listed for an instant. */
-static bool settles(const char *path, size_t wanted)
-{
-	int64_t until_ms = ft_clock_ms() + DEADLINE_MS;
-
-	while (entries(path) > wanted) {
-		if (ft_clock_ms() > until_ms)
-			return false;
-		pause_briefly();
-	}
-	return true;
-}
-
-static void *no_thread(void *unused)
-{
-	return unused;
-}
-
-/* ThreadSanitizer starts one of its own with the first. */
-static void start_first_thread(void)
-{
-	pthread_t first;
-
-	ck_assert_int_eq(__real_pthread_create(&first, NULL, no_thread, NULL), 0);
-	pthread_join(first, NULL);
-}
-
 static bool sigurg_is_default(void)
 {
 	struct sigaction now;
@@ -268,8 +217,7 @@ static void set_up(bool is_21)
 
 static void play(const struct calls_plan *plan, bool is_21, unsigned register_fails_at)
 {
-	size_t descriptors = entries("/proc/self/fd"), threads = entries("/proc/self/task");
-	long live = calls.live;
+	const struct runs_count before = runs_begin();
 
 	set_up(is_21);
 	broker.register_fails_at = register_fails_at;
@@ -281,17 +229,14 @@ static void play(const struct calls_plan *plan, bool is_21, unsigned register_fa
 	upload_at_last();
 	stop();
 	tree_remove(dir);
-	must(entries("/proc/self/fd") == descriptors);
-	must(settles("/proc/self/task", threads));
-	must(calls.live == live);
+	runs_end(&before);
 	/* Where nothing works, the handler cannot be put back either. */
 	must(plan->persistent || sigurg_is_default());
 }
 
 static void play_all(struct calls_plan plan)
 {
-	calls_take_cjson();
-	start_first_thread();
+	runs_prepare();
 	for (int is_21 = 0; is_21 < 2; is_21++) {
 		for (plan.nth = 1; !plan.workers || plan.nth < WORKER_CALLS_MAX; plan.nth++) {
 			plan.variant = 0;
@@ -318,11 +263,13 @@ CALLS_TEST(survives_when_memory_is_gone, .persistent = true, .kinds = CALLS_MEMO
 CALLS_TEST(survives_when_everything_is_gone, .persistent = true)
 CALLS_TEST(survives_when_everything_is_gone_for_workers, .persistent = true, .workers = true)
 
-/* Callbacks of the helpers are wanted, but not needed; without those of the first table it does not start. */
+/*
+ * Callbacks of the helpers are wanted, but not needed; without those of the first table
+ * it does not start.
+ */
 START_TEST(test_plugin__survives_a_broker_that_does_not_take_a_callback)
 {
-	calls_take_cjson();
-	start_first_thread();
+	runs_prepare();
 	for (int is_21 = 0; is_21 < 2; is_21++)
 		for (unsigned nth = 1; nth <= 10; nth++)
 			play(&(struct calls_plan){ .nth = UINT_MAX }, is_21, nth);
