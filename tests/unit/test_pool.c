@@ -329,22 +329,14 @@ static void init_held(struct job *job, bool brief)
 /* Runs these while the only worker is busy, so that they all wait in the queue. */
 static void run_row(struct job *jobs, int jobs_count)
 {
-	struct ft_pool *pool = ft_pool_new(1, notify, &notified);
 	atomic_int ran = 0;
-	struct job first;
+	struct job blocker;
+	struct ft_pool *pool = busy_pool(&blocker, &ran);
 
-	atomic_store(&hold, true);
 	atomic_store(&notified, 0);
-	init(&first, spin, &ran);
-	ft_pool_submit(pool, &first.job);
-	wait_for(&ran, 1);
 	for (int i = 0; i < jobs_count; i++)
 		ft_pool_submit(pool, &jobs[i].job);
-	atomic_store(&hold, false);
-	for (int i = 0; i <= jobs_count; i++)
-		wait_done(pool);
-	ft_pool_stop(pool);
-	ft_pool_free(&pool);
+	finish_pool(pool, 1 + jobs_count);
 }
 
 START_TEST(test_pool__finishes_brief_jobs_together_and_tells_it_once)
