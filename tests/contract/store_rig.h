@@ -76,6 +76,12 @@ static inline void rig_open(struct rig *rig, const char *backend, enum ft_durabi
 	rig_start(rig);
 }
 
+/* The same, of the backend whose turn it is: see RIG_SUITE_OF_ALL_BACKENDS. */
+static inline void rig_open_any(struct rig *rig, int i)
+{
+	rig_open(rig, ft_store_backends()[i]->name, FT_DURABILITY_FILE);
+}
+
 /* The process ends and another one begins; no handle may be out. */
 static inline void rig_restart(struct rig *rig)
 {
@@ -272,6 +278,22 @@ static inline const char *rig_held(const struct ft_upload *upload)
 		ft_buf_printf(&buf, "%s%llu-%llu", buf.len ? " " : "",
 			      (unsigned long long)range.start, (unsigned long long)range.end);
 	return text;
+}
+
+static inline bool rig_count_visit(void *context, const struct ft_found *found)
+{
+	(void)found;
+	++*(unsigned *)context;
+	return true;
+}
+
+/* How many transfers a walk meets. */
+static inline unsigned rig_walk(struct rig *rig)
+{
+	unsigned seen = 0;
+
+	ck_assert_int_eq(rig->ops->enumerate(rig->store, rig_count_visit, &seen), FT_OK);
+	return seen;
 }
 
 /* --- paths --- */

@@ -4,16 +4,6 @@
 
 #define MODEL_LEN ((size_t)300 * 1000)
 
-static const char *backend(int i)
-{
-	return ft_store_backends()[i]->name;
-}
-
-static void open_any(struct rig *rig, int i)
-{
-	rig_open(rig, backend(i), FT_DURABILITY_FILE);
-}
-
 /* --- create, load, release --- */
 
 START_TEST(test_store__knows_nothing_of_a_key_at_first)
@@ -21,7 +11,7 @@ START_TEST(test_store__knows_nothing_of_a_key_at_first)
 	struct ft_key key = rig_key("c", "f");
 	struct rig rig;
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	ck_assert_int_eq(rig_try_load(&rig, &key), FT_NO_SUCH_TRANSFER);
 	ck_assert_int_eq(rig_try_find(&rig, &key), FT_NO_SUCH_TRANSFER);
 	rig_close(&rig);
@@ -34,7 +24,7 @@ START_TEST(test_store__holds_nothing_when_created)
 	struct ft_upload *upload;
 	struct rig rig;
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	upload = rig_create(&rig, &key);
 	ck_assert_str_eq(rig_held(upload), "");
 	ck_assert_ptr_eq(upload->store, rig.store);
@@ -52,7 +42,7 @@ START_TEST(test_store__loads_what_was_released)
 	struct rig rig;
 	size_t len = 0;
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	upload = rig_create(&rig, &key);
 	rig_put_text(&rig, upload, 3, "hello");
 	rig.ops->release(&upload);
@@ -74,7 +64,7 @@ START_TEST(test_store__does_not_find_what_is_unfinished)
 	struct ft_upload *upload;
 	struct rig rig;
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	upload = rig_create(&rig, &key);
 	ck_assert_int_eq(rig_try_find(&rig, &key), FT_NO_SUCH_TRANSFER);
 	rig.ops->release(&upload);
@@ -91,7 +81,7 @@ START_TEST(test_store__replaces_the_manifest)
 	struct rig rig;
 	size_t len;
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	upload = rig_create(&rig, &key);
 	work = rig_work(&rig, upload);
 	ck_assert_int_eq(rig.ops->describe(upload, newer, strlen(newer)), FT_OK);
@@ -118,7 +108,7 @@ START_TEST(test_store__tells_how_many_bytes_a_put_added)
 	struct ft_put done;
 	struct rig rig;
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	upload = rig_create(&rig, &key);
 	done = rig_put(&rig, upload, 10, "0123456789", 10);
 	ck_assert_uint_eq(done.added, 10);
@@ -142,7 +132,7 @@ START_TEST(test_store__put_again_changes_nothing)
 	struct ft_put done;
 	struct rig rig;
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	upload = rig_create(&rig, &key);
 	rig_put_text(&rig, upload, 0, "same");
 	done = rig_put(&rig, upload, 0, "same", 4);
@@ -161,7 +151,7 @@ START_TEST(test_store__the_last_write_of_a_byte_wins)
 	struct ft_put done;
 	struct rig rig;
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	upload = rig_create(&rig, &key);
 	rig_put_text(&rig, upload, 0, "aaaaaa");
 	rig_put_text(&rig, upload, 8, "bbbb");
@@ -246,7 +236,7 @@ START_TEST(test_store__agrees_with_a_model_whatever_is_put)
 	struct rig rig;
 
 	srand(1);
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	upload = rig_create(&rig, &key);
 	for (int i = 0; i < 300; i++) {
 		random_put(&rig, upload, model, bytes);
@@ -271,7 +261,7 @@ START_TEST(test_store__takes_bytes_far_apart)
 	struct ft_upload *upload;
 	struct rig rig;
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	upload = rig_create(&rig, &key);
 	rig_put_text(&rig, upload, far, "far");
 	rig_put_text(&rig, upload, 0, "near");
@@ -293,7 +283,7 @@ START_TEST(test_store__stores_or_refuses_the_last_byte_there_is)
 	struct ft_put done;
 	struct rig rig;
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	upload = rig_create(&rig, &key);
 	st = rig.ops->put(upload, last, "z", 1, &done);
 	if (st == FT_OK) {
@@ -315,7 +305,7 @@ START_TEST(test_store__refuses_more_ranges_than_it_can_keep)
 	struct ft_put done;
 	struct rig rig;
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	upload = rig_create(&rig, &key);
 	for (uint64_t i = 0; i < FT_RANGES_MAX; i++)
 		(void)rig_put(&rig, upload, 2 * i, "x", 1);
@@ -336,7 +326,7 @@ START_TEST(test_store__tells_whether_bytes_match_what_is_held)
 	struct rig rig;
 	bool same;
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	upload = rig_create(&rig, &key);
 	rig_put_text(&rig, upload, 2, "abcdef");
 	ck_assert_int_eq(rig.ops->matches(upload, 3, "bcd", 3, &same), FT_OK);
@@ -359,7 +349,7 @@ START_TEST(test_store__keeps_what_is_held_when_it_looks_again)
 	struct ft_upload *upload;
 	struct rig rig;
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	upload = rig_create(&rig, &key);
 	rig_put_text(&rig, upload, 2, "abcdef");
 	ck_assert_int_eq(rig.ops->reassess(upload, false), FT_OK);

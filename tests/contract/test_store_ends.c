@@ -2,11 +2,6 @@
 /* What store.h promises of how transfers end, for every backend. */
 #include "store_rig.h"
 
-static void open_any(struct rig *rig, int i)
-{
-	rig_open(rig, ft_store_backends()[i]->name, FT_DURABILITY_FILE);
-}
-
 /* --- detach, purge, set_aside --- */
 
 START_TEST(test_store__forgets_what_is_detached)
@@ -16,7 +11,7 @@ START_TEST(test_store__forgets_what_is_detached)
 	struct ft_upload *upload;
 	struct rig rig;
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	upload = rig_create(&rig, &key);
 	rig_put_text(&rig, upload, 0, "bytes");
 	ck_assert_int_eq(rig.ops->detach(&upload, &trash), FT_OK);
@@ -36,7 +31,7 @@ START_TEST(test_store__begins_anew_while_the_old_bytes_await_their_purge)
 	struct ft_upload *upload;
 	struct rig rig;
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	upload = rig_create(&rig, &key);
 	rig_put_text(&rig, upload, 0, "old bytes");
 	ck_assert_int_eq(rig.ops->detach(&upload, &trash), FT_OK);
@@ -64,7 +59,7 @@ START_TEST(test_store__keeps_old_work_handles_away_from_a_new_transfer)
 	size_t len;
 	char got[8];
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	upload = rig_create(&rig, &key);
 	rig_put_text(&rig, upload, 0, "old");
 	work = rig_work(&rig, upload);
@@ -91,7 +86,7 @@ START_TEST(test_store__knows_no_more_of_what_was_set_aside)
 	struct ft_upload *upload;
 	struct rig rig;
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	upload = rig_create(&rig, &key);
 	rig_put_text(&rig, upload, 0, "bytes");
 	ck_assert_int_eq(rig.ops->set_aside(&upload, "the test says so"), FT_OK);
@@ -131,7 +126,7 @@ START_TEST(test_store__publishes_a_file)
 	struct rig rig;
 	bool same;
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	upload = rig_create(&rig, &key);
 	rig_put_text(&rig, upload, 0, "content");
 	ck_assert_int_eq(rig_publish(&rig, upload, "a.txt", 7), FT_OK);
@@ -157,7 +152,7 @@ START_TEST(test_store__cuts_a_published_file_at_its_size)
 	struct rig rig;
 	bool same;
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	upload = rig_create(&rig, &key);
 	rig_put_text(&rig, upload, 0, "content and more");
 	rig_put_text(&rig, upload, 1000000, "far behind");
@@ -180,7 +175,7 @@ START_TEST(test_store__publishes_an_empty_file)
 	struct ft_upload *upload;
 	struct rig rig;
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	upload = rig_create(&rig, &key);
 	ck_assert_int_eq(rig_publish(&rig, upload, "empty", 0), FT_OK);
 	rig.ops->release(&upload);
@@ -196,7 +191,7 @@ START_TEST(test_store__detach_comes_too_late_after_publish)
 	struct ft_upload *upload;
 	struct rig rig;
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	upload = rig_create(&rig, &key);
 	rig_put_text(&rig, upload, 0, "content");
 	ck_assert_int_eq(rig_publish(&rig, upload, "a.txt", 7), FT_OK);
@@ -217,7 +212,7 @@ START_TEST(test_store__publishes_under_any_name)
 	struct rig rig;
 	char longest[241];
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	memset(longest, 'n', 240);
 	longest[240] = '\0';
 	for (size_t i = 0; i <= sizeof names / sizeof *names; i++) {
@@ -244,7 +239,7 @@ START_TEST(test_store__takes_bytes_while_a_checkpoint_runs)
 	enum ft_status ran;
 	struct rig rig;
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	if (rig.ops->checkpoint_begin) {
 		upload = rig_create(&rig, &key);
 		rig_put_text(&rig, upload, 0, "before");
@@ -272,7 +267,7 @@ START_TEST(test_store__loses_nothing_when_a_checkpoint_is_cancelled)
 	struct ft_upload *upload;
 	struct rig rig;
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	if (rig.ops->checkpoint_begin) {
 		upload = rig_create(&rig, &key);
 		rig_put_text(&rig, upload, 0, "before");
@@ -298,7 +293,7 @@ START_TEST(test_store__ends_a_checkpoint_whose_upload_was_detached)
 	enum ft_status ran;
 	struct rig rig;
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	if (rig.ops->checkpoint_begin) {
 		upload = rig_create(&rig, &key);
 		rig_put_text(&rig, upload, 0, "old");

@@ -265,21 +265,6 @@ END_TEST
 
 /* --- enumerate clears up --- */
 
-static bool count_visit(void *context, const struct ft_found *found)
-{
-	(void)found;
-	++*(unsigned *)context;
-	return true;
-}
-
-static unsigned walk(struct rig *rig)
-{
-	unsigned seen = 0;
-
-	ck_assert_int_eq(rig->ops->enumerate(rig->store, count_visit, &seen), FT_OK);
-	return seen;
-}
-
 static void make_old(const char *path)
 {
 	struct timespec then[2] = {{.tv_sec = time(NULL) - 3600}, {.tv_sec = time(NULL) - 3600}};
@@ -310,7 +295,7 @@ START_TEST(test_fs__removes_leftovers_on_the_walk)
 
 	begin(&rig);
 	ck_assert_int_eq(unlink(rig_path(&rig, UNFINISHED "/data")), 0);
-	ck_assert_uint_eq(walk(&rig), 0);
+	ck_assert_uint_eq(rig_walk(&rig), 0);
 	ck_assert(!rig_exists(rig_path(&rig, CLIENT)));
 	ck_assert_uint_eq(tree_entries(rig_path(&rig, "trash")), 0);
 	rig_close(&rig);
@@ -326,7 +311,7 @@ START_TEST(test_fs__purges_the_trash_of_an_earlier_process)
 	ck_assert_int_eq(mkdir(rig_path(&rig, "trash/old/sub"), 0750), 0);
 	make_file(rig_path(&rig, "trash/old/data"), "bytes");
 	make_file(rig_path(&rig, "trash/file"), "bytes");
-	ck_assert_uint_eq(walk(&rig), 1);
+	ck_assert_uint_eq(rig_walk(&rig), 1);
 	ck_assert_uint_eq(tree_entries(rig_path(&rig, "trash")), 0);
 	rig_close(&rig);
 }
@@ -338,7 +323,7 @@ START_TEST(test_fs__sets_aside_damage_on_the_walk)
 
 	begin(&rig);
 	make_file(rig_path(&rig, UNFINISHED "/manifest.json"), "garbage");
-	ck_assert_uint_eq(walk(&rig), 0);
+	ck_assert_uint_eq(rig_walk(&rig), 0);
 	ck_assert_uint_eq(tree_entries(rig_path(&rig, "damaged")), 1);
 	ck_assert(!rig_exists(rig_path(&rig, UNFINISHED)));
 	rig_close(&rig);
@@ -352,7 +337,7 @@ START_TEST(test_fs__walks_past_what_is_not_its_own)
 	begin(&rig);
 	make_file(rig_path(&rig, "incoming/a file"), "");
 	ck_assert_int_eq(mkdir(rig_path(&rig, "incoming/empty"), 0750), 0);
-	ck_assert_uint_eq(walk(&rig), 1);
+	ck_assert_uint_eq(rig_walk(&rig), 1);
 	ck_assert(rig_exists(rig_path(&rig, "incoming/a file")));
 	ck_assert(!rig_exists(rig_path(&rig, "incoming/empty")));
 	rig_close(&rig);

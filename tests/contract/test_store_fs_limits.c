@@ -226,17 +226,10 @@ START_TEST(test_fs__needs_little_memory_for_an_idle_transfer)
 }
 END_TEST
 
-static bool count_visit(void *context, const struct ft_found *found)
-{
-	(void)found;
-	++*(unsigned *)context;
-	return true;
-}
-
 START_TEST(test_fs__walks_over_ten_thousand_transfers)
 {
 	enum { COUNT = 10000 };
-	unsigned seen = 0;
+	unsigned seen;
 	struct rig rig;
 	double start;
 	char id[16];
@@ -249,7 +242,7 @@ START_TEST(test_fs__walks_over_ten_thousand_transfers)
 		rig.ops->release(&upload);
 	}
 	start = seconds();
-	ck_assert_int_eq(rig.ops->enumerate(rig.store, count_visit, &seen), FT_OK);
+	seen = rig_walk(&rig);
 	printf("walk over 10,000 transfers: %.3f s\n", seconds() - start);
 	ck_assert_uint_eq(seen, COUNT);
 	rig_close(&rig);

@@ -6,11 +6,6 @@
 #include <sched.h>
 #include <stdatomic.h>
 
-static void open_any(struct rig *rig, int i)
-{
-	rig_open(rig, ft_store_backends()[i]->name, FT_DURABILITY_FILE);
-}
-
 /* --- keys, enumerate --- */
 
 #define KEYS 14
@@ -58,7 +53,7 @@ START_TEST(test_store__keeps_hostile_ids_apart)
 	struct ft_upload *upload;
 	struct rig rig;
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	for (size_t i = 0; i < count; i++) {
 		upload = rig_create(&rig, &keys[i]);
 		(void)rig_put(&rig, upload, i, "x", 1);
@@ -121,7 +116,7 @@ START_TEST(test_store__visits_every_unfinished_transfer_once)
 	struct rig rig;
 
 	visits.count = hostile_keys(keys, longest, 60000);
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	for (size_t i = 0; i < visits.count; i++) {
 		upload = rig_create(&rig, &keys[i]);
 		(void)rig_put(&rig, upload, 0, "x", 1);
@@ -146,7 +141,7 @@ START_TEST(test_store__ends_the_walk_when_the_visitor_says_so)
 	struct ft_upload *upload;
 	struct rig rig;
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	for (size_t i = 0; i < 2; i++) {
 		upload = rig_create(&rig, &keys[i]);
 		rig.ops->release(&upload);
@@ -162,7 +157,7 @@ START_TEST(test_store__tells_how_much_room_there_is)
 	struct rig rig;
 	uint64_t room = 0;
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	if (rig.ops->space) {
 		ck_assert_int_eq(rig.ops->space(rig.store, &room), FT_OK);
 		ck_assert_uint_gt(room, 0);
@@ -207,7 +202,7 @@ START_TEST(test_store__reads_on_a_worker_while_bytes_arrive)
 	pthread_t thread;
 	struct rig rig;
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	upload = rig_create(&rig, &key);
 	reader.rig = &rig;
 	reader.work = rig_work(&rig, upload);
@@ -255,7 +250,7 @@ START_TEST(test_store__walks_while_transfers_come_and_go)
 	pthread_t thread;
 	struct rig rig;
 
-	open_any(&rig, _i);
+	rig_open_any(&rig, _i);
 	walker.rig = &rig;
 	ck_assert_int_eq(pthread_create(&thread, NULL, walk, &walker), 0);
 	for (int i = 0; i < 300; i++) {
