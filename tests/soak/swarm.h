@@ -108,7 +108,7 @@ extern const struct role role_idle, role_honest, role_telemetry, role_leave, rol
 extern const struct role role_bad, role_inits, role_churn, role_fins, role_giant, role_status,
 	role_spy, role_slow, role_vanish, role_forger;
 
-/* --- swarm_peer.c --- */
+/* --- swarm_tools.c --- */
 
 __attribute__((format(printf, 1, 2), noreturn)) void swarm_die(const char *format, ...);
 __attribute__((format(printf, 2, 3)))
@@ -117,6 +117,8 @@ void *swarm_alloc(size_t count, size_t size);
 uint64_t swarm_now_ns(void);
 uint64_t swarm_random(struct swarm *swarm, uint64_t below);
 void samples_add(struct samples *samples, uint64_t value);
+
+/* --- swarm_peer.c --- */
 
 void peer_connect(struct peer *peer);
 /* With a reset, so that no port stays behind. */
