@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import machine
-from servers import _die_with_parent
+from servers import die_with_parent
 
 TRIES = 3
 MOST_RETRIES = 0.2  # of all runs: on a machine that is never quiet they only cost time
@@ -26,7 +26,7 @@ class Load:
             self.process = subprocess.Popen(
                 [bench.load] + arguments + ["--port", str(port)] + (["--go"] if go else []),
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
-                preexec_fn=_die_with_parent)
+                preexec_fn=die_with_parent)
         if self.process.stdout.readline() != "ready\n":
             self._fail()
         self.pid = self.process.pid

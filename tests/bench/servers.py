@@ -14,7 +14,7 @@ START_SECONDS = 30
 _libc = ctypes.CDLL(None)
 
 
-def _die_with_parent():
+def die_with_parent():
     _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
@@ -63,7 +63,7 @@ class Server:
             begun = time.monotonic()
             self.process = subprocess.Popen(command, stdout=log, stderr=log,
                                             stdin=subprocess.DEVNULL, env=environment,
-                                            preexec_fn=_die_with_parent, cwd=self.work)
+                                            preexec_fn=die_with_parent, cwd=self.work)
         while not self._try():
             if self.process.poll() is not None or time.monotonic() - begun > START_SECONDS:
                 self.stop()
