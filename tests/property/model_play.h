@@ -304,21 +304,13 @@ static bool game_run(struct game *game, unsigned wait_ms)
 	return false;
 }
 
-static int64_t game_clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Until every command has its response. False: the engine died meanwhile. */
 static bool game_settle(struct game *game)
 {
-	int64_t until = game_clock_ms() + GAME_DEADLINE_S * 1000;
+	int64_t until = ft_clock_ms() + GAME_DEADLINE_S * 1000;
 
 	while (game->pendings > 0) {
-		game_check(game, game_clock_ms() < until, "%zu responses never come, the first "
+		game_check(game, ft_clock_ms() < until, "%zu responses never come, the first "
 			   "to a %s", game->pendings,
 			   game->pending[0].verb == FT_VERB_FIN ? "fin" : "abort");
 		if (!game_run(game, 20))

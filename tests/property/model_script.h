@@ -310,7 +310,7 @@ static bool check_all(struct game *game)
 /* Short passes until the transfer is in the state it must come to. */
 static bool wait_until_gone(struct game *game, int key, bool must)
 {
-	int64_t until = game_clock_ms() + GAME_DEADLINE_S * 1000;
+	int64_t until = ft_clock_ms() + GAME_DEADLINE_S * 1000;
 	struct model_transfer *t = &game->t[key];
 
 	for (;;) {
@@ -327,7 +327,7 @@ static bool wait_until_gone(struct game *game, int key, bool must)
 			model_reset(t);
 		if (none || !must)
 			return true;
-		game_check(game, game_clock_ms() < until, "key %d does not expire", key);
+		game_check(game, ft_clock_ms() < until, "key %d does not expire", key);
 		game->now_ms += 101;
 		if (!game_run(game, 1))
 			return false;
@@ -358,7 +358,7 @@ static void expire(struct game *game)
 /* An assembly that timed out past stopping ends by itself, and nobody is told. */
 static void watch_unwatched(struct game *game, int key)
 {
-	int64_t until = game_clock_ms() + GAME_DEADLINE_S * 1000;
+	int64_t until = ft_clock_ms() + GAME_DEADLINE_S * 1000;
 	struct model_transfer *t = &game->t[key];
 	enum ft_state state = FT_STATE_ASSEMBLING;
 
@@ -371,7 +371,7 @@ static void watch_unwatched(struct game *game, int key)
 			state = strcmp(game_string(json, "state"), "complete") == 0
 				? FT_STATE_COMPLETE : FT_STATE_RECEIVING;
 		cJSON_Delete(json);
-		game_check(game, game_clock_ms() < until, "key %d assembles for ever", key);
+		game_check(game, ft_clock_ms() < until, "key %d assembles for ever", key);
 		if (state == FT_STATE_ASSEMBLING && !game_run(game, 1))
 			return;
 	}

@@ -2,8 +2,9 @@
 /*
  * Random commands, restarts, kills and power cuts: the engine against a model of the
  * contract. FT_TEST_SEED=<number> repeats a sequence; FT_TEST_ROUNDS=<number> plays that
- * many per test, FT_TEST_SECONDS=<number> so long per test. A sequence that fails is shortened while it still fails, then printed
- * as it may be added to the sequences that failed once.
+ * many per test, FT_TEST_SECONDS=<number> so long per test. A sequence that fails is
+ * shortened while it still fails, then printed as it may be added to the sequences that
+ * failed once.
  */
 #include <check.h>
 #include <limits.h>
@@ -128,13 +129,13 @@ static void leave_out(struct script *to, const struct script *from, size_t at, s
 static void shrink(struct script *s)
 {
 	static struct script shorter;
-	int64_t until = game_clock_ms() + SHRINK_SECONDS * 1000;
+	int64_t until = ft_clock_ms() + SHRINK_SECONDS * 1000;
 	size_t chunk = s->count / 2 + 1;
 	bool found = true;
 
-	while (chunk > 0 && game_clock_ms() < until) {
+	while (chunk > 0 && ft_clock_ms() < until) {
 		found = false;
-		for (size_t at = 0; at + chunk <= s->count && game_clock_ms() < until;) {
+		for (size_t at = 0; at + chunk <= s->count && ft_clock_ms() < until;) {
 			leave_out(&shorter, s, at, chunk);
 			if (still_fails(&shorter)) {
 				*s = shorter;
@@ -195,12 +196,12 @@ static int64_t seconds = SECONDS_DEFAULT;
 static void play_rounds(const char *backend, int durability, bool crashes)
 {
 	static struct script s;
-	int64_t until = game_clock_ms() + seconds * 1000;
+	int64_t until = ft_clock_ms() + seconds * 1000;
 	/* A seed makes the same sequence in every test: each begins at another. */
 	uint64_t seed = first_seed + (seed_given ? 0 : (uint64_t)(durability + 1 + 4 * crashes) << 32);
 	long round;
 
-	for (round = 0; round < rounds && game_clock_ms() < until; round++) {
+	for (round = 0; round < rounds && ft_clock_ms() < until; round++) {
 		write_script(&s, seed + (uint64_t)round, backend, durability, crashes);
 		if (!agrees(&s, false))
 			report(&s);
