@@ -131,7 +131,7 @@ static void judge_visible_name(int key, const char *name)
 			   key, name);
 }
 
-/* The names of a directory, in one text, each with a NUL; malloc'd, so that judging may longjmp. */
+/* Up to 16 names of a directory, which is closed before one is judged: that may longjmp. */
 static size_t judge_list(const char *path, char names[16][256])
 {
 	DIR *dir = opendir(path);

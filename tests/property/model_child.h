@@ -7,7 +7,7 @@
  *
  * The child may be told to die at its Nth call that changes files: before it, after it,
  * or between two pages of a write. And it keeps a copy of each file as of its last fsync,
- * named by inode: what a power cut leaves at least, see child_power_cut().
+ * named by inode: what a power cut leaves at least, see child_revert().
  */
 #ifndef FT_TESTS_MODEL_CHILD_H
 #define FT_TESTS_MODEL_CHILD_H
