@@ -5,10 +5,12 @@
     uploader.attach(broker.endpoint)     # after each start of the broker
     serve(uploaders, seconds)            # moves bytes
     uploader.finished                    # {file id: Transfer}, success was seen
+    check_visible(storage, uploaders, kept)
 
 What the broker may not say or forget raises Broken.
 """
 import json
+import os
 import select
 import time
 
@@ -391,3 +393,40 @@ def serve(uploaders, until, seconds):
         for fd, events in poll.poll(100):
             by_fd[fd].move(events)
     return True
+
+
+# --- what is under files/, while no broker runs ---------------------------------------------
+
+def check_finished(storage, client, transfer):
+    path = storage.finished(client, transfer.id, transfer.name)
+    with open(path, "rb") as file:
+        if file.read() != transfer.content:
+            raise Broken(f"{transfer}: wrong bytes in {path!r}")
+    manifest = storage.manifest(client, transfer.id, transfer.name)
+    if (manifest["sha256"], manifest["size"]) != (transfer.sum, transfer.size):
+        raise Broken(f"{transfer}: {manifest}")
+
+
+def check_visible(storage, uploaders, kept):
+    """What is visible is one of `kept`, {(client, file): Transfer}, or it is whole and its fin
+    was sent. Returns how many of these there are."""
+    maybe = {(uploader.client_id, transfer.id): transfer for uploader in uploaders
+             for transfer in uploader.transfers.values() if transfer.maybe_complete}
+    compared = 0
+    for path in storage.finished_files():
+        _, client, file, _ = path.decode().split("/")
+        key = client.replace("%2F", "/"), file
+        if key in maybe:
+            check_finished(storage, key[0], maybe[key])
+            compared += 1
+        elif key not in kept:
+            raise Broken(f"{path!r} is visible, and nobody has sent its fin")
+    return compared
+
+
+def take_away(storage, client, transfer):
+    """As an operator does, the file's manifest last."""
+    path = storage.finished(client, transfer.id, transfer.name)
+    os.unlink(path)
+    os.unlink(path + b".manifest.json")
+    os.rmdir(os.path.dirname(path))
