@@ -112,7 +112,6 @@ static enum ft_status init(struct call *call, struct ft_transfer *t, enum ft_sta
 		st = resume(call, t, &parsed);
 	else
 		st = begin_or_say_complete(call, &parsed);
-	ft_init_release(&parsed);
 	return st;
 }
 

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/json.h"
 #include "base/utf8.h"
 
 /* Reads a JSON integer in [min, 2^53]. */
@@ -96,6 +95,10 @@ static const struct {
 	{ "segments_ttl", read_segments_ttl },
 };
 
+/* All that is read, of init and of what is stored. */
+static const char *const read_keys[] = { "name", "size", "checksum", "expire_at", "segments_ttl",
+					 "sha256", "transfer_id", "received_at", NULL };
+
 /* The value of a key; NULL where it is absent or null. */
 static cJSON *value_of(const cJSON *json, const char *key)
 {
@@ -123,10 +126,19 @@ static enum ft_status refuse(struct ft_buf *detail, enum ft_status status, const
 	return status;
 }
 
+/* But in user_data, which is no string of cJSON's. */
+static bool has_hidden_nul(const char *text, size_t len, const struct ft_json_text *user_data)
+{
+	const char *behind = user_data->at + user_data->len;
+
+	if (user_data->len == 0)
+		return has_nul_escape(text, len);
+	return has_nul_escape(text, (size_t)(user_data->at - text))
+	       || has_nul_escape(behind, (size_t)(text + len - behind));
+}
+
 static enum ft_status read_init(struct ft_init *init, const cJSON *json, struct ft_buf *detail)
 {
-	if (!cJSON_IsObject(json))
-		return refuse(detail, FT_INVALID_FILEMETA, "the payload must be a JSON object");
 	for (size_t i = 0; i < sizeof init_keys / sizeof init_keys[0]; i++) {
 		const char *wrong = init_keys[i].read(init, value_of(json, init_keys[i].key));
 
@@ -149,25 +161,21 @@ enum ft_status ft_init_parse(struct ft_init *init, const void *payload, size_t l
 		return refuse(detail, FT_INVALID_FILEMETA_JSON, "the payload is empty");
 	if (!ft_utf8_valid(payload, len))
 		return refuse(detail, FT_INVALID_FILEMETA_JSON, "the payload is not UTF-8");
-	if ((st = ft_json_parse(payload, len, &json)) == FT_DAMAGED)
+	st = ft_json_parse_object(payload, len, read_keys, "user_data", &json, &init->user_data);
+	if (st == FT_DAMAGED)
 		return refuse(detail, FT_INVALID_FILEMETA_JSON, "the payload is not JSON");
 	if (st != FT_OK)
 		return st;
-	if (has_nul_escape(payload, len)) {
-		cJSON_Delete(json);
-		return refuse(detail, FT_INVALID_FILEMETA, "\\u0000 is not accepted");
-	}
-	st = read_init(init, json, detail);
-	if (st == FT_OK)
-		init->user_data = cJSON_DetachItemViaPointer(json, value_of(json, "user_data"));
+	if (!json)
+		return refuse(detail, FT_INVALID_FILEMETA, "the payload must be a JSON object");
+	if (has_hidden_nul(payload, len, &init->user_data))
+		st = refuse(detail, FT_INVALID_FILEMETA, "\\u0000 is accepted in user_data only");
+	else
+		st = read_init(init, json, detail);
+	if (init->user_data.len > 0 && *init->user_data.at == 'n')
+		init->user_data.len = 0;	/* null */
 	cJSON_Delete(json);
 	return st;
-}
-
-void ft_init_release(struct ft_init *init)
-{
-	cJSON_Delete(init->user_data);
-	init->user_data = NULL;
 }
 
 bool ft_meta_equal(const struct ft_meta *a, const struct ft_meta *b)
@@ -208,6 +216,16 @@ static bool add_id(cJSON *json, const char *key, const char *hex_key, const char
 	return added;
 }
 
+/* To the letter. */
+static bool add_text(cJSON *json, const char *key, const struct ft_json_text *value)
+{
+	char *text = strndup(value->at, value->len);
+	bool added = text && cJSON_AddRawToObject(json, key, text);
+
+	free(text);
+	return added;
+}
+
 /* The length of what was printed; NULL: there was no memory for it. */
 static enum ft_status measured(const char *text, size_t *len)
 {
@@ -223,7 +241,7 @@ enum ft_status ft_manifest_begin(const struct ft_init *init, const struct ft_key
 {
 	const struct ft_meta *meta = &init->meta;
 	cJSON *json = cJSON_CreateObject();
-	bool ok = json != NULL, lent;
+	bool ok = json != NULL;
 
 	ok = ok && add_id(json, "client_id", "client_id_hex", key->client, key->client_len);
 	ok = ok && add_id(json, "file_id", "file_id_hex", key->file, key->file_len);
@@ -239,11 +257,9 @@ enum ft_status ft_manifest_begin(const struct ft_init *init, const struct ft_key
 	ok = ok && cJSON_AddStringToObject(json, "received_at", received_at);
 	if (init->has_expire_at)
 		ok = ok && cJSON_AddNumberToObject(json, "expire_at", (double)init->expire_at);
-	/* Lent: cJSON's references leak where there is no memory for the key. */
-	lent = ok && init->user_data && cJSON_AddItemToObject(json, "user_data", init->user_data);
-	*text = ok && (lent || !init->user_data) ? cJSON_Print(json) : NULL;
-	if (lent)
-		cJSON_DetachItemViaPointer(json, init->user_data);
+	if (init->user_data.len > 0)
+		ok = ok && add_text(json, "user_data", &init->user_data);
+	*text = ok ? cJSON_Print(json) : NULL;
 	cJSON_Delete(json);
 	return measured(*text, len);
 }
@@ -254,26 +270,21 @@ enum ft_status ft_manifest_finish(const char *begun, size_t begun_len, uint64_t 
 {
 	static const char *const replaced[] = { "size", "checksum", "sha256", "segments_ttl",
 						"completed_at" };
+	struct ft_json_text user_data;
 	enum ft_status st;
 	bool ok = true;
-	cJSON *json, *user_data;
+	cJSON *json;
 
-	st = ft_json_parse(begun, begun_len, &json);
-	if (!cJSON_IsObject(json)) {
-		cJSON_Delete(json);
+	st = ft_json_parse_object(begun, begun_len, NULL, "user_data", &json, &user_data);
+	if (!json)
 		return st == FT_NO_MEMORY ? st : FT_DAMAGED;
-	}
 	for (size_t i = 0; i < sizeof replaced / sizeof replaced[0]; i++)
 		cJSON_DeleteItemFromObjectCaseSensitive(json, replaced[i]);
 	ok = ok && cJSON_AddNumberToObject(json, "size", (double)size);
 	ok = ok && add_hex(json, "sha256", checksum->bytes, FT_SHA256_LEN);
 	ok = ok && cJSON_AddStringToObject(json, "completed_at", completed_at);
-	/* To the end: see read_head(). */
-	user_data = cJSON_DetachItemFromObjectCaseSensitive(json, "user_data");
-	if (user_data && (!ok || !cJSON_AddItemToObject(json, "user_data", user_data))) {
-		cJSON_Delete(user_data);
-		ok = false;
-	}
+	if (user_data.len > 0)
+		ok = ok && add_text(json, "user_data", &user_data);
 	*text = ok ? cJSON_Print(json) : NULL;
 	cJSON_Delete(json);
 	return measured(*text, len);
@@ -287,51 +298,6 @@ static void read_text(char *to, size_t room, const cJSON *item)
 		ft_buf_str(&buf, item->valuestring);
 }
 
-/* Where the JSON value at `at` ends, by its brackets and quotes alone. */
-static const char *skip_value(const char *at, const char *end)
-{
-	size_t depth = 0;
-	bool quoted = false;
-
-	for (; at < end; at++) {
-		if (*at == '\\' && quoted)
-			at++;
-		else if (*at == '"')
-			quoted = !quoted;
-		else if (!quoted && (*at == '[' || *at == '{'))
-			depth++;
-		else if (!quoted && depth == 0 && (*at == ',' || *at == '}' || *at == ']'))
-			return at;
-		else if (!quoted && (*at == ']' || *at == '}'))
-			depth--;
-	}
-	return end;
-}
-
-/*
- * Parses a manifest but for user_data, where that comes last, as cJSON prints what we
- * wrote: commands that are answered by a finished file's manifest must not cost as much as
- * what its init once said. NULL: it is not like that, or there is no memory.
- */
-static cJSON *read_head(const char *text, size_t len)
-{
-	static const char key[] = "\n\t\"user_data\":\t";
-	const char *at = memmem(text, len, key, sizeof key - 1);
-	cJSON *json = NULL;
-	char *head;
-
-	if (!at || at == text || at[-1] != ','
-	    || skip_value(at + sizeof key - 1, text + len) != text + len - 1 || text[len - 1] != '}')
-		return NULL;
-	if (!(head = strndup(text, (size_t)(at - text))))
-		return NULL;
-	head[at - text - 1] = '}';
-	if (ft_json_parse(head, (size_t)(at - text), &json) != FT_OK)
-		json = NULL;
-	free(head);
-	return json;
-}
-
 /* What we wrote ourselves obeys the rules of init, but that `sha256` stands for `checksum`. */
 enum ft_status ft_manifest_read(struct ft_manifest *manifest, const char *text, size_t len)
 {
@@ -341,11 +307,10 @@ enum ft_status ft_manifest_read(struct ft_manifest *manifest, const char *text, 
 	bool sound;
 
 	memset(manifest, 0, sizeof *manifest);
-	json = read_head(text, len);
-	if (!json && ft_json_parse(text, len, &json) == FT_NO_MEMORY)
+	if (ft_json_parse_object(text, len, read_keys, NULL, &json, NULL) == FT_NO_MEMORY)
 		return FT_NO_MEMORY;
-	sound = cJSON_IsObject(json);
-	sha256 = sound ? value_of(json, "sha256") : NULL;
+	sound = json != NULL;
+	sha256 = value_of(json, "sha256");
 	for (size_t i = 0; sound && i < sizeof init_keys / sizeof init_keys[0]; i++)
 		sound = !init_keys[i].read(&init, value_of(json, init_keys[i].key));
 	if (sound && sha256)

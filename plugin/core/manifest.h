@@ -7,7 +7,8 @@
  *	  --ft_manifest_finish--> text beside the finished file
  *	stored text --ft_manifest_read--> struct ft_manifest
  *
- * Text is JSON made and read by cJSON. Threads: any; nothing is shared.
+ * Text is JSON made and read by cJSON; user_data goes from one text to the next to the
+ * letter. Threads: any; nothing is shared.
  */
 #ifndef FT_CORE_MANIFEST_H
 #define FT_CORE_MANIFEST_H
@@ -17,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/json.h"
 #include "base/sha256.h"
 #include "base/system.h"
 #include "file_transfer/status.h"
@@ -35,13 +37,13 @@ struct ft_meta {
 	struct ft_sha256 checksum;
 };
 
-/* An init payload, checked. */
+/* An init payload, checked. Borrows from the payload. */
 struct ft_init {
 	struct ft_meta meta;
 	bool has_expire_at;
 	int64_t expire_at;		/* Unix seconds */
 	uint64_t segments_ttl;		/* seconds; 0: not asked for */
-	struct cJSON *user_data;	/* owned; NULL: none */
+	struct ft_json_text user_data;
 };
 
 /* A stored manifest, unfinished or finished. */
@@ -54,14 +56,10 @@ struct ft_manifest {
 
 /*
  * Parses and checks an init payload. On error `detail` says which key broke which
- * rule, and `init` holds nothing. Errors: FT_INVALID_FILEMETA_JSON,
- * FT_INVALID_FILEMETA, FT_NO_MEMORY.
+ * rule. Errors: FT_INVALID_FILEMETA_JSON, FT_INVALID_FILEMETA, FT_NO_MEMORY.
  */
 enum ft_status ft_init_parse(struct ft_init *init, const void *payload, size_t len,
 			     struct ft_buf *detail) FT_MUST_USE;
-
-/* Frees what the init owns. */
-void ft_init_release(struct ft_init *init);
 
 /* Whether name, size and checksum are the same. */
 bool ft_meta_equal(const struct ft_meta *a, const struct ft_meta *b);

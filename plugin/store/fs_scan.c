@@ -59,8 +59,10 @@ static bool has_names(const struct fs_ids *ids, const struct fs_names *names)
 enum ft_status fs_ids_read(struct fs_ids *ids, const char *manifest, size_t len,
 			   const struct fs_names *names)
 {
+	static const char *const keys[] = { "client_id", "client_id_hex", "file_id",
+					    "file_id_hex", NULL };
 	cJSON *root;
-	enum ft_status st = ft_json_parse(manifest, len, &root);
+	enum ft_status st = ft_json_parse_object(manifest, len, keys, NULL, &root, NULL);
 
 	*ids = (struct fs_ids){.client = NULL};
 	if (st == FT_OK)

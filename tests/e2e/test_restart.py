@@ -109,6 +109,21 @@ class Killed(Case):
                 self.assertEqual(broker.storage.manifest("dev", f"f{number}", "a")["user_data"],
                                  {"n": number})
 
+    def test_user_data_is_kept_to_the_letter(self):
+        """However deep, and whatever a JSON parser would make of its numbers."""
+        user_data = b'{"ns": 1795188444618813123, "deep": ' + b'{"a":' * 900 + b"{" + \
+            b'"b":1e400,' * 3000 + b'"c":1.10' + b"}" * 901 + b"}"
+        broker = self.start_broker()
+        device = self.device("dev", broker=broker)
+        self.ok(device.command("$file/f1/init", b'{"name":"a","user_data":' + user_data + b"}"))
+        self.ok(device.segment("f1", 0, b"held"))
+        broker.kill9()
+        device = self.restarted_device(broker)
+        self.ok(device.status("f1"), state="receiving", received=4)
+        self.ok(device.fin("f1", 4))
+        with open(broker.storage.finished("dev", "f1", "a.manifest.json"), "rb") as file:
+            self.assertIn(user_data, file.read())
+
     @rows(("seed0", 0), ("seed1", 1), ("seed2", 2))
     def test_an_assembly_cut_off_is_done_by_the_next_fin(self, seed):
         dice = random.Random(seed)

@@ -26,7 +26,6 @@ static void assert_refused(const char *text, enum ft_status status, const char *
 
 	ck_assert_msg(parse(&init, text) == status, "%s", text);
 	ck_assert_msg(strstr(why, named) != NULL, "%s: %s", text, why);
-	ft_init_release(&init);
 }
 
 static void assert_accepted(const char *text)
@@ -34,7 +33,6 @@ static void assert_accepted(const char *text)
 	struct ft_init init;
 
 	ck_assert_msg(parse(&init, text) == FT_OK, "%s: %s", text, why);
-	ft_init_release(&init);
 }
 
 START_TEST(test_init__reads_every_key)
@@ -50,8 +48,8 @@ START_TEST(test_init__reads_every_key)
 	ck_assert(init.meta.has_checksum && init.meta.checksum.bytes[0] == 0xe3);
 	ck_assert(init.has_expire_at && init.expire_at == 1900000000);
 	ck_assert_uint_eq(init.segments_ttl, 60);
-	ck_assert(cJSON_IsObject(init.user_data));
-	ft_init_release(&init);
+	ck_assert_uint_eq(init.user_data.len, strlen("{\"k\":[1,2]}"));
+	ck_assert(memcmp(init.user_data.at, "{\"k\":[1,2]}", init.user_data.len) == 0);
 }
 END_TEST
 
@@ -63,8 +61,7 @@ START_TEST(test_init__takes_null_as_absent)
 			       "\"expire_at\":null,\"segments_ttl\":null,\"user_data\":null}"),
 			 FT_OK);
 	ck_assert(!init.meta.has_size && !init.meta.has_checksum && !init.has_expire_at);
-	ck_assert(init.segments_ttl == 0 && init.user_data == NULL);
-	ft_init_release(&init);
+	ck_assert(init.segments_ttl == 0 && init.user_data.len == 0);
 	assert_refused("{\"name\":null}", FT_INVALID_FILEMETA, "name");
 }
 END_TEST
@@ -148,9 +145,10 @@ START_TEST(test_init__refuses_nul_in_any_guise)
 	ck_assert_int_eq(ft_init_parse(&init, raw, sizeof raw - 1, &detail),
 			 FT_INVALID_FILEMETA_JSON);
 	assert_refused("{\"name\":\"a\\u0000b\"}", FT_INVALID_FILEMETA, "u0000");
-	assert_refused("{\"name\":\"f\",\"user_data\":\"\\\\\\u0000\"}", FT_INVALID_FILEMETA,
+	assert_refused("{\"user_data\":1,\"name\":\"a\\u0000b\"}", FT_INVALID_FILEMETA, "u0000");
+	assert_refused("{\"name\":\"f\",\"color\":\"\\\\\\u0000\"}", FT_INVALID_FILEMETA,
 		       "u0000");
-	assert_accepted("{\"name\":\"f\",\"user_data\":\"\\\\u0000\"}");
+	assert_accepted("{\"name\":\"f\",\"color\":\"\\\\u0000\"}");
 }
 END_TEST
 
@@ -164,7 +162,6 @@ START_TEST(test_init__refuses_more_than_64_kib)
 	memset(text, ' ', room);
 	memcpy(text, "{\"name\":\"f\"}", 12);
 	ck_assert_int_eq(ft_init_parse(&init, text, FT_INIT_PAYLOAD_MAX, &detail), FT_OK);
-	ft_init_release(&init);
 	ck_assert_int_eq(ft_init_parse(&init, text, FT_INIT_PAYLOAD_MAX + 1, &detail),
 			 FT_INVALID_FILEMETA);
 	free(text);
@@ -195,8 +192,6 @@ START_TEST(test_meta__differs_in_name_size_or_checksum)
 
 			ck_assert(parse(&a, texts[i]) == FT_OK && parse(&b, texts[k]) == FT_OK);
 			ck_assert_int_eq(ft_meta_equal(&a.meta, &b.meta), i == k);
-			ft_init_release(&a);
-			ft_init_release(&b);
 		}
 	}
 }
@@ -212,7 +207,6 @@ static char *begin(const char *init_text, const struct ft_key *key)
 	ck_assert_int_eq(ft_manifest_begin(&init, key, "00000000-0000-4000-8000-000000000001",
 					   "2026-01-02T03:04:05.678Z", &text, &len), FT_OK);
 	ck_assert_uint_eq(len, strlen(text));
-	ft_init_release(&init);
 	return text;
 }
 
@@ -309,22 +303,97 @@ static void finish(const char *begun, char **finished)
 					    "2026-01-02T03:04:06.000Z", finished, &len), FT_OK);
 }
 
+static size_t allocations;
+
+static void *counting_malloc(size_t size)
+{
+	allocations++;
+	return malloc(size);
+}
+
+static void count_allocations(void)
+{
+	allocations = 0;
+	cJSON_InitHooks(&(cJSON_Hooks){ counting_malloc, free });
+}
+
+static void assert_cheap(enum ft_status st)
+{
+	cJSON_InitHooks(NULL);
+	ck_assert_int_eq(st, FT_OK);
+	ck_assert_uint_lt(allocations, 60);
+	count_allocations();
+}
+
 /* A command of 20 bytes must not cost as much as the 64 KiB that init may have said. */
-START_TEST(test_manifest__is_read_without_a_look_at_user_data)
+START_TEST(test_manifest__costs_nothing_for_user_data_and_unknown_keys)
 {
 	struct ft_key key = { "c", 1, "f", 1 };
-	char *begun = begin("{\"name\":\"a\",\"user_data\":{\"x\":{\"y\":[{\"z\":1234}]}}}", &key);
+	char numbers[4001], text[8200], *begun, *finished;
+	struct ft_sha256 digest = { { 0 } };
 	struct ft_manifest manifest;
-	char *text;
+	struct ft_init init;
+	size_t len;
 
-	finish(begun, &text);
-	memcpy(strstr(text, "1234"), "####", 4);
-	ck_assert_int_eq(ft_manifest_read(&manifest, text, strlen(text)), FT_OK);
+	for (size_t i = 0; i < 4000; i += 2)
+		memcpy(numbers + i, "7,", 2);
+	numbers[3999] = '\0';
+	snprintf(text, sizeof text, "{\"name\":\"a\",\"user_data\":[%s],\"other\":[%s]}", numbers,
+		 numbers);
+	count_allocations();
+	assert_cheap(parse(&init, text));
+	assert_cheap(ft_manifest_begin(&init, &key, "", "", &begun, &len));
+	assert_cheap(ft_manifest_read(&manifest, begun, len));
+	assert_cheap(ft_manifest_finish(begun, len, 5, &digest, "", &finished, &len));
+	assert_cheap(ft_manifest_read(&manifest, finished, len));
+	cJSON_InitHooks(NULL);
 	ck_assert_uint_eq(manifest.meta.size, 5);
-	ck_assert(manifest.meta.has_checksum);
-	ck_assert_str_eq(manifest.received_at, "2026-01-02T03:04:05.678Z");
-	/* But one that ends in the middle of it is no manifest. */
-	ck_assert_int_eq(ft_manifest_read(&manifest, text, strlen(text) - 3), FT_DAMAGED);
+	free(begun);
+	free(finished);
+}
+END_TEST
+
+START_TEST(test_manifest__keeps_user_data_to_the_letter)
+{
+	static const char user_data[] = "{ \"ns\": 1795188444618813123, \"p\": 1.10,\r\n"
+					"\"big\": 1e400, \"nul\": \"\\u0000\" , \"dup\": 1, \"dup\": 2,"
+					" \"long\": 0."
+					"0123456789012345678901234567890123456789012345678901234567"
+					"8901234567890123456789 }";
+	struct ft_key key = { "c", 1, "f", 1 };
+	struct ft_manifest manifest;
+	char text[600], *begun, *finished;
+
+	snprintf(text, sizeof text, "{\"user_data\":%s,\"name\":\"a\"}", user_data);
+	begun = begin(text, &key);
+	finish(begun, &finished);
+	ck_assert_msg(strstr(begun, user_data) != NULL, "%s", begun);
+	ck_assert_msg(strstr(finished, user_data) != NULL, "%s", finished);
+	ck_assert_int_eq(ft_manifest_read(&manifest, begun, strlen(begun)), FT_OK);
+	ck_assert_int_eq(ft_manifest_read(&manifest, finished, strlen(finished)), FT_OK);
+	free(begun);
+	free(finished);
+}
+END_TEST
+
+/* Printed with an indent, a member of 6 bytes 900 levels deep would take 900. */
+START_TEST(test_manifest__is_hardly_longer_than_what_init_said)
+{
+	struct ft_key key = { "c", 1, "f", 1 };
+	char *text = malloc(FT_INIT_PAYLOAD_MAX), *begun;
+	struct ft_buf buf = ft_buf_on(text, FT_INIT_PAYLOAD_MAX);
+
+	ft_buf_str(&buf, "{\"name\":\"a\",\"user_data\":");
+	for (int i = 0; i < 900; i++)
+		ft_buf_str(&buf, "{\"a\":");
+	ft_buf_str(&buf, "{\"b\":0");
+	for (int i = 0; i < 8000; i++)
+		ft_buf_str(&buf, ",\"b\":0");
+	for (int i = 0; i < 902; i++)
+		ft_buf_char(&buf, '}');
+	ck_assert(ft_buf_ok(&buf));
+	begun = begin(text, &key);
+	ck_assert_uint_lt(strlen(begun), buf.len + 1000);
 	free(begun);
 	free(text);
 }
@@ -378,6 +447,8 @@ FT_SUITE("manifest",
 	 test_manifest__begins_with_all_that_init_said,
 	 test_manifest__writes_ids_that_are_not_utf8_as_hex,
 	 test_manifest__finishes_with_what_the_file_really_is,
-	 test_manifest__is_read_without_a_look_at_user_data,
+	 test_manifest__costs_nothing_for_user_data_and_unknown_keys,
+	 test_manifest__keeps_user_data_to_the_letter,
+	 test_manifest__is_hardly_longer_than_what_init_said,
 	 test_manifest__may_have_its_members_in_any_order,
 	 test_manifest__tells_damage);
