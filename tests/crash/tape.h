@@ -5,7 +5,7 @@
  *
  *	tape_start(&tape, dir); ... ; tape_stop(&tape);
  *
- * tape_check() then compares what was recorded with what is there: a call that changes
+ * check_tape() then compares what was recorded with what is there: a call that changes
  * files and is not known here is found by that, whatever it is called.
  */
 #ifndef FT_TESTS_CRASH_TAPE_H

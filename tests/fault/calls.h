@@ -42,7 +42,6 @@ enum calls_kind {
 	CALLS_FILES = 2,
 	CALLS_THREADS = 4,
 	CALLS_HASH = 8,
-	CALLS_ALL = 15,
 };
 
 struct calls_plan {

@@ -6,7 +6,7 @@
  *	fault_arm(plan); ... calls ...; fault_disarm();
  *
  * The plan's `nth` call from here on fails, or that and all later ones. After a run
- * in which fault_hits() is 0 there is nothing left to try.
+ * in which fault.hits is 0 there is nothing left to try.
  */
 #ifndef FT_TESTS_STORE_FAULTS_H
 #define FT_TESTS_STORE_FAULTS_H

@@ -27,7 +27,10 @@
 
 #include "fuzz.h"
 
-/* For a test that has calls fail and counts allocations (tests/fault/calls.h): what is not the plugin's. */
+/*
+ * For a test that has calls fail and counts allocations (tests/fault/calls.h): what is not
+ * the plugin's.
+ */
 #ifndef BROKER_OWN_BEGINS
 #define BROKER_OWN_BEGINS() ((void)0)
 #define BROKER_OWN_ENDS() ((void)0)

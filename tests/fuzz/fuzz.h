@@ -38,7 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 	} \
 	static void fuzz_##name(const uint8_t *bytes, size_t len)
 #else
-#define FUZZ_TARGET(name) __attribute__((unused)) static void fuzz_##name(const uint8_t *bytes, size_t len)
+#define FUZZ_TARGET(name) \
+	__attribute__((unused)) static void fuzz_##name(const uint8_t *bytes, size_t len)
 #endif
 
 /* What is left of the input. */

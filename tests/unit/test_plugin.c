@@ -22,7 +22,8 @@ static int start_with(bool is_21, bool refuses_sessions, const char *key, const 
 	broker.thread = pthread_self();
 	broker.is_21 = is_21;
 	broker.refuses_sessions = refuses_sessions;
-	return mosquitto_plugin_init((mosquitto_plugin_id_t *)&identity, &userdata, options, key ? 2 : 1);
+	return mosquitto_plugin_init((mosquitto_plugin_id_t *)&identity, &userdata, options,
+				     key ? 2 : 1);
 }
 
 static int start(bool is_21, const char *key, const char *value)
