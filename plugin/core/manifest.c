@@ -129,10 +129,11 @@ static enum ft_status refuse(struct ft_buf *detail, enum ft_status status, const
 /* But in user_data, which is no string of cJSON's. */
 static bool has_hidden_nul(const char *text, size_t len, const struct ft_json_text *user_data)
 {
-	const char *behind = user_data->at + user_data->len;
+	const char *behind;
 
 	if (user_data->len == 0)
 		return has_nul_escape(text, len);
+	behind = user_data->at + user_data->len;
 	return has_nul_escape(text, (size_t)(user_data->at - text))
 	       || has_nul_escape(behind, (size_t)(text + len - behind));
 }

@@ -34,6 +34,16 @@ static void manifest_check_user_data(const struct ft_init *init, const char *tex
 	cJSON_Delete(json);
 }
 
+/* By what is printed: cJSON_Compare() knows no key that is there twice. */
+static void manifest_check_same(const cJSON *ours, const cJSON *theirs)
+{
+	char *a = cJSON_PrintUnformatted(ours), *b = cJSON_PrintUnformatted(theirs);
+
+	fuzz_check(a && b && strcmp(a, b) == 0);
+	free(a);
+	free(b);
+}
+
 /* What cJSON does not take, but for its limits, must not be taken either. */
 static void manifest_check_json(const uint8_t *bytes, size_t len)
 {
@@ -46,7 +56,7 @@ static void manifest_check_json(const uint8_t *bytes, size_t len)
 	text[len] = '\0';
 	if (ft_json_parse_object(text, len, NULL, NULL, &ours, &value) == FT_OK && ours) {
 		theirs = cJSON_ParseWithOpts(text, NULL, 1);
-		fuzz_check(theirs != NULL && cJSON_Compare(ours, theirs, 1));
+		manifest_check_same(ours, theirs);
 		cJSON_Delete(theirs);
 	}
 	cJSON_Delete(ours);
