@@ -264,10 +264,7 @@ static enum ft_status play_ask(int number)
 /* Killed at the nth call that changes files, if there are so many; and started again. */
 static void play_die_at(int command, unsigned nth)
 {
-	turns.dies_at = nth;
-	if (setjmp(turns.died) == 0)
-		play_send(command);
-	turns.dies_at = 0;
+	turns_call_mortal(play_send, command, nth);
 	play_kill();
 	play_start();
 }

@@ -16,10 +16,10 @@
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "chance.h"
 
@@ -52,7 +52,7 @@ static struct {
 	struct chance chance;
 	unsigned percent;	/* of the points at which somebody else may go on */
 	unsigned dies_at;	/* the first thread does, at so many points from now; 0: never */
-	jmp_buf died;
+	sem_t died;		/* or its call has ended */
 } turns;
 
 static _Thread_local int turn_self = -1;
@@ -124,11 +124,20 @@ static void turns_switch(int next)
 	turns_await(turn_self);
 }
 
+/* What it had in hand stays on its stack, where a search for leaks finds it. */
+_Noreturn static void turns_die(void)
+{
+	__builtin_unwind_init();	/* registers, too */
+	sem_post(&turns.died);
+	for (;;)
+		pause();
+}
+
 /* Somebody else may go on here, or the process be killed. */
 static void turns_point(void)
 {
 	if (turn_self == 0 && turns.dies_at > 0 && --turns.dies_at == 0)
-		longjmp(turns.died, 1);
+		turns_die();
 	if (turn_self >= 0 && chance_percent(&turns.chance, turns.percent))
 		turns_switch(turns_draw(-1));
 }
@@ -188,23 +197,30 @@ static void *turns_run(void *argument)
 	return result;
 }
 
-int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
-		   void *argument)
+static int turns_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+			void *argument)
 {
 	static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
-	int i = 1, error;
 
 	if (!real)
 		TURNS_REAL(real, "pthread_create");
+	return real(thread, attributes, run, argument);
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+		   void *argument)
+{
+	int i = 1, error;
+
 	if (turn_self < 0)
-		return real(thread, attributes, run, argument);
+		return turns_create(thread, attributes, run, argument);
 	while (i < TURNS_MAX && turns.turn[i].state != TURN_FREE)
 		i++;
 	if (i == TURNS_MAX)
 		turns_stuck("too many threads");
 	turns.turn[i] = (struct turn){ .state = TURN_READY, .run = run, .argument = argument };
 	sem_init(&turns.turn[i].baton, 0, 0);
-	error = real(thread, attributes, turns_run, &turns.turn[i]);
+	error = turns_create(thread, attributes, turns_run, &turns.turn[i]);
 	if (error)
 		turns.turn[i].state = TURN_FREE;
 	else
@@ -306,6 +322,42 @@ int pthread_cond_broadcast(pthread_cond_t *condition)
 	while (turns_wake(condition))
 		continue;
 	return 0;
+}
+
+/* --- death of the first thread --- */
+
+struct turns_mortal {
+	int (*call)(int argument);
+	int argument;
+};
+
+static void *turns_run_mortal(void *argument)
+{
+	const struct turns_mortal *mortal = argument;
+
+	turn_self = 0;
+	mortal->call(mortal->argument);
+	sem_post(&turns.died);
+	return NULL;
+}
+
+/*
+ * Calls it in the place of the first thread, which is killed in it at the nth point, if
+ * there are so many; and returns in either case.
+ */
+static void turns_call_mortal(int (*call)(int argument), int argument, unsigned nth)
+{
+	struct turns_mortal mortal = { call, argument };
+	pthread_t thread;
+
+	sem_init(&turns.died, 0, 0);
+	turns.dies_at = nth;
+	if (turns_create(&thread, NULL, turns_run_mortal, &mortal) != 0)
+		turns_stuck("no thread");
+	pthread_detach(thread);
+	while (sem_wait(&turns.died) != 0)
+		continue;
+	turns.dies_at = 0;
 }
 
 #endif
