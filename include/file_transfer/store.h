@@ -105,6 +105,7 @@ struct ft_publication {
 	const char *manifest;
 	size_t manifest_len;
 	enum ft_status status;		/* the result */
+	bool sync_failed;		/* and whether an fsync was what failed */
 };
 
 /* What put() did. */
@@ -227,7 +228,7 @@ struct ft_store_ops {
 	 * Nothing is visible before all of it is there. On FT_OK the unfinished
 	 * transfer is gone and the caller release()s its upload; on error it is as
 	 * before, except that bytes beyond `size` may be gone and that a failed fsync
-	 * may have cost bytes: the caller calls reassess().
+	 * may have cost bytes: the caller calls reassess(), and says which it was.
 	 */
 	void (*publish)(struct ft_publication *publications, size_t count);
 

@@ -288,14 +288,10 @@ static void take_back_hasher(struct ft_transfer *t, struct ft_assembly *a)
 /* Whether what is held must be looked at again. */
 static void reassess(struct ft_engine *e, struct ft_transfer *t, const struct ft_assembly *a)
 {
-	bool durable = e->options->durability != FT_DURABILITY_NONE;
-	bool sync_failed = a->sync_failed
-			   || (a->publish_failed && durable && a->status == FT_IO_ERROR);
-
 	if (!a->sync_failed && !a->publish_failed)
 		return;
 	forget_hash(t);
-	(void)(e->ops->reassess(t->upload, sync_failed) == FT_OK);	/* logged by the store */
+	(void)(e->ops->reassess(t->upload, a->sync_failed) == FT_OK);	/* logged by the store */
 }
 
 static void finish_publish(struct ft_engine *e, struct ft_transfer *t, struct ft_assembly *a)

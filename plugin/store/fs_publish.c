@@ -50,6 +50,13 @@ static enum ft_status failed(const struct publishing *p, const char *what)
 	return fs_failed(p->fs, what, &p->own->names);
 }
 
+/* Then the kernel may have lost what it was to write. */
+static enum ft_status sync_failed(const struct publishing *p, const char *what)
+{
+	p->what->sync_failed = true;
+	return fs_sync_failed(p->fs, what, &p->own->names);
+}
+
 /* --- up to the first wait --- */
 
 static enum ft_status cut(struct publishing *p)
@@ -149,7 +156,7 @@ static enum ft_status anchor_data(struct publishing *p)
 	    fs_sync_dirs(p->fs, p->fs->incoming, &p->own->names, p->own->dir_fd))
 		return FT_OK;
 	return errno == ENOENT ? FT_NO_SUCH_TRANSFER	/* detached */
-		: fs_sync_failed(p->fs, "sync incoming", &p->own->names);
+		: sync_failed(p, "sync incoming");
 }
 
 /* What the data and the manifest say, and where the data is until it is placed. */
@@ -157,8 +164,9 @@ static enum ft_status sync_contents(struct publishing *p)
 {
 	enum ft_status st = fs_sync(&p->own->base);
 
+	p->what->sync_failed = st != FT_OK;
 	if (st == FT_OK && ft_sys_fsync(p->file.fd) != 0)
-		st = fs_sync_failed(p->fs, "sync the manifest of files", &p->own->names);
+		st = sync_failed(p, "sync the manifest of files");
 	/* After the manifest, whose commit takes the names along where there is one journal. */
 	return st == FT_OK ? anchor_data(p) : st;
 }
@@ -169,14 +177,14 @@ static enum ft_status sync_names(struct publishing *p)
 	if (fs_sync_dirs(p->fs, p->fs->files, &p->own->names, p->to))
 		return FT_OK;
 	return errno == ENOENT ? FT_NO_SUCH_TRANSFER	/* detached */
-		: fs_sync_failed(p->fs, "sync files", &p->own->names);
+		: sync_failed(p, "sync files");
 }
 
 static enum ft_status sync_data_name(struct publishing *p)
 {
 	if (ft_sys_fsync(p->to) == 0)
 		return FT_OK;
-	return fs_sync_failed(p->fs, "sync files", &p->own->names);
+	return sync_failed(p, "sync files");
 }
 
 /*
@@ -188,7 +196,7 @@ static enum ft_status write_out(struct publishing *p, unsigned how)
 	if (ft_sys_sync_file_range(p->own->data_fd, 0, 0, how) == 0 &&
 	    ft_sys_sync_file_range(p->file.fd, 0, 0, how) == 0)
 		return FT_OK;
-	return fs_sync_failed(p->fs, "write to the disk incoming", &p->own->names);
+	return sync_failed(p, "write to the disk incoming");
 }
 
 static enum ft_status start_writing(struct publishing *p)

@@ -132,6 +132,7 @@ static void publish(struct ft_job *const *jobs, size_t count)
 	for (size_t i = 0; i < n; i++) {
 		published[i]->status = publication[i].status;
 		published[i]->publish_failed = publication[i].status != FT_OK;
+		published[i]->sync_failed = publication[i].sync_failed;
 	}
 }
 

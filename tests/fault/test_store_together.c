@@ -74,10 +74,13 @@ static void expect_finished(struct crowd *crowd, size_t i)
 /* As before, but for what a failed fsync has cost; and a second try succeeds. */
 static void expect_unfinished(struct crowd *crowd, size_t i, enum ft_durability durability)
 {
-	bool synced = crowd->publication[i].status == FT_IO_ERROR &&
-		durability != FT_DURABILITY_NONE;
+	bool synced = crowd->publication[i].sync_failed;
 	struct ft_upload *upload = crowd->upload[i];
 
+	if (synced) {
+		ck_assert_int_eq(crowd->publication[i].status, FT_IO_ERROR);
+		ck_assert_int_ne(durability, FT_DURABILITY_NONE);
+	}
 	ck_assert(!rig_exists(finished_name(crowd, i, "name")));
 	ck_assert_int_eq(rig_try_find(&crowd->rig, &crowd->key[i]), FT_NO_SUCH_TRANSFER);
 	ck_assert_int_eq(crowd->rig.ops->reassess(upload, synced), FT_OK);
