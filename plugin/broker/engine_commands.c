@@ -92,6 +92,11 @@ static enum ft_status resume(struct call *call, struct ft_transfer *t, const str
 	/* While it is assembled its manifest is in a worker's hands. */
 	if (t->state == FT_STATE_RECEIVING)
 		st = describe_anew(call, t, init);
+	/* Told to begin again, this is what the client does then. */
+	if (st == FT_NO_SUCH_TRANSFER && !t->job) {
+		ft_engine_let_go(call->engine, &t);
+		return begin_or_say_complete(call, init);
+	}
 	t->news_ms = call->engine->now_ms;
 	say_transfer(call, t);
 	return st;
@@ -338,9 +343,14 @@ static enum ft_status abort_transfer(struct call *call, struct ft_transfer *t,
 		ft_engine_end_assembly(e, t, FT_NO_SUCH_TRANSFER);
 	ft_engine_log(e, FT_LOG_INFO, &call->key, "aborted by the client, %llu bytes held are "
 		      "removed", (unsigned long long)t->upload->held.bytes);
-	if ((st = ft_engine_discard(e, &t, ticket)) == FT_OK)
+	if ((st = ft_engine_discard(e, &t, ticket)) == FT_OK) {
 		call->deferred = true;
-	return st;
+		return FT_OK;
+	}
+	ft_ticket_free(ticket);
+	if (st == FT_NO_SUCH_TRANSFER)
+		call->reply.state = FT_STATE_NONE;
+	return st == FT_NO_SUCH_TRANSFER ? FT_OK : st;
 }
 
 /* --- status --- */

@@ -263,17 +263,13 @@ static void abort_after_failure(struct ft_engine *e, struct ft_transfer *t)
 	if (!ticket || e->stopping)
 		return;
 	t->abort = NULL;
-	if (e->purges >= FT_PURGES_MAX) {
-		respond_to(e, ticket, FT_BUSY, t->state);
-		ft_ticket_free(ticket);
+	if ((st = ft_engine_discard(e, &t, ticket)) == FT_OK)
 		return;
-	}
-	if ((st = ft_engine_discard(e, &t, ticket)) != FT_OK) {
-		struct ft_key key = ft_transfer_key(t);
-
-		ft_engine_log(e, FT_LOG_ERROR, &key, "could not be aborted: %s",
-			      ft_status_word(st));
-	}
+	if (t)
+		respond_to(e, ticket, st, t->state);
+	else
+		respond_to(e, ticket, FT_OK, FT_STATE_NONE);
+	ft_ticket_free(ticket);
 }
 
 static void take_back_hasher(struct ft_transfer *t, struct ft_assembly *a)

@@ -62,14 +62,19 @@ enum ft_status ft_engine_begin(struct ft_engine *engine, const struct ft_key *ke
 			       const struct ft_init *init, struct ft_transfer **out) FT_MUST_USE;
 
 /*
- * Throws a transfer's bytes away and forgets it; `ticket` (owned, may be NULL) is
- * answered when they are gone. On error nothing has changed and the ticket is freed.
+ * Throws a transfer's bytes away and forgets it; `ticket` (may be NULL) is answered when
+ * they are gone. On error nothing has changed and the ticket is the caller's as before;
+ * but after FT_NO_SUCH_TRANSFER, which says that somebody else has removed them, the
+ * transfer is forgotten all the same.
  */
 enum ft_status ft_engine_discard(struct ft_engine *engine, struct ft_transfer **transfer,
 				 struct ft_ticket *ticket) FT_MUST_USE;
 
 /* Takes the entry of a transfer out of the registry. */
 void ft_engine_forget(struct ft_engine *engine, struct ft_transfer **transfer);
+
+/* The same where the store does not know the transfer any more; it has no job in flight. */
+void ft_engine_let_go(struct ft_engine *engine, struct ft_transfer **transfer);
 
 /* The scan is over. */
 void ft_engine_end_scan(struct ft_engine *engine);

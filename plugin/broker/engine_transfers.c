@@ -201,7 +201,8 @@ enum ft_status ft_engine_discard(struct ft_engine *e, struct ft_transfer **trans
 	if (st != FT_OK) {
 		if (purge)
 			ft_sweep_free(&purge->sweep);
-		ft_ticket_free(ticket);
+		if (st == FT_NO_SUCH_TRANSFER)
+			ft_engine_let_go(e, transfer);
 		return st;
 	}
 	purge->ticket = ticket;
@@ -239,6 +240,12 @@ void ft_engine_forget(struct ft_engine *e, struct ft_transfer **transfer)
 	if (e->scanning)
 		note_gone(e, (*transfer)->hash);
 	ft_registry_remove(&e->registry, transfer);
+}
+
+void ft_engine_let_go(struct ft_engine *e, struct ft_transfer **transfer)
+{
+	e->ops->release(&(*transfer)->upload);
+	ft_engine_forget(e, transfer);
 }
 
 void ft_engine_end_scan(struct ft_engine *e)
@@ -298,6 +305,6 @@ void ft_engine_expire(struct ft_engine *e, struct ft_transfer *t)
 	bytes = t->upload->held.bytes;
 	ft_engine_log(e, FT_LOG_NOTICE, &key, "expired: no news for %llu s, %llu bytes held are "
 		      "removed", (unsigned long long)ttl_s, (unsigned long long)bytes);
-	if (ft_engine_discard(e, &t, NULL) != FT_OK)
+	if (ft_engine_discard(e, &t, NULL) != FT_OK && t)
 		t->news_ms = e->now_ms - (int64_t)ttl_s * 1000 + 60 * 1000;	/* in a minute again */
 }
