@@ -161,6 +161,16 @@ void ft_engine_note_put(struct ft_engine *e, struct ft_transfer *t, uint64_t sta
 	ft_engine_schedule(e, t);
 }
 
+void ft_engine_note_lost(struct ft_transfer *t)
+{
+	uint64_t prefix = ft_ranges_prefix(&t->upload->held);
+
+	if (prefix < hashed(t))
+		forget_hash(t);
+	if (t->job && prefix < t->job->target)
+		t->hash_stale = true;
+}
+
 void ft_engine_assemble(struct ft_engine *e, struct ft_transfer *t)
 {
 	t->state = FT_STATE_ASSEMBLING;
@@ -308,8 +318,7 @@ static void finish_checkpoint(struct ft_engine *e, struct ft_transfer *t, struct
 	if (st != FT_OK)
 		mark_dirty(e, t, 1);
 	/* Bytes that did not get through an fsync are not held any more. */
-	if (ft_ranges_prefix(&t->upload->held) < hashed(t))
-		forget_hash(t);
+	ft_engine_note_lost(t);
 }
 
 static void finish(struct ft_engine *e, struct ft_transfer *t, struct ft_assembly *a)

@@ -102,6 +102,9 @@ void ft_engine_schedule(struct ft_engine *engine, struct ft_transfer *transfer);
 void ft_engine_note_put(struct ft_engine *engine, struct ft_transfer *transfer, uint64_t start,
 			const struct ft_put *put);
 
+/* A put or a checkpoint has failed, which may have cost bytes: these may have been hashed. */
+void ft_engine_note_lost(struct ft_transfer *transfer);
+
 /* Turns the transfer to assembling. */
 void ft_engine_assemble(struct ft_engine *engine, struct ft_transfer *transfer);
 
