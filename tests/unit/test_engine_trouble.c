@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+/* What the engine makes of a storage that refuses, loses or changes things under it. */
+#include <check.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+#include "base/sha256.h"
+
+#include "../rig.h"
+#include "../suite.h"
+
+#define MIB ((size_t)1024 * 1024)
+
+static struct rig rig;
+
+static enum ft_status say(const char *topic, const char *text)
+{
+	return rig_ask_text(&rig, "c", topic, text);
+}
+
+static void start(void)
+{
+	rig_setup(&rig, "fs");
+	rig_start(&rig);
+	ck_assert_int_eq(say("$file/f/init", "{\"name\":\"n\"}"), FT_OK);
+}
+
+static void pass(int64_t ms)
+{
+	rig.now_ms += ms;
+	ft_engine_run(rig.engine, rig.now_ms);
+}
+
+static const char *path_of(const char *below)
+{
+	static char path[128];
+
+	snprintf(path, sizeof path, "%s/%s", rig.dir, below);
+	return path;
+}
+
+static void make_dir(const char *below)
+{
+	ck_assert_int_eq(mkdir(path_of(below), 0750), 0);
+}
+
+static void make_file(const char *below)
+{
+	FILE *file = fopen(path_of(below), "w");
+
+	ck_assert_ptr_nonnull(file);
+	fputs("somebody's", file);
+	ck_assert_int_eq(fclose(file), 0);
+}
+
+/* A consumer took the manifest alone: the id is free again, the name is not. */
+START_TEST(test_engine__holds_all_bytes_when_a_fin_failed_without_a_sync_that_failed)
+{
+	start();
+	ck_assert_int_eq(say("$file/f/0", "hello"), FT_OK);
+	make_dir("files/c");
+	make_dir("files/c/f");
+	make_file("files/c/f/n");
+	ck_assert_int_eq(say("$file/f/fin/5", ""), FT_IO_ERROR);
+	ck_assert_int_eq(say("$file/f/status", ""), FT_OK);
+	ck_assert_str_eq(rig_member(&rig, "have"), "[[0,5]]");
+	ck_assert_int_eq(unlink(path_of("files/c/f/n")), 0);
+	ck_assert_int_eq(say("$file/f/fin/5", ""), FT_OK);
+	rig_teardown(&rig);
+}
+END_TEST
+
+/* The abort comes when the assembly is past stopping, which then fails as the abort does. */
+START_TEST(test_engine__answers_an_abort_that_cannot_be_done)
+{
+	start();
+	ck_assert_int_eq(say("$file/f/0", "hello"), FT_OK);
+	make_dir("files/c");
+	make_file("files/c/f");
+	/* The scan of the start has ended before this is answered. */
+	ck_assert_int_eq(say("$file/g/init", "{\"name\":\"n\"}"), FT_OK);
+	ck_assert_int_eq(say("$file/g/abort", ""), FT_OK);
+	while (sem_trywait(&rig.notified) == 0)
+		;
+	rig_forget(&rig);
+	rig_send(&rig, "c", "$file/f/fin/5", "", 0);
+	ck_assert_int_eq(sem_wait(&rig.notified), 0);	/* done, but not taken back */
+	rig_send(&rig, "c", "$file/f/abort", "", 0);
+	ck_assert_uint_eq(rig.responses, 0);
+	ft_engine_run(rig.engine, rig.now_ms);
+	ck_assert_int_eq(rig_response(&rig, "$file/f/fin/5")->status, FT_IO_ERROR);
+	ck_assert_ptr_nonnull(rig_response(&rig, "$file/f/abort"));
+	ck_assert_int_eq(rig_response(&rig, "$file/f/abort")->status, FT_IO_ERROR);
+	rig_teardown(&rig);
+}
+END_TEST
+
+static void remove_f_by_hand(void)
+{
+	ck_assert_int_eq(unlink(path_of("incoming/c/f/data")), 0);
+	ck_assert_int_eq(unlink(path_of("incoming/c/f/journal")), 0);
+	ck_assert_int_eq(unlink(path_of("incoming/c/f/manifest.json")), 0);
+	ck_assert_int_eq(rmdir(path_of("incoming/c/f")), 0);
+}
+
+START_TEST(test_engine__begins_anew_what_was_removed_by_hand)
+{
+	start();
+	ck_assert_int_eq(say("$file/f/0", "hello"), FT_OK);
+	remove_f_by_hand();
+	ck_assert_int_eq(say("$file/f/init", "{\"name\":\"n\"}"), FT_OK);
+	ck_assert_str_eq(rig_member(&rig, "received"), "0");
+	ck_assert_int_eq(say("$file/f/0", "hello"), FT_OK);
+	ck_assert_int_eq(say("$file/f/fin/5", ""), FT_OK);
+	rig_teardown(&rig);
+}
+END_TEST
+
+START_TEST(test_engine__aborts_what_was_removed_by_hand)
+{
+	start();
+	remove_f_by_hand();
+	ck_assert_int_eq(say("$file/f/abort", ""), FT_OK);
+	ck_assert_str_eq(rig_member(&rig, "state"), "\"none\"");
+	ck_assert_int_eq(say("$file/f/status", ""), FT_OK);
+	ck_assert_str_eq(rig_member(&rig, "state"), "\"none\"");
+	rig_teardown(&rig);
+}
+END_TEST
+
+START_TEST(test_engine__expires_what_was_removed_by_hand)
+{
+	start();
+	remove_f_by_hand();
+	rig.options.max_transfers = 1;
+	pass((int64_t)rig.options.segments_ttl * 1000 + 1000);
+	ck_assert_int_eq(say("$file/g/init", "{\"name\":\"n\"}"), FT_OK);
+	rig_teardown(&rig);
+}
+END_TEST
+
+/* --- what is hashed --- */
+
+static char block[4 * MIB];
+
+static void limit_files_to(rlim_t bytes)
+{
+	struct rlimit limit;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = bytes;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void hex_of_block(char hex[65])
+{
+	struct ft_buf buf = ft_buf_on(hex, 65);
+	struct ft_sha256 digest;
+
+	ck_assert(ft_sha256_of(block, sizeof block, &digest));
+	ft_buf_hex(&buf, digest.bytes, sizeof digest.bytes);
+}
+
+/* Bytes that were hashed are lost, since neither new ones nor the old ones can be written. */
+START_TEST(test_engine__hashes_right_when_hashed_bytes_are_lost_and_sent_anew)
+{
+	char topic[128], hex[65];
+
+	signal(SIGXFSZ, SIG_IGN);
+	start();
+	ck_assert_int_eq(rig_ask(&rig, "c", "$file/f/0", block, sizeof block), FT_OK);
+	/* A fin that fails has all of it hashed. */
+	ck_assert_int_eq(say("$file/f/fin/4194304/" "0000000000000000000000000000000000000000000000000000000000000000",
+			     ""), FT_FILE_CHECKSUM_MISMATCH);
+	limit_files_to(MIB + 2);
+	ck_assert_int_ne(say("$file/f/1048576", "other"), FT_OK);
+	limit_files_to(RLIM_INFINITY);
+	ck_assert_int_eq(say("$file/f/1048576", "other"), FT_OK);
+	memcpy(block + MIB, "other", 5);
+	hex_of_block(hex);
+	snprintf(topic, sizeof topic, "$file/f/fin/4194304/%s", hex);
+	ck_assert_int_eq(say(topic, ""), FT_OK);
+	rig_teardown(&rig);
+}
+END_TEST
+
+FT_SUITE("engine trouble",
+	 test_engine__holds_all_bytes_when_a_fin_failed_without_a_sync_that_failed,
+	 test_engine__answers_an_abort_that_cannot_be_done,
+	 test_engine__begins_anew_what_was_removed_by_hand,
+	 test_engine__aborts_what_was_removed_by_hand,
+	 test_engine__expires_what_was_removed_by_hand,
+	 test_engine__hashes_right_when_hashed_bytes_are_lost_and_sent_anew);
