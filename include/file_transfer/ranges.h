@@ -62,6 +62,12 @@ enum ft_status ft_ranges_prepare(struct ft_ranges *ranges, uint64_t start, uint6
 enum ft_status ft_ranges_add(struct ft_ranges *ranges, uint64_t start, uint64_t end) FT_MUST_USE;
 
 /*
+ * Adds what has been accepted before: FT_RANGES_MAX does not stop it, since in another
+ * order there may be more ranges on the way. Error: FT_NO_MEMORY.
+ */
+enum ft_status ft_ranges_restore(struct ft_ranges *ranges, uint64_t start, uint64_t end) FT_MUST_USE;
+
+/*
  * Removes [start, end); what is not in the set is ignored.
  * Error: FT_NO_MEMORY (cutting the middle out of a range makes two of it); the set is
  * then unchanged. FT_RANGES_MAX does not stop it: what is lost must not count as held.

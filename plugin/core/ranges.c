@@ -353,6 +353,14 @@ static void merge(struct ft_ranges *ranges, struct place first, uint64_t start, 
 
 enum ft_status ft_ranges_add(struct ft_ranges *ranges, uint64_t start, uint64_t end)
 {
+	if (ranges->count >= FT_RANGES_MAX &&
+	    ft_ranges_prepare(ranges, start, end) == FT_QUOTA_EXCEEDED)
+		return FT_QUOTA_EXCEEDED;
+	return ft_ranges_restore(ranges, start, end);
+}
+
+enum ft_status ft_ranges_restore(struct ft_ranges *ranges, uint64_t start, uint64_t end)
+{
 	struct place place = seek_touching(ranges, start);
 	const struct ft_range *next = at(ranges, place);
 	enum ft_status st;
@@ -364,7 +372,7 @@ enum ft_status ft_ranges_add(struct ft_ranges *ranges, uint64_t start, uint64_t 
 		merge(ranges, place, start, end);
 		return FT_OK;
 	}
-	if ((st = ft_ranges_prepare(ranges, start, end)) != FT_OK)
+	if ((st = reserve(ranges, place)) != FT_OK)
 		return st;
 	place = slot_for(ranges, seek_touching(ranges, start));
 	insert(ranges, place, (struct ft_range){ start, end });

@@ -236,12 +236,12 @@ static enum ft_status apply_record(struct reading *reading, const struct record 
 		return apply_boot(reading, record);
 	case FT_JOURNAL_DURABLE:
 		found->promised = true;
-		st = ft_ranges_add(&found->durable, record->a, record->b);
+		st = ft_ranges_restore(&found->durable, record->a, record->b);
 		if (st != FT_OK)
 			return st;
-		return ft_ranges_add(&found->held, record->a, record->b);
+		return ft_ranges_restore(&found->held, record->a, record->b);
 	case FT_JOURNAL_HELD:
-		return ft_ranges_add(&found->held, record->a, record->b);
+		return ft_ranges_restore(&found->held, record->a, record->b);
 	case FT_JOURNAL_LOST:
 		st = ft_ranges_remove(&found->held, record->a, record->b);
 		if (st != FT_OK)
@@ -290,7 +290,7 @@ static enum ft_status read_block(struct reading *reading, const uint8_t *block, 
 		if (!reading->boot_known && record.type != FT_JOURNAL_BOOT)
 			return FT_DAMAGED;
 		if ((st = apply_record(reading, &record)) != FT_OK)
-			return st == FT_QUOTA_EXCEEDED ? FT_DAMAGED : st;
+			return st;
 		reading->found->journal.records++;
 	}
 	return FT_OK;

@@ -200,6 +200,33 @@ START_TEST(test_fs__takes_a_hundred_thousand_shuffled_segments)
 END_TEST
 
 /* The target is 1 KiB for all that is kept of an idle transfer; this is the store's part. */
+/* The journal that a checkpoint leaves tells what came meanwhile by place, not by time. */
+START_TEST(test_fs__loads_as_many_ranges_as_it_took_while_a_checkpoint_ran)
+{
+	struct ft_checkpoint *checkpoint = NULL;
+	struct ft_upload *upload;
+	struct rig rig;
+
+	rig_open(&rig, "fs", FT_DURABILITY_NONE);
+	upload = rig_create(&rig, &KEY);
+	for (uint64_t i = 0; i < FT_RANGES_MAX; i++)
+		(void)rig_put(&rig, upload, 10 + 2 * i, "x", 1);
+	ck_assert_int_eq(rig.ops->checkpoint_begin(upload, &checkpoint), FT_OK);
+	/* A gap is filled, which makes room for a range in front of all. */
+	(void)rig_put(&rig, upload, 11, "x", 1);
+	(void)rig_put(&rig, upload, 0, "x", 1);
+	ck_assert_uint_eq(upload->held.count, FT_RANGES_MAX);
+	ck_assert_int_eq(rig.ops->checkpoint_run(checkpoint), FT_OK);
+	ck_assert_int_eq(rig.ops->checkpoint_end(upload, &checkpoint, FT_OK), FT_OK);
+	rig.ops->release(&upload);
+	upload = rig_load(&rig, &KEY);
+	ck_assert_uint_eq(upload->held.count, FT_RANGES_MAX);
+	ck_assert_uint_eq(upload->held.bytes, FT_RANGES_MAX + 2);
+	rig.ops->release(&upload);
+	rig_close(&rig);
+}
+END_TEST
+
 START_TEST(test_fs__needs_little_memory_for_an_idle_transfer)
 {
 	enum { COUNT = 1000 };
@@ -256,5 +283,6 @@ FT_SUITE("fs limits",
 	 test_fs__holds_what_is_there_when_no_descriptor_can_be_had_to_look,
 	 test_fs__refuses_what_the_process_may_not_write,
 	 test_fs__takes_a_hundred_thousand_shuffled_segments,
+	 test_fs__loads_as_many_ranges_as_it_took_while_a_checkpoint_ran,
 	 test_fs__needs_little_memory_for_an_idle_transfer,
 	 test_fs__walks_over_ten_thousand_transfers);

@@ -327,6 +327,20 @@ START_TEST(test_ranges__at_the_maximum_still_takes_what_needs_no_new_range)
 }
 END_TEST
 
+START_TEST(test_ranges__restores_more_than_the_maximum)
+{
+	uint64_t beyond = 4 * FT_RANGES_MAX;
+
+	fill();
+	ck_assert_int_eq(ft_ranges_restore(&held, beyond, beyond + 1), FT_OK);
+	ck_assert_int_eq(ft_ranges_restore(&held, beyond, beyond), FT_OK);
+	ck_assert_uint_eq(held.count, FT_RANGES_MAX + 1);
+	ck_assert_int_eq(ft_ranges_add(&held, beyond + 4, beyond + 5), FT_QUOTA_EXCEEDED);
+	ck_assert_int_eq(ft_ranges_add(&held, beyond + 1, beyond + 5), FT_OK);
+	ck_assert_uint_eq(held.bytes, 3 * FT_RANGES_MAX + 5);
+}
+END_TEST
+
 START_TEST(test_ranges__at_the_maximum_still_forgets_what_is_lost)
 {
 	fill();
@@ -385,5 +399,6 @@ FT_SUITE_WITH("ranges", setup, teardown,
 	 test_ranges__prepare_changes_nothing,
 	 test_ranges__refuses_more_than_the_maximum,
 	 test_ranges__at_the_maximum_still_takes_what_needs_no_new_range,
+	 test_ranges__restores_more_than_the_maximum,
 	 test_ranges__at_the_maximum_still_forgets_what_is_lost,
 	 test_ranges__a_hostile_order_is_not_slow);
