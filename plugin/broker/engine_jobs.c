@@ -321,8 +321,26 @@ static void finish_checkpoint(struct ft_engine *e, struct ft_transfer *t, struct
 	ft_engine_note_lost(t);
 }
 
+/*
+ * Out of time: but what it has hashed need not be hashed again. Else a file that takes
+ * longer would never be finished, however often its client asks.
+ */
+static void finish_given_up(struct ft_engine *e, struct ft_transfer *t,
+			    const struct ft_assembly *a)
+{
+	reassess(e, t, a);
+	if (a->status != FT_OK && a->status != FT_CANCELLED)
+		forget_hash(t);
+	if (t->state == FT_STATE_ASSEMBLING)
+		ft_engine_schedule(e, t);
+}
+
 static void finish(struct ft_engine *e, struct ft_transfer *t, struct ft_assembly *a)
 {
+	if (a->given_up) {
+		finish_given_up(e, t, a);
+		return;
+	}
 	switch (a->task) {
 	case FT_TASK_HASH:
 		if (a->status != FT_OK && a->status != FT_CANCELLED) {
@@ -407,12 +425,18 @@ void ft_engine_take_sweep(struct ft_engine *e, struct ft_sweep *sweep)
 	ft_sweep_free(sweep);
 }
 
-/* A checkpoint in flight is left alone: it has done nothing wrong. */
+/* False: it is past stopping. A checkpoint in flight is left alone: it has done nothing wrong. */
+static bool give_up(struct ft_transfer *t)
+{
+	if (!t->job || t->job->task == FT_TASK_CHECKPOINT)
+		return true;
+	t->job->given_up = ft_job_cancel(&t->job->job);
+	return t->job->given_up;
+}
+
 static void time_out(struct ft_engine *e, struct ft_transfer *t)
 {
-	bool stopped = (t->job && t->job->task == FT_TASK_CHECKPOINT) || ft_engine_stop_job(t);
-
-	if (stopped) {
+	if (give_up(t)) {
 		ft_engine_end_assembly(e, t, FT_TIMEOUT);
 		return;
 	}

@@ -5,8 +5,8 @@
  * too is published together with them: see pool.h.
  *
  * An assembly is made and taken back on the broker's thread; between, it is the
- * worker's alone. `owner` is for the broker's thread only: a worker never looks
- * at it, and the broker sets it to NULL when the transfer goes away meanwhile.
+ * worker's alone. `owner` and `given_up` are for the broker's thread only: a worker never
+ * looks at them. The owner is NULL once the transfer has gone away meanwhile.
  */
 #ifndef FT_WORK_ASSEMBLER_H
 #define FT_WORK_ASSEMBLER_H
@@ -36,6 +36,7 @@ struct ft_transfer;
 struct ft_assembly {
 	struct ft_job job;
 	struct ft_transfer *owner;
+	bool given_up;				/* cancelled: nobody waits for its result */
 	enum ft_task task;
 	const struct ft_store_ops *ops;
 	struct ft_work *work;			/* owned; HASH, PUBLISH */

@@ -184,10 +184,66 @@ START_TEST(test_engine__hashes_right_when_hashed_bytes_are_lost_and_sent_anew)
 }
 END_TEST
 
+/* --- time --- */
+
+#define LONG_FILE (136 * MIB)	/* hashed in three slices */
+
+static void put_long_file(void)
+{
+	char topic[64];
+
+	for (size_t at = 0; at < LONG_FILE; at += sizeof block) {
+		snprintf(topic, sizeof topic, "$file/f/%zu", at);
+		ck_assert_int_eq(rig_ask(&rig, "c", topic, block, sizeof block), FT_OK);
+		ft_engine_run(rig.engine, rig.now_ms);
+	}
+}
+
+/* A job of the assembly comes back. */
+static void take_back_one(void)
+{
+	ck_assert_int_eq(sem_wait(&rig.notified), 0);
+	ft_engine_run(rig.engine, rig.now_ms);
+}
+
+/* A fin that has time for one slice. */
+static enum ft_status fin_in_short_time(void)
+{
+	static const char topic[] = "$file/f/fin/142606336";
+
+	rig_forget(&rig);
+	rig_send(&rig, "c", topic, "", 0);
+	take_back_one();
+	if (rig.responses == 0) {
+		pass((int64_t)rig.options.assemble_timeout * 1000 + 1000);
+		take_back_one();
+	}
+	ck_assert_ptr_nonnull(rig_response(&rig, topic));
+	return rig_response(&rig, topic)->status;
+}
+
+START_TEST(test_engine__goes_on_hashing_where_the_fin_before_ran_out_of_time)
+{
+	start();
+	put_long_file();
+	rig_stop(&rig);		/* what was hashed is forgotten */
+	rig_start(&rig);
+	ck_assert_int_eq(say("$file/g/init", "{\"name\":\"n\"}"), FT_OK);
+	ck_assert_int_eq(say("$file/g/abort", ""), FT_OK);
+	while (sem_trywait(&rig.notified) == 0)
+		;
+	ck_assert_int_eq(fin_in_short_time(), FT_TIMEOUT);
+	ck_assert_int_eq(fin_in_short_time(), FT_TIMEOUT);
+	ck_assert_int_eq(fin_in_short_time(), FT_OK);
+	rig_teardown(&rig);
+}
+END_TEST
+
 FT_SUITE("engine trouble",
 	 test_engine__holds_all_bytes_when_a_fin_failed_without_a_sync_that_failed,
 	 test_engine__answers_an_abort_that_cannot_be_done,
 	 test_engine__begins_anew_what_was_removed_by_hand,
 	 test_engine__aborts_what_was_removed_by_hand,
 	 test_engine__expires_what_was_removed_by_hand,
-	 test_engine__hashes_right_when_hashed_bytes_are_lost_and_sent_anew);
+	 test_engine__hashes_right_when_hashed_bytes_are_lost_and_sent_anew,
+	 test_engine__goes_on_hashing_where_the_fin_before_ran_out_of_time);
