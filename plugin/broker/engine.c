@@ -9,6 +9,7 @@
 
 #define TIMER_MS 100		/* how often timers are looked at */
 #define DRAIN_MAX 64		/* jobs taken back per call: clients wait meanwhile */
+#define EXPIRIES_MAX 16		/* transfers expired per call: each costs some files to be looked at */
 
 static enum ft_status start_pools(struct ft_engine *e)
 {
@@ -105,7 +106,10 @@ static void expire_visit(void *context, struct ft_transfer *t)
 	ft_engine_expire(context, t);
 }
 
-/* A slice of the table, such that all of it is seen once per gc_interval. */
+/*
+ * A slice of the table, such that all of it is seen once per gc_interval; but much may
+ * have expired at once, while the broker was down.
+ */
 static void sweep(struct ft_engine *e)
 {
 	uint64_t elapsed_ms = (uint64_t)(e->now_ms - e->swept_ms);
@@ -115,7 +119,11 @@ static void sweep(struct ft_engine *e)
 	if (elapsed_ms < interval_ms)
 		buckets = (size_t)(buckets * elapsed_ms / interval_ms) + 1;
 	e->swept_ms = e->now_ms;
-	ft_registry_sweep(&e->registry, &e->sweep_cursor, buckets, expire_visit, e);
+	e->sweep_left += buckets;
+	if (e->sweep_left > e->registry.buckets)
+		e->sweep_left = e->registry.buckets;
+	for (e->expiries = 0; e->sweep_left > 0 && e->expiries < EXPIRIES_MAX; e->sweep_left--)
+		ft_registry_sweep(&e->registry, &e->sweep_cursor, 1, expire_visit, e);
 }
 
 bool ft_engine_run(struct ft_engine *e, int64_t now_ms)
@@ -138,6 +146,8 @@ int64_t ft_engine_due_ms(const struct ft_engine *e)
 
 	if (e->registry.count == 0)
 		return INT64_MAX;
+	if (e->sweep_left > 0)
+		return e->now_ms + TIMER_MS;
 	if ((ft_list_first(&e->dirty) || ft_list_first(&e->assembling)) && soon_ms < due_ms)
 		return soon_ms;
 	return due_ms;

@@ -34,6 +34,8 @@ struct ft_engine {
 	size_t jobs;			/* that the assemblers have */
 	size_t purges;
 	size_t sweep_cursor;
+	size_t sweep_left;		/* buckets that are due to be looked at */
+	size_t expiries;		/* of the call in progress */
 	int64_t swept_ms;
 	bool scanning;			/* what the start's scan finds is still coming in */
 	uint64_t *gone;			/* owned; hashes of keys that went away meanwhile */

@@ -297,8 +297,9 @@ void ft_engine_expire(struct ft_engine *e, struct ft_transfer *t)
 	uint64_t bytes;
 
 	if (t->state != FT_STATE_RECEIVING || t->job
-	    || e->now_ms - t->news_ms < (int64_t)ttl_s * 1000)
+	    || e->now_ms - t->news_ms < (int64_t)ttl_s * 1000 || e->purges >= FT_PURGES_MAX)
 		return;
+	e->expiries++;
 	/* Only now is an entry of the scan loaded: most never need to be. */
 	if (ft_engine_lookup(e, &key, &t) != FT_OK)
 		return;

@@ -18,10 +18,20 @@ static enum ft_status say(const char *topic, const char *text)
 	return rig_ask_text(&rig, "c", topic, text);
 }
 
+/* That of the start has ended before an abort is answered; no news of workers is left over. */
+static void wait_for_scan(void)
+{
+	ck_assert_int_eq(say("$file/g/init", "{\"name\":\"n\"}"), FT_OK);
+	ck_assert_int_eq(say("$file/g/abort", ""), FT_OK);
+	while (sem_trywait(&rig.notified) == 0)
+		;
+}
+
 static void start(void)
 {
 	rig_setup(&rig, "fs");
 	rig_start(&rig);
+	wait_for_scan();
 	ck_assert_int_eq(say("$file/f/init", "{\"name\":\"n\"}"), FT_OK);
 }
 
@@ -77,11 +87,6 @@ START_TEST(test_engine__answers_an_abort_that_cannot_be_done)
 	ck_assert_int_eq(say("$file/f/0", "hello"), FT_OK);
 	make_dir("files/c");
 	make_file("files/c/f");
-	/* The scan of the start has ended before this is answered. */
-	ck_assert_int_eq(say("$file/g/init", "{\"name\":\"n\"}"), FT_OK);
-	ck_assert_int_eq(say("$file/g/abort", ""), FT_OK);
-	while (sem_trywait(&rig.notified) == 0)
-		;
 	rig_forget(&rig);
 	rig_send(&rig, "c", "$file/f/fin/5", "", 0);
 	ck_assert_int_eq(sem_wait(&rig.notified), 0);	/* done, but not taken back */
@@ -228,13 +233,43 @@ START_TEST(test_engine__goes_on_hashing_where_the_fin_before_ran_out_of_time)
 	put_long_file();
 	rig_stop(&rig);		/* what was hashed is forgotten */
 	rig_start(&rig);
-	ck_assert_int_eq(say("$file/g/init", "{\"name\":\"n\"}"), FT_OK);
-	ck_assert_int_eq(say("$file/g/abort", ""), FT_OK);
-	while (sem_trywait(&rig.notified) == 0)
-		;
+	wait_for_scan();
 	ck_assert_int_eq(fin_in_short_time(), FT_TIMEOUT);
 	ck_assert_int_eq(fin_in_short_time(), FT_TIMEOUT);
 	ck_assert_int_eq(fin_in_short_time(), FT_OK);
+	rig_teardown(&rig);
+}
+END_TEST
+
+#define MANY 500
+
+/* How many the store still has. */
+static size_t unfinished(void)
+{
+	return tree_entries(path_of("incoming/c"));
+}
+
+/* While the broker was down they all have expired: its thread is not held up by that. */
+START_TEST(test_engine__expires_many_without_making_others_wait)
+{
+	char topic[64];
+
+	rig_setup(&rig, "fs");
+	rig.options.max_transfers_per_client = MANY;
+	rig.options.gc_interval = 3600;
+	rig_start(&rig);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(topic, sizeof topic, "$file/f%d/init", i);
+		ck_assert_int_eq(say(topic, "{\"name\":\"n\"}"), FT_OK);
+	}
+	pass((int64_t)rig.options.segments_ttl * 1000 + 1000);
+	ck_assert_uint_lt(unfinished(), MANY);
+	ck_assert_uint_gt(unfinished(), MANY - 50);
+	for (int i = 0; i < 1000 && unfinished() > 0; i++) {
+		ck_assert_int_le(ft_engine_due_ms(rig.engine), rig.now_ms + 1000);
+		pass(ft_engine_due_ms(rig.engine) - rig.now_ms);
+	}
+	ck_assert_uint_eq(unfinished(), 0);
 	rig_teardown(&rig);
 }
 END_TEST
@@ -246,4 +281,5 @@ FT_SUITE("engine trouble",
 	 test_engine__aborts_what_was_removed_by_hand,
 	 test_engine__expires_what_was_removed_by_hand,
 	 test_engine__hashes_right_when_hashed_bytes_are_lost_and_sent_anew,
-	 test_engine__goes_on_hashing_where_the_fin_before_ran_out_of_time);
+	 test_engine__goes_on_hashing_where_the_fin_before_ran_out_of_time,
+	 test_engine__expires_many_without_making_others_wait);
