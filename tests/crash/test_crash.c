@@ -67,8 +67,8 @@ static void same_tree(const char *a, const char *b)
 	if (count != judge_list(b, others))
 		tape_unknown(a);
 	for (size_t i = 0; i < count; i++) {
-		snprintf(below_a, sizeof below_a, "%.200s/%s", a, names[i]);
-		snprintf(below_b, sizeof below_b, "%.200s/%s", b, names[i]);
+		snprintf(below_a, sizeof below_a, "%.200s/%.255s", a, names[i]);
+		snprintf(below_b, sizeof below_b, "%.200s/%.255s", b, names[i]);
 		if (lstat(below_a, &info) != 0 || access(below_b, F_OK) != 0)
 			tape_unknown(below_a);
 		if (S_ISDIR(info.st_mode))
