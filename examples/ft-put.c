@@ -7,6 +7,7 @@
  * how a program with a loop of its own drives it. Everything runs on one thread.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <malloc.h>
 #include <mosquitto.h>
@@ -49,6 +50,11 @@ static void catch_signals(sigset_t *open)
 
 	sigemptyset(&blocked);
 	for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++) {
+		struct sigaction old;
+		/* As nohup has set it. */
+		if (stops[i] == SIGHUP && sigaction(SIGHUP, NULL, &old) == 0 &&
+		    old.sa_handler == SIG_IGN)
+			continue;
 		sigaction(stops[i], &action, NULL);
 		sigaddset(&blocked, stops[i]);
 	}
@@ -234,12 +240,26 @@ static enum exit_code put_all(struct put *put)
 	return report_end(&put->report, put->client, stop_signal != 0);
 }
 
+/* Where they are closed, a socket that is opened next would be taken for the output. Of
+ * this /dev/null nothing can be read: who sends standard input then is told so. */
+static void occupy_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct settings settings;
 	struct put put = { .settings = &settings };
 	enum exit_code code = EXIT_INTERNAL;
 
+	occupy_standard_descriptors();
 	/* Segments come and go: giving their memory back each time costs more than sending. */
 	mallopt(M_MMAP_THRESHOLD, 64 * 1024 * 1024);
 	mallopt(M_TRIM_THRESHOLD, 64 * 1024 * 1024);

@@ -14,6 +14,7 @@
 #define KEEPALIVE_MIN_S 5	/* libmosquitto takes no shorter one */
 #define SAVE_EVERY_MS 10000
 #define IDLE_MS 1000		/* keep-alive and timeouts need no finer steps */
+#define ABSENT_MS (2 * IDLE_MS)
 
 int64_t client_now_ms(void)
 {
@@ -238,13 +239,30 @@ static void unwatch_finished(struct ft_client *client)
 	}
 }
 
+/* Whoever writes into a stream may take his time. */
+static bool waits_for_input(const struct ft_client *client)
+{
+	for (const struct file *file = client->active; file; file = file->next) {
+		if (!file->watched || file->upload.flight_count)
+			return false;
+	}
+	return client->active;
+}
+
+/* We were stopped (Ctrl-Z), or the caller was busy: that is nobody's silence. */
+static void forgive_absence(struct ft_client *client, int64_t now)
+{
+	if (client->stepped_ms && now - client->stepped_ms > ABSENT_MS)
+		client->headway_ms += now - client->stepped_ms;
+}
+
 static void watch_patience(struct ft_client *client, int64_t now)
 {
 	int64_t patience = (int64_t)client->options.patience_s * 1000;
 
 	if (client->headway_ms < client->taken_ms)
 		client->headway_ms = client->taken_ms;
-	if (client->paused || !client->unfinished)
+	if (client->paused || !client->unfinished || waits_for_input(client))
 		client->headway_ms = now;
 	if (!patience || now - client->headway_ms <= patience)
 		return;
@@ -288,6 +306,7 @@ void ft_client_step(struct ft_client *client)
 {
 	int64_t now = client_now_ms();
 
+	forgive_absence(client, now);
 	files_admit(client, now);
 	serve_link(client, now);
 	client->hashing = files_hash(client);
@@ -305,6 +324,7 @@ void ft_client_step(struct ft_client *client)
 		client->save_ms = now;
 		(void)ft_client_save(client);
 	}
+	client->stepped_ms = client_now_ms();
 }
 
 int ft_client_fd(const struct ft_client *client)

@@ -140,6 +140,22 @@ static bool make_id(struct file *file)
 	return true;
 }
 
+/* Whether another one of those that are being sent has this id: the same file named
+ * twice, or by a link. */
+static bool is_in_use(const struct ft_client *client, const struct file *file, const char *file_id)
+{
+	for (const struct file *other = client->active; other; other = other->next) {
+		if (other != file && other->has_upload && strcmp(other->file_id, file_id) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool wants_other_id(const struct file *file, const struct saved_item *item)
+{
+	return file->options.file_id && strcmp(file->options.file_id, item->file_id) != 0;
+}
+
 /* The id by which the broker knows this file, if an earlier run has begun it. */
 static bool choose_id(struct ft_client *client, struct file *file)
 {
@@ -147,14 +163,18 @@ static bool choose_id(struct ft_client *client, struct file *file)
 						    : NULL;
 
 	file->info.file_id = file->file_id;
-	if (item && !file->changes && is_same(file, item)) {
+	/* The link's name tells it from the file, which is not to be aborted. */
+	if (item && !is_same(file, item) && is_in_use(client, file, item->file_id))
+		item = NULL;
+	if (item && !file->changes && is_same(file, item) && !wants_other_id(file, item)) {
 		snprintf(file->file_id, sizeof(file->file_id), "%s", item->file_id);
 		source_expect(&file->source, item->hashed, item->sha256);
 		return true;
 	}
 	if (item && !file->changes) {
-		client_note(client, file, FT_CLIENT_CHANGED, "%s has changed since it was begun; "
-			    "sending it anew", file->name);
+		client_note(client, file, FT_CLIENT_CHANGED, is_same(file, item)
+			    ? "%s was begun under another id; sending it anew"
+			    : "%s has changed since it was begun; sending it anew", file->name);
 		send_abort(client, item->file_id);
 	}
 	if (file->options.file_id && !file->changes) {
@@ -194,7 +214,9 @@ static bool begin(struct ft_client *client, struct file *file, int64_t now)
 	}
 	if (!file->place)
 		file->place = find_place(file);
-	if (!choose_id(client, file) || !begin_upload(client, file, now)) {
+	/* Answers could not tell two apart; the second finds the file complete. */
+	if (!choose_id(client, file) || (!is_in_use(client, file, file->file_id) &&
+					 !begin_upload(client, file, now))) {
 		file_finish(client, file, FT_CLIENT_INTERNAL, -1, "out of memory");
 		return false;
 	}
@@ -371,6 +393,10 @@ void files_settle(struct ft_client *client, int64_t now)
 		if (file->cancelled) {
 			send_abort(client, file->file_id);
 			file_finish(client, file, FT_CLIENT_GAVE_UP, -1, "cancelled");
+		} else if (!file->has_upload) {
+			if (!is_in_use(client, file, file->file_id) &&
+			    !begin_upload(client, file, now))
+				file_finish(client, file, FT_CLIENT_INTERNAL, -1, "out of memory");
 		} else if (file->source.differs) {
 			changed(client, file, now);
 		} else if (file->file_failed) {

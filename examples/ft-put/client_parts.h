@@ -62,6 +62,7 @@ struct ft_client {
 	int64_t taken_ms;			/* when the broker took something last */
 	int64_t link_taken_ms;			/* the same, when the link began */
 	int64_t headway_ms;			/* or we were busy by ourselves: patience runs since */
+	int64_t stepped_ms;			/* when the last step ended */
 	int64_t save_ms;
 	bool told_not_saved;
 	bool paused;

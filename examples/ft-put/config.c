@@ -65,11 +65,15 @@ static bool add_line(struct config *config, char *line, char **to)
 		*value++ = '\0';
 	value += strspn(value, " \t=");
 	const char *dashes = *line == '-' ? "" : "--";
+	/* "" is nothing, as on the command line. */
+	bool empty = strcmp(value, "\"\"") == 0;
+	if (empty)
+		*value = '\0';
 	char *option = *to;
 	*to += snprintf(*to, strlen(line) + 3, "%s%s", dashes, line) + 1;
 	char *argument = *to;
 	*to += snprintf(*to, strlen(value) + 1, "%s", value) + 1;
-	return add(config, option) && (!*value || add(config, argument));
+	return add(config, option) && ((!*value && !empty) || add(config, argument));
 }
 
 static bool split(struct config *config, char *rest)

@@ -4,6 +4,7 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <getopt.h>
+#include <mosquitto.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -172,6 +173,7 @@ static bool parse_host(struct settings *s, char *host)
 	if (end)
 		*end = '\0';
 	s->client.link.host = end ? host + 1 : host;
+	s->client.link.unix_path = NULL;
 	return *s->client.link.host && (!colon || parse_port(colon + 1, &s->client.link.port));
 }
 
@@ -198,9 +200,7 @@ bool options_url(struct settings *s, const char *url)
 		if ((colon && !unescape(colon + 1)) || !unescape(rest))
 			return false;
 	}
-	/* The system's, where the user names none. */
-	if (tls && !link->cafile && !link->capath)
-		link->capath = "/etc/ssl/certs";
+	s->tls_url = tls;
 	return parse_host(s, at ? at + 1 : rest);
 }
 
@@ -260,6 +260,12 @@ static const struct option long_options[] = {
 
 static const char short_options[] = "h:p:L:u:P:i:V:k:q:";
 
+/* The broker takes no other text for an id that goes into a topic. */
+static bool fits_topic(const char *id)
+{
+	return *id && !strpbrk(id, "+#") && mosquitto_validate_utf8(id, (int)strlen(id)) == 0;
+}
+
 /* Options of the connection: one case each. -1: it is none of them; 0: a wrong value. */
 static int take_link_option(struct settings *s, int option, char *value)
 {
@@ -268,13 +274,13 @@ static int take_link_option(struct settings *s, int option, char *value)
 	bool ok = true;
 
 	switch (option) {
-	case 'h': link->host = value; break;
+	case 'h': link->host = value; link->unix_path = NULL; break;
 	case 'p': ok = parse_port(value, &link->port); break;
 	case 'L': ok = options_url(s, value); break;
 	case 'u': link->user = value; break;
 	case 'P': link->password = value; break;
 	/* '+' and '#' cannot be in a topic: nobody could answer such a client. */
-	case 'i': link->client_id = value; ok = *value && !strpbrk(value, "+#"); break;
+	case 'i': link->client_id = value; ok = fits_topic(value); break;
 	case 'V': ok = parse_version(value, &link->mqtt5); break;
 	case 'k':
 		ok = parse_unsigned(value, no_units, 5, 65535, &number);
@@ -309,7 +315,7 @@ static bool take_option(struct settings *s, int option, char *value)
 	case OPTION_NAME: s->file.name = value; break;
 	case OPTION_FILE_ID:
 		s->file.file_id = value;
-		ok = *value && strlen(value) <= 255 && !strpbrk(value, "/+#");
+		ok = strlen(value) <= 255 && !strchr(value, '/') && fits_topic(value);
 		break;
 	case OPTION_SEGMENT_SIZE: ok = parse_segment_size(value, &client->segment_bytes); break;
 	case OPTION_SEGMENT_CHECKSUMS: client->segment_checksums = true; break;
@@ -374,6 +380,9 @@ static bool check_together(struct settings *s, enum exit_code *code)
 
 	if (!link->cert != !link->key || (link->cert && !link->cafile && !link->capath))
 		return usage_error(code, "--cert and --key belong together, and to --cafile");
+	if ((link->insecure || link->tls_version || link->ciphers) && !s->tls)
+		return usage_error(code, "--insecure, --tls-version and --ciphers need --cafile, "
+				   "--capath, --psk or mqtts://");
 	if (!link->psk != !link->psk_identity)
 		return usage_error(code, "--psk and --psk-identity belong together");
 	if (link->password && !link->user)
@@ -386,7 +395,7 @@ static bool check_together(struct settings *s, enum exit_code *code)
 /* A URL among the files is the broker. */
 static bool take_paths(struct settings *s, int argc, char **argv, enum exit_code *code)
 {
-	int kept = optind;
+	int kept = optind, streams = 0;
 
 	for (int i = optind; i < argc; i++) {
 		bool url = strncmp(argv[i], "mqtt://", 7) == 0 ||
@@ -397,9 +406,12 @@ static bool take_paths(struct settings *s, int argc, char **argv, enum exit_code
 		}
 		if (!url)
 			argv[kept++] = argv[i];
+		streams += strcmp(argv[i], "-") == 0;
 	}
 	s->paths = argv + optind;
 	s->path_count = kept - optind;
+	if (streams > 1)
+		return usage_error(code, "there is one standard input only");
 	return s->path_count > 0 || usage_error(code, "what is to be sent?");
 }
 
@@ -423,8 +435,13 @@ static bool read_config(struct settings *s, const char *path, enum exit_code *co
 		return false;
 	options_own(s, config.text);
 	options_own(s, (char *)config.args);
-	if (config.count < 2 || read_options(s, config.count, config.args, code))
+	bool ok = config.count < 2 || read_options(s, config.count, config.args, code);
+	if (ok && (config.count < 2 || optind == config.count))
 		return true;
+	/* "insecure false" would mean --insecure. */
+	if (ok)
+		*code = complain(EXIT_USAGE, "\"%s\" is the value of an option that takes none",
+				 config.args[optind]);
 	complain(*code, "(in %s)", config.path);
 	return false;
 }
@@ -440,8 +457,12 @@ bool options_parse(struct settings *s, int argc, char **argv, enum exit_code *co
 	if (!read_config(s, find_config(argc, argv), code) || !read_options(s, argc, argv, code) ||
 	    !take_paths(s, argc, argv, code))
 		return false;
+	/* The system's, where the user names none. */
+	if (s->tls_url && !link->cafile && !link->capath && !link->psk)
+		link->capath = "/etc/ssl/certs";
+	s->tls = link->cafile || link->capath || link->psk;
 	if (!link->port)
-		link->port = link->cafile || link->capath || link->psk ? 8883 : 1883;
+		link->port = s->tls ? 8883 : 1883;
 	if (!link->password && link->user)
 		link->password = getenv("FT_PUT_PASSWORD");
 	return check_together(s, code);

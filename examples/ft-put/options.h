@@ -29,6 +29,8 @@ struct settings {
 	const char *state_dir;		/* NULL: the usual place; "": none */
 	bool quiet;
 	bool json;
+	bool tls_url;			/* the URL says TLS */
+	bool tls;
 	char *owned[32];		/* what strings above point into */
 	unsigned owned_count;
 };

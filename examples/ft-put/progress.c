@@ -138,7 +138,7 @@ static void plain_line(struct progress *progress, uint64_t done, int64_t now)
 {
 	char total[3 * TEXT_ROOM], have[TEXT_ROOM];
 
-	if (progress->open_ended || percent(progress, done) < progress->next_tenth * 10)
+	if (progress->open_ended || !progress->size || percent(progress, done) < progress->next_tenth * 10)
 		return;
 	progress->next_tenth = percent(progress, done) / 10 + 1;
 	progress_bytes(have, sizeof(have), (double)done);

@@ -4,8 +4,11 @@
 #include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "walk.h"
 
 #define LINES_MAX 20		/* more files than this get no line each */
 #define JSON_EVERY_MS 500
@@ -27,8 +30,10 @@ static cJSON *json_begin(const char *event, const struct ft_client_file *file)
 	cJSON_AddStringToObject(object, "event", event);
 	if (!file)
 		return object;
-	if (file->path)
-		cJSON_AddStringToObject(object, "path", file->path);
+	char *path = file->path ? walk_text(file->path) : NULL;
+	if (path)
+		cJSON_AddStringToObject(object, "path", path);
+	free(path);
 	cJSON_AddStringToObject(object, "name", file->name);
 	if (file->file_id)
 		cJSON_AddStringToObject(object, "file_id", file->file_id);
@@ -230,11 +235,15 @@ static void on_finished(void *context, const struct ft_client_file *file,
 		cJSON_AddStringToObject(object, "text", text);
 		json_end(object);
 	}
-	report->finished_bytes += file->size;
-	if (result == FT_CLIENT_DONE)
+	if (result == FT_CLIENT_DONE) {
+		report->finished_bytes += file->size;
 		tell_done(report, file);
-	else
-		tell_failed(report, file, result, text);
+		return;
+	}
+	/* The rest may still become 100 %, of which this one is no part. */
+	report->progress.size -= file->size < report->progress.size ? file->size
+								     : report->progress.size;
+	tell_failed(report, file, result, text);
 }
 
 static void on_segment(void *context, const struct ft_client_file *file, uint64_t offset,

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <libgen.h>
+#include <mosquitto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,6 +130,23 @@ static uint64_t number_of(const cJSON *object, const char *key)
 	       ? (uint64_t)item->valuedouble : 0;
 }
 
+/* Cameras without a clock have times before 1970. */
+static int64_t time_of(const cJSON *object, const char *key)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+
+	return cJSON_IsNumber(item) && item->valuedouble < 0 && item->valuedouble > -9e15
+	       ? (int64_t)item->valuedouble : (int64_t)number_of(object, key);
+}
+
+static bool fits_topic(const char *id)
+{
+	size_t len = strlen(id);
+
+	return len > 0 && len <= 255 && !strpbrk(id, "/+#") &&
+	       mosquitto_validate_utf8(id, (int)len) == MOSQ_ERR_SUCCESS;
+}
+
 static bool read_item(struct saved *saved, const cJSON *object)
 {
 	const char *sha256 = text_of(object, "sha256");
@@ -137,14 +155,14 @@ static bool read_item(struct saved *saved, const cJSON *object)
 		.file_id = text_of(object, "file_id"),
 		.name = text_of(object, "name"),
 		.size = number_of(object, "size"),
-		.mtime_s = (int64_t)number_of(object, "mtime_s"),
+		.mtime_s = time_of(object, "mtime_s"),
 		.mtime_ns = (int64_t)number_of(object, "mtime_ns"),
 		.hashed = number_of(object, "hashed"),
 	};
 
 	/* What is not as we wrote it is left out. */
 	if (!item.path || !item.file_id || !item.name || !sha256 || strlen(sha256) != 64 ||
-	    !*item.file_id || strlen(item.file_id) > 255 || strpbrk(item.file_id, "/+#"))
+	    !fits_topic(item.file_id))
 		return true;
 	snprintf(item.sha256, sizeof(item.sha256), "%s", sha256);
 	return saved_put(saved, &item);
@@ -183,6 +201,14 @@ static bool add_number(cJSON *object, const char *key, uint64_t number)
 	return cJSON_AddRawToObject(object, key, digits) != NULL;
 }
 
+static bool add_time(cJSON *object, const char *key, int64_t time)
+{
+	char digits[24];
+
+	snprintf(digits, sizeof(digits), "%" PRId64, time);
+	return cJSON_AddRawToObject(object, key, digits) != NULL;
+}
+
 static bool add_item(cJSON *list, const struct saved_item *item)
 {
 	cJSON *object = cJSON_CreateObject();
@@ -195,8 +221,8 @@ static bool add_item(cJSON *list, const struct saved_item *item)
 	       cJSON_AddStringToObject(object, "file_id", item->file_id) &&
 	       cJSON_AddStringToObject(object, "name", item->name) &&
 	       add_number(object, "size", item->size) &&
-	       add_number(object, "mtime_s", (uint64_t)item->mtime_s) &&
-	       add_number(object, "mtime_ns", (uint64_t)item->mtime_ns) &&
+	       add_time(object, "mtime_s", item->mtime_s) &&
+	       add_time(object, "mtime_ns", item->mtime_ns) &&
 	       add_number(object, "hashed", item->hashed) &&
 	       cJSON_AddStringToObject(object, "sha256", item->sha256);
 }

@@ -52,6 +52,22 @@ bool source_digest(const struct source *source, char hex[SHA256_HEX_ROOM])
 
 /* --- opening --- */
 
+/* Files of /proc are said to be empty, and are not. */
+static bool has_no_size(const struct source *source)
+{
+	struct stat again;
+	char byte;
+
+	return source->stat.st_size == 0 && pread(source->fd, &byte, 1, 0) == 1 &&
+	       fstat(source->fd, &again) == 0 && again.st_size == 0;
+}
+
+/* What was read before us is not to be sent, so the size says nothing. */
+static bool begins_elsewhere(const struct source *source)
+{
+	return lseek(source->fd, 0, SEEK_CUR) > 0 || has_no_size(source);
+}
+
 static const char *set_up(struct source *source, size_t ring_bytes)
 {
 	if (fstat(source->fd, &source->stat) != 0)
@@ -61,8 +77,10 @@ static const char *set_up(struct source *source, size_t ring_bytes)
 	source->hash = EVP_MD_CTX_new();
 	if (!source->hash || !EVP_DigestInit_ex(source->hash, EVP_sha256(), NULL))
 		return "SHA-256 failed";
-	source->stream = !S_ISREG(source->stat.st_mode);
+	source->stream = !S_ISREG(source->stat.st_mode) || (ring_bytes && begins_elsewhere(source));
 	source->ended = !source->stream;
+	if (!source->stream && has_no_size(source))
+		return "its size is not known, as in /proc: send it through standard input (-)";
 	if (!source->stream) {
 		source->size = (uint64_t)source->stat.st_size;
 		return NULL;

@@ -114,7 +114,9 @@ static bool is_refused(const char *at)
 {
 	unsigned char byte = (unsigned char)*at;
 
-	return byte < 0x20 || byte == 0x7f || byte == '\\' || byte == ':';
+	/* Control characters are U+0080..9F, too: in UTF-8 C2 80..9F. */
+	return byte < 0x20 || byte == 0x7f || byte == '\\' || byte == ':' ||
+	       (byte == 0xc2 && (at[1] & 0xe0) == 0x80);
 }
 
 /* The length of the UTF-8 sequence at `at` (RFC 3629: shortest form, no surrogates), or 0. */
@@ -143,7 +145,7 @@ static char *clean(const char *text, bool for_name)
 		size_t len = utf8_len(text);
 		if (!len || (for_name && is_refused(text))) {
 			*to++ = '_';
-			text++;
+			text += len ? len : 1;
 			continue;
 		}
 		memcpy(to, text, len);
@@ -178,22 +180,56 @@ char *walk_name(const char *path)
 	return name;
 }
 
+/* The text of the user stays as it is: a long number would not survive being parsed and
+ * printed. `path` is quoted. */
+static char *add_path(const char *user_data, const cJSON *given, const char *path)
+{
+	char *text = NULL;
+	int len;
+
+	if (!given)
+		len = asprintf(&text, "{\"path\":%s}", path);
+	else if (!cJSON_IsObject(given))
+		len = asprintf(&text, "{\"data\":%s,\"path\":%s}", user_data, path);
+	else
+		len = asprintf(&text, "{\"path\":%s%s%s", path, given->child ? "," : "",
+			       strchr(user_data, '{') + 1);
+	return len < 0 ? NULL : text;
+}
+
+/* The user has a `path` of his own, which gives way. */
+static char *replace_path(cJSON *given, const char *path)
+{
+	cJSON_DeleteItemFromObjectCaseSensitive(given, "path");
+	return cJSON_AddRawToObject(given, "path", path) ? cJSON_PrintUnformatted(given) : NULL;
+}
+
+static char *quoted(const char *relative)
+{
+	char *path = clean(relative, false);
+	cJSON *string = path ? cJSON_CreateString(path) : NULL;
+	char *text = string ? cJSON_PrintUnformatted(string) : NULL;
+
+	cJSON_Delete(string);
+	free(path);
+	return text;
+}
+
+char *walk_text(const char *path)
+{
+	return clean(path, false);
+}
+
 char *walk_user_data(const char *user_data, const char *relative)
 {
 	if (!relative)
 		return user_data ? strdup(user_data) : NULL;
-	char *path = clean(relative, false);
+	char *path = quoted(relative);
 	cJSON *given = user_data ? cJSON_Parse(user_data) : NULL;
-	cJSON *object = given;
-	if (!cJSON_IsObject(given)) {
-		object = cJSON_CreateObject();
-		if (given)
-			cJSON_AddItemToObject(object, "data", given);
-	}
-	cJSON_DeleteItemFromObjectCaseSensitive(object, "path");
-	char *text = path && cJSON_AddStringToObject(object, "path", path)
-		     ? cJSON_PrintUnformatted(object) : NULL;
-	cJSON_Delete(object);
-	free(path);
+	char *text = !path ? NULL
+		     : cJSON_GetObjectItemCaseSensitive(given, "path") ? replace_path(given, path)
+		     : add_path(user_data, given, path);
+	cJSON_Delete(given);
+	cJSON_free(path);
 	return text;
 }

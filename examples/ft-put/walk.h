@@ -34,6 +34,9 @@ bool walk(const struct walk *walk, const char *path);
  */
 char *walk_name(const char *path);
 
+/* `path` as UTF-8, which JSON has to be: other bytes become underscores. To be freed. */
+char *walk_text(const char *path);
+
 /* `user_data` (JSON or NULL) and the relative path (or NULL) in one; see the manual. */
 char *walk_user_data(const char *user_data, const char *relative);
 

@@ -143,6 +143,19 @@ class State(ClientCase):
                 self.put_ok(broker, *ARGS, self.path)
                 self.holds(broker, data(SIZE))
 
+    def test_an_id_that_no_topic_can_have_is_not_taken_from_a_damaged_state(self):
+        broker = self.broker()
+        self.stopped_midway(broker)
+        state, = self.states()
+        old, = broker.transfers
+        with open(state, "rb") as text:
+            content = text.read()
+        self.assertIn(old.encode(), content)
+        with open(state, "wb") as out:
+            out.write(content.replace(old.encode(), old[1:].encode() + b"\xff"))
+        self.put_ok(broker, *ARGS, "--timeout", "5", self.path)
+        self.holds(broker, data(SIZE))
+
     def test_a_state_that_cannot_be_written_is_told_and_no_obstacle(self):
         broker = self.broker()
         os.makedirs(f"{self.dir}/.local")

@@ -32,7 +32,9 @@ class Options(ClientCase):
                           ["--rate", "1", path], ["--user-data", "{", path],
                           ["--ttl", "x", path], ["--cert", "x", path], ["--psk", "ab", path],
                           ["--name", "x", path, path], ["-i", "a+b", path], ["-P", "x", path],
-                          ["--file-id", "a/b", path], ["mqtt://", path],
+                          ["--file-id", "a/b", path], ["--file-id", "a\tb", path],
+                          ["-i", "a\tb", path], ["--insecure", path],
+                          ["--tls-version", "tlsv1.2", path], ["mqtt://", path],
                           ["mqtt://h:99999", path], ["mqtt://a%zz@h", path],
                           ["-L", "http://h", path], ["--reconnect", "maybe", path],
                           ["--config", "/nonexistent", path]):
@@ -72,6 +74,33 @@ class Options(ClientCase):
         code, program = self.run_with("--config", path, self.file())
         self.assertEqual(code, 1)
         self.assertIn(path, "".join(program.err))
+
+    def configured(self, text, *arguments):
+        path = self.file(1, "conf")
+        with open(path, "w", encoding="ascii") as out:
+            out.write(text)
+        return self.run_with("--config", path, *arguments, self.file())
+
+    def test_a_switch_with_a_value_is_refused(self):
+        """Else "insecure false" would switch it on."""
+        port = self.broker().port
+        code, program = self.configured(f"host 127.0.0.1\nport {port}\nquiet false\n")
+        self.assertEqual(code, 1)
+        self.assertIn('"false"', program.err[0])
+
+    def test_two_quotes_are_nothing_there_too(self):
+        port = self.broker().port
+        code, program = self.configured(f'host 127.0.0.1\nport {port}\nstate-dir ""\n')
+        self.assertEqual(code, 0, program.err)
+        self.assertEqual(program.err, [])
+        self.assertFalse(os.path.exists(f"{self.dir}/.local"), "nothing is noted")
+        self.assertFalse(os.path.exists('""'), "a directory of that name")
+
+    def test_a_host_on_the_command_line_wins_over_a_socket_in_the_configuration(self):
+        port = self.broker().port
+        for where in (("-h", "127.0.0.1", "-p", port), (f"mqtt://127.0.0.1:{port}",)):
+            code, program = self.configured("unix /nonexistent\n", *where)
+            self.assertEqual(code, 0, program.err)
 
     def test_no_file_is_2(self):
         code, program = self.run_with("-p", self.broker().port, "-h", "127.0.0.1", "/nonexistent")
