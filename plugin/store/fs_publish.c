@@ -57,6 +57,14 @@ static enum ft_status sync_failed(const struct publishing *p, const char *what)
 	return fs_sync_failed(p->fs, what, &p->own->names);
 }
 
+/* The same; but a directory that was detached, or for want of descriptors not opened, lost nothing. */
+static enum ft_status dirs_not_synced(const struct publishing *p, const char *what)
+{
+	if (errno == ENOENT || errno == EMFILE || errno == ENFILE)
+		return failed(p, what);
+	return sync_failed(p, what);
+}
+
 /* --- up to the first wait --- */
 
 static enum ft_status cut(struct publishing *p)
@@ -155,8 +163,7 @@ static enum ft_status anchor_data(struct publishing *p)
 	if (p->own->anchored ||
 	    fs_sync_dirs(p->fs, p->fs->incoming, &p->own->names, p->own->dir_fd))
 		return FT_OK;
-	return errno == ENOENT ? FT_NO_SUCH_TRANSFER	/* detached */
-		: sync_failed(p, "sync incoming");
+	return dirs_not_synced(p, "sync incoming");
 }
 
 /* What the data and the manifest say, and where the data is until it is placed. */
@@ -176,8 +183,7 @@ static enum ft_status sync_names(struct publishing *p)
 {
 	if (fs_sync_dirs(p->fs, p->fs->files, &p->own->names, p->to))
 		return FT_OK;
-	return errno == ENOENT ? FT_NO_SUCH_TRANSFER	/* detached */
-		: sync_failed(p, "sync files");
+	return dirs_not_synced(p, "sync files");
 }
 
 static enum ft_status sync_data_name(struct publishing *p)

@@ -135,6 +135,23 @@ class Fin(Case):
         self.answered(third, "busy" if third.word == "busy" else "already_complete")
         self.finished(device, A)
 
+    def test_a_place_that_is_taken_costs_no_bytes_and_is_left_alone(self):
+        """A file without its manifest is not ours to replace; nor is it a disk that failed."""
+        device = self.begun(A)
+        place = os.path.join(self.broker.storage.path, "files", device.client_id, "f")
+        os.makedirs(place)
+        path = os.path.join(place, "data.bin")
+        with open(path, "wb") as other:
+            other.write(B)
+        for _ in range(2):
+            self.answered(device.fin("f", 10), "io_error", ack=0)
+            self.ok(device.status("f"), state="receiving", received=10)
+        with open(path, "rb") as other:
+            self.assertEqual(other.read(), B)
+        os.remove(path)
+        self.ok(device.fin("f", 10))
+        self.finished(device, A)
+
     def test_nothing_is_visible_before_it_is_complete(self):
         device = self.begun(A[:5])
         self.answered(device.fin("f", 10), "incomplete")
