@@ -256,12 +256,20 @@ static void wait_for_disk(struct publishing *all, size_t count, bool contents,
 
 static enum ft_status place_manifest(struct publishing *p)
 {
+	bool own;
+
 	fs_lock(p->fs, &p->own->names);
-	if (still_own(p) &&
+	own = still_own(p);
+	if (own &&
 	    ft_atomic_commit(&p->file, p->to, p->manifest_name, &p->manifest_fd) != FT_OK)
 		p->manifest_fd = -1;
 	fs_unlock(p->fs, &p->own->names);
-	return p->manifest_fd < 0 ? failed(p, "place the manifest of files") : FT_OK;
+	if (p->manifest_fd >= 0)
+		return FT_OK;
+	/* A consumer removes directories that are empty, as this one was: the next fin makes it. */
+	if (own && errno == ENOENT)
+		return FT_BUSY;
+	return failed(p, "place the manifest of files");
 }
 
 static enum ft_status place_data(struct publishing *p)
