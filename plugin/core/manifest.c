@@ -202,6 +202,16 @@ static bool add_hex(cJSON *json, const char *key, const void *bytes, size_t len)
 	return added;
 }
 
+/* cJSON would print what has 16 digits with 15 of them, where that is near enough. */
+static bool add_integer(cJSON *json, const char *key, uint64_t value)
+{
+	char room[24];
+	struct ft_buf text = ft_buf_on(room, sizeof room);
+
+	ft_buf_u64(&text, value);
+	return cJSON_AddRawToObject(json, key, room) != NULL;
+}
+
 /* JSON strings are UTF-8; an id that is not goes in as hex under `hex_key`. */
 static bool add_id(cJSON *json, const char *key, const char *hex_key, const char *id, size_t len)
 {
@@ -248,16 +258,15 @@ enum ft_status ft_manifest_begin(const struct ft_init *init, const struct ft_key
 	ok = ok && add_id(json, "file_id", "file_id_hex", key->file, key->file_len);
 	ok = ok && cJSON_AddStringToObject(json, "name", meta->name);
 	if (meta->has_size)
-		ok = ok && cJSON_AddNumberToObject(json, "size", (double)meta->size);
+		ok = ok && add_integer(json, "size", meta->size);
 	if (meta->has_checksum)
 		ok = ok && add_hex(json, "checksum", meta->checksum.bytes, FT_SHA256_LEN);
 	if (init->segments_ttl)
-		ok = ok && cJSON_AddNumberToObject(json, "segments_ttl",
-						   (double)init->segments_ttl);
+		ok = ok && add_integer(json, "segments_ttl", init->segments_ttl);
 	ok = ok && cJSON_AddStringToObject(json, "transfer_id", transfer_id);
 	ok = ok && cJSON_AddStringToObject(json, "received_at", received_at);
 	if (init->has_expire_at)
-		ok = ok && cJSON_AddNumberToObject(json, "expire_at", (double)init->expire_at);
+		ok = ok && add_integer(json, "expire_at", (uint64_t)init->expire_at);
 	if (init->user_data.len > 0)
 		ok = ok && add_text(json, "user_data", &init->user_data);
 	*text = ok ? cJSON_Print(json) : NULL;
@@ -270,20 +279,24 @@ enum ft_status ft_manifest_finish(const char *begun, size_t begun_len, uint64_t 
 				  char **text, size_t *len)
 {
 	static const char *const replaced[] = { "size", "checksum", "sha256", "segments_ttl",
-						"completed_at" };
+						"completed_at", "expire_at" };
 	struct ft_json_text user_data;
+	double expire_at;
 	enum ft_status st;
-	bool ok = true;
+	bool ok = true, has_expire_at;
 	cJSON *json;
 
 	st = ft_json_parse_object(begun, begun_len, NULL, "user_data", &json, &user_data);
 	if (!json)
 		return st == FT_NO_MEMORY ? st : FT_DAMAGED;
+	has_expire_at = integer(value_of(json, "expire_at"), 0, &expire_at);
 	for (size_t i = 0; i < sizeof replaced / sizeof replaced[0]; i++)
 		cJSON_DeleteItemFromObjectCaseSensitive(json, replaced[i]);
-	ok = ok && cJSON_AddNumberToObject(json, "size", (double)size);
+	ok = ok && add_integer(json, "size", size);
 	ok = ok && add_hex(json, "sha256", checksum->bytes, FT_SHA256_LEN);
 	ok = ok && cJSON_AddStringToObject(json, "completed_at", completed_at);
+	if (has_expire_at)
+		ok = ok && add_integer(json, "expire_at", (uint64_t)expire_at);
 	if (user_data.len > 0)
 		ok = ok && add_text(json, "user_data", &user_data);
 	*text = ok ? cJSON_Print(json) : NULL;

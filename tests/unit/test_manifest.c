@@ -248,6 +248,38 @@ START_TEST(test_manifest__begins_with_all_that_init_said)
 }
 END_TEST
 
+/* Else an init after a restart would conflict with the one before. */
+START_TEST(test_manifest__keeps_integers_to_the_last_digit)
+{
+	static const char *const numbers[] = { "9007199254740992", "9007199254740991",
+					       "5000000000000001", "1000000000000001", "0" };
+	struct ft_key key = { "c", 1, "f", 1 };
+	struct ft_sha256 digest;
+	char init[128], *text, *finished;
+	struct ft_manifest manifest;
+	size_t len;
+
+	ck_assert(ft_sha256_parse(&digest, SHA, 64));
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+		uint64_t number = strtoull(numbers[i], NULL, 10);
+
+		snprintf(init, sizeof init, "{\"name\":\"a\",\"size\":%s,\"expire_at\":%s}",
+			 numbers[i], numbers[i]);
+		text = begin(init, &key);
+		ck_assert_int_eq(ft_manifest_read(&manifest, text, strlen(text)), FT_OK);
+		ck_assert_uint_eq(manifest.meta.size, number);
+		ck_assert_int_eq(ft_manifest_finish(text, strlen(text), number, &digest, "",
+						    &finished, &len), FT_OK);
+		ck_assert_int_eq(ft_manifest_read(&manifest, finished, len), FT_OK);
+		ck_assert_uint_eq(manifest.meta.size, number);
+		snprintf(init, sizeof init, "\"expire_at\":\t%s\n", numbers[i]);
+		ck_assert_msg(strstr(finished, init) != NULL, "%s", finished);
+		free(text);
+		free(finished);
+	}
+}
+END_TEST
+
 START_TEST(test_manifest__writes_ids_that_are_not_utf8_as_hex)
 {
 	struct ft_key key = { "\xff\x01", 2, "f", 1 };
@@ -445,6 +477,7 @@ FT_SUITE("manifest",
 	 test_init__survives_deep_nesting,
 	 test_meta__differs_in_name_size_or_checksum,
 	 test_manifest__begins_with_all_that_init_said,
+	 test_manifest__keeps_integers_to_the_last_digit,
 	 test_manifest__writes_ids_that_are_not_utf8_as_hex,
 	 test_manifest__finishes_with_what_the_file_really_is,
 	 test_manifest__costs_nothing_for_user_data_and_unknown_keys,
