@@ -109,7 +109,10 @@ enum ft_status ft_engine_finished(struct ft_engine *e, const struct ft_key *key,
 	size_t len = 0;
 	enum ft_status st;
 
-	if ((st = e->ops->find(e->store, key, &text, &len)) == FT_OK)
+	st = e->ops->find(e->store, key, &text, &len);
+	if (st == FT_DAMAGED)	/* the store has set it aside, and said so */
+		return FT_NO_SUCH_TRANSFER;
+	if (st == FT_OK)
 		st = ft_manifest_read(manifest, text, len);
 	free(text);
 	if (st == FT_DAMAGED) {

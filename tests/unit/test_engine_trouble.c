@@ -100,6 +100,20 @@ START_TEST(test_engine__answers_an_abort_that_cannot_be_done)
 }
 END_TEST
 
+/* The store has moved it to damaged/: so it is no more, and there is nothing to repair. */
+START_TEST(test_engine__knows_no_finished_transfer_whose_manifest_was_emptied)
+{
+	start();
+	ck_assert_int_eq(say("$file/f/0", "hello"), FT_OK);
+	ck_assert_int_eq(say("$file/f/fin/5", ""), FT_OK);
+	ck_assert_int_eq(truncate(path_of("files/c/f/n.manifest.json"), 0), 0);
+	ck_assert_int_eq(say("$file/f/status", ""), FT_OK);
+	ck_assert_str_eq(rig_member(&rig, "state"), "\"none\"");
+	ck_assert_uint_eq(tree_entries(path_of("damaged")), 1);
+	rig_teardown(&rig);
+}
+END_TEST
+
 static void remove_f_by_hand(void)
 {
 	ck_assert_int_eq(unlink(path_of("incoming/c/f/data")), 0);
@@ -277,6 +291,7 @@ END_TEST
 FT_SUITE("engine trouble",
 	 test_engine__holds_all_bytes_when_a_fin_failed_without_a_sync_that_failed,
 	 test_engine__answers_an_abort_that_cannot_be_done,
+	 test_engine__knows_no_finished_transfer_whose_manifest_was_emptied,
 	 test_engine__begins_anew_what_was_removed_by_hand,
 	 test_engine__aborts_what_was_removed_by_hand,
 	 test_engine__expires_what_was_removed_by_hand,
