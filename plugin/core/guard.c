@@ -34,8 +34,18 @@ static const char *skip(const char *text, const char *prefix)
 	return strncmp(text, prefix, len) == 0 ? text + len : NULL;
 }
 
+/* What accepted commands become where the operator provides the sink: ack_sink.h. */
+static bool is_swallowed_command(const char *topic)
+{
+	const char *rest = skip(topic, "$ft-ack");
+
+	return rest && (*rest == '\0' || *rest == '/');
+}
+
 static enum tree tree_of(const char *topic)
 {
+	if (is_swallowed_command(topic))
+		return TREE_COMMAND;
 	for (size_t i = 0; i < sizeof trees / sizeof trees[0]; i++)
 		if (skip(topic, trees[i].first_level))
 			return trees[i].tree;

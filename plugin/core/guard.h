@@ -6,7 +6,8 @@
  *	case FT_GUARD_FOREIGN: leave it to whoever else decides
  *
  * Commands ($file/..., $file-async/...) are written, never read: subscribing to
- * them would show other clients' files. Responses are read by the client they are
+ * them would show other clients' files, and to what they become once accepted ($ft-ack)
+ * their MQTT 5 properties. Responses are read by the client they are
  * for and written by the broker only, or results could be forged; so are events.
  * Whether a client may send commands at all is for the broker's other ACLs.
  *

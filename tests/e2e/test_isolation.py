@@ -101,7 +101,8 @@ class Guard(Case):
                 "$file-async/+/fin/+", "$share/g/$file/#", "$share/g/$file-async/f/0",
                 "$file-response/other", "$file-response/#", "$file-response/+",
                 "$file-response/other/#", "$file-response/me/#", "$file-response/me/x",
-                "$file-response/+/x", "$share/g/$file-response/other", "$share/g/$file-response/#"))])
+                "$file-response/+/x", "$share/g/$file-response/other", "$share/g/$file-response/#",
+                "$ft-ack", "$ft-ack/#", "$share/g/$ft-ack"))])
     def test_a_subscription_is_refused(self, pattern, version):
         client = self.client("me", version)
         self.assertEqual(client.subscribe(pattern), [0x87 if version == 5 else 0x80], pattern)
@@ -109,7 +110,7 @@ class Guard(Case):
 
     @rows(*[(f"{number:02}", pattern) for number, pattern in enumerate((
         "#", "+/+", "a/b", "$file-response/me", "$SYS/#", "$share/g/a/#", "$files/#",
-        "$file-responses/#", "file/#", "$filex"))])
+        "$file-responses/#", "file/#", "$filex", "$ft-acks/#"))])
     def test_a_subscription_is_allowed(self, pattern):
         self.assertEqual(self.client("me").subscribe(pattern), [1])
 

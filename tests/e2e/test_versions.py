@@ -77,16 +77,28 @@ class Acknowledgements(Case):
         self.assertLessEqual(len([line for line in broker.plugin_log()
                                   if "no listener takes" in line]), 1, "said more than once")
 
-    @rows(("websockets", OnlyWebSockets()), ("client_certificates", OnlyCertificates()))
-    def test_the_bridge_that_readme_shows_makes_it_0x00_with(self, setting):
+    def with_bridge(self, setting, **options):
         with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as text:
             block = re.search(r"```\n\s*(connection .*?)```", text.read(), re.DOTALL).group(1)
-        broker = self.start_broker({"ack_sink": "off"}, start=False, setting=setting,
-                                   after=[line.strip() for line in block.strip().splitlines()])
-        broker.start()
+        return self.start_broker({"ack_sink": "off", **options}, setting=setting,
+                                 after=[line.strip() for line in block.strip().splitlines()])
+
+    @rows(("websockets", OnlyWebSockets()), ("client_certificates", OnlyCertificates()))
+    def test_the_bridge_that_readme_shows_makes_it_0x00_with(self, setting):
+        broker = self.with_bridge(setting)
         device = self.device("dev", broker=broker)
         self.ok(device.upload("f", b"acknowledged by the bridge"))
         self.assertFalse([line for line in broker.plugin_log() if "no listener" in line])
+
+    def test_with_a_guard_only_the_bridge_is_told_of_commands(self):
+        """What they become there still has their properties."""
+        broker = self.with_bridge(SETTINGS["open"], acl="guard-and-allow")
+        watcher = self.client(broker=broker)
+        self.assertEqual(watcher.subscribe("$ft-ack", "$ft-ack/#", "$share/g/$ft-ack"), [0x87] * 3)
+        device = self.device("dev", broker=broker)
+        self.ok(device.command("$file/f/init", b'{"name":"a"}', user_property=[("key", "secret")]))
+        self.ok(device.fin("f", 0))
+        self.assertEqual(list(watcher.ping().messages), [])
 
     def test_a_unix_socket_beside_websockets_makes_it_0x00(self):
         broker = self.start_broker(setting=SETTINGS["websockets"])

@@ -40,7 +40,7 @@ START_TEST(test_guard__denies_subscribing_to_commands)
 	static const char *const filters[] = {
 		"$file/#", "$file/+", "$file/+/#", "$file/f1/init", "$file/+/init", "$file/",
 		"$file//", "$file/f1/0", "$file/me/#", "$file-async/#", "$file-async/+/+",
-		"$file-async/", "$file-async/f1/fin/3",
+		"$file-async/", "$file-async/f1/fin/3", "$ft-ack", "$ft-ack/#",
 	};
 
 	for (size_t i = 0; i < sizeof filters / sizeof filters[0]; i++)
@@ -133,6 +133,7 @@ START_TEST(test_guard__denies_reading_commands)
 {
 	read_is("$file/f1/0", "me", FT_GUARD_DENY);
 	read_is("$file/", "me", FT_GUARD_DENY);
+	read_is("$ft-ack", "me", FT_GUARD_DENY);
 	read_is("$file-async/f1/init", "me", FT_GUARD_DENY);
 	read_is("$file-async/", NULL, FT_GUARD_DENY);
 }
@@ -156,6 +157,7 @@ START_TEST(test_guard__leaves_reading_of_the_rest_to_others)
 	read_is("", "me", FT_GUARD_FOREIGN);
 	read_is("$file", "me", FT_GUARD_FOREIGN);
 	read_is("$filex/y", "me", FT_GUARD_FOREIGN);
+	read_is("$ft-acks", "me", FT_GUARD_FOREIGN);
 	read_is("$file-response", "me", FT_GUARD_FOREIGN);
 	read_is("$file-event/me/f1", "me", FT_GUARD_FOREIGN);
 	read_is("$share/g/$file/x", "me", FT_GUARD_FOREIGN);
