@@ -200,7 +200,10 @@ static enum ft_status store_segment(struct call *call, struct ft_transfer *t)
 	if ((st = ft_engine_check_space(e, call->len)) != FT_OK)
 		return unless_held(call, t, st);
 	if ((st = e->ops->put(t->upload, offset, call->payload, call->len, &put)) != FT_OK) {
-		ft_engine_note_lost(t);
+		if (st == FT_NO_SUCH_TRANSFER && !t->job)
+			ft_engine_let_go(e, &t);
+		else
+			ft_engine_note_lost(t);
 		return st;
 	}
 	ft_engine_note_put(e, t, offset, &put);

@@ -73,8 +73,11 @@ static void start_assembling(struct ft_engine *e, struct ft_transfer *t)
 		task = FT_TASK_HASH;
 		target = hashed(t) + HASH_SLICE;
 	}
-	if ((st = start_hashing(e, t, task, target)) != FT_OK)
-		ft_engine_end_assembly(e, t, st);
+	if ((st = start_hashing(e, t, task, target)) == FT_OK)
+		return;
+	ft_engine_end_assembly(e, t, st);
+	if (st == FT_NO_SUCH_TRANSFER)
+		ft_engine_let_go(e, &t);
 }
 
 static bool checkpoint_due(const struct ft_engine *e, const struct ft_transfer *t)
@@ -270,7 +273,7 @@ static void abort_after_failure(struct ft_engine *e, struct ft_transfer *t)
 	struct ft_ticket *ticket = t->abort;
 	enum ft_status st;
 
-	if (!ticket || e->stopping)
+	if (e->stopping)
 		return;
 	t->abort = NULL;
 	if ((st = ft_engine_discard(e, &t, ticket)) == FT_OK)
@@ -308,7 +311,10 @@ static void finish_publish(struct ft_engine *e, struct ft_transfer *t, struct ft
 	}
 	reassess(e, t, a);
 	ft_engine_end_assembly(e, t, a->status);
-	abort_after_failure(e, t);
+	if (t->abort)
+		abort_after_failure(e, t);
+	else if (a->status == FT_NO_SUCH_TRANSFER && !e->stopping)
+		ft_engine_let_go(e, &t);
 }
 
 static void finish_checkpoint(struct ft_engine *e, struct ft_transfer *t, struct ft_assembly *a)

@@ -97,7 +97,7 @@ void ft_engine_log(struct ft_engine *engine, enum ft_log_level level, const stru
 
 /* --- engine_jobs.c --- */
 
-/* Gives the workers what there is to do for a transfer that has no job in flight. */
+/* Gives the workers what there is to do for a transfer without a job in flight; it may be let go. */
 void ft_engine_schedule(struct ft_engine *engine, struct ft_transfer *transfer);
 
 /* Notes new bytes at [start, end): what was hashed or made durable may not cover them. */
@@ -107,7 +107,7 @@ void ft_engine_note_put(struct ft_engine *engine, struct ft_transfer *transfer, 
 /* A put or a checkpoint has failed, which may have cost bytes: these may have been hashed. */
 void ft_engine_note_lost(struct ft_transfer *transfer);
 
-/* Turns the transfer to assembling. */
+/* Turns the transfer to assembling; where the store does not know it any more it is let go. */
 void ft_engine_assemble(struct ft_engine *engine, struct ft_transfer *transfer);
 
 /*

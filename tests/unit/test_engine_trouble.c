@@ -135,6 +135,37 @@ START_TEST(test_engine__begins_anew_what_was_removed_by_hand)
 }
 END_TEST
 
+/* Uses enough others that no descriptor of f is kept. */
+static void crowd_out_f(void)
+{
+	char topic[64];
+
+	for (int i = 0; i < 20; i++) {
+		snprintf(topic, sizeof topic, "$file/other%d/init", i);
+		ck_assert_int_eq(say(topic, "{\"name\":\"n\"}"), FT_OK);
+		snprintf(topic, sizeof topic, "$file/other%d/0", i);
+		ck_assert_int_eq(say(topic, "x"), FT_OK);
+	}
+}
+
+/* So it is where a consumer took a file that was to be withdrawn. */
+START_TEST(test_engine__begins_anew_where_only_the_data_is_gone)
+{
+	start();
+	crowd_out_f();
+	ck_assert_int_eq(unlink(path_of("incoming/c/f/data")), 0);
+	ck_assert_int_eq(say("$file/f/0", "hello"), FT_NO_SUCH_TRANSFER);
+	ck_assert_int_eq(say("$file/f/init", "{\"name\":\"n\"}"), FT_OK);
+	ck_assert_int_eq(say("$file/f/0", "hello"), FT_OK);
+	ck_assert_int_eq(unlink(path_of("incoming/c/f/data")), 0);
+	crowd_out_f();
+	ck_assert_int_eq(say("$file/f/fin/5", ""), FT_NO_SUCH_TRANSFER);
+	ck_assert_int_eq(say("$file/f/init", "{\"name\":\"n\"}"), FT_OK);
+	ck_assert_str_eq(rig_member(&rig, "received"), "0");
+	rig_teardown(&rig);
+}
+END_TEST
+
 START_TEST(test_engine__aborts_what_was_removed_by_hand)
 {
 	start();
@@ -293,6 +324,7 @@ FT_SUITE("engine trouble",
 	 test_engine__answers_an_abort_that_cannot_be_done,
 	 test_engine__knows_no_finished_transfer_whose_manifest_was_emptied,
 	 test_engine__begins_anew_what_was_removed_by_hand,
+	 test_engine__begins_anew_where_only_the_data_is_gone,
 	 test_engine__aborts_what_was_removed_by_hand,
 	 test_engine__expires_what_was_removed_by_hand,
 	 test_engine__hashes_right_when_hashed_bytes_are_lost_and_sent_anew,
