@@ -58,7 +58,10 @@ def upload(path, host, client_id, port=1883):
             for offset, length in missing:
                 file.seek(offset)
                 for at in range(offset, offset + length, SEGMENT):
-                    send(at, file.read(min(SEGMENT, offset + length - at)))
+                    segment = file.read(min(SEGMENT, offset + length - at))
+                    if not segment:
+                        raise RuntimeError("the file has become shorter")
+                    send(at, segment)
                     pending += 1
                     if pending == WINDOW:
                         answer()

@@ -10,11 +10,16 @@
 
 set -eu
 
+if [ $# = 0 ]; then
+	echo "usage: $0 FILE [CLIENT_ID [OPTIONS]]" >&2
+	exit 2
+fi
 file=$1
 id=${2:-upload-$(uname -n)}
 if [ $# -ge 2 ]; then shift 2; else shift; fi
 
-size=$(stat -c %s "$file")
+case $file in -*) file=./$file ;; esac
+size=$(stat -Lc %s "$file")
 checksum=$(sha256sum <"$file" | cut -c 1-64)
 name=$(basename "$file" | sed 's/["\\]/\\&/g')
 # The same content gets the same id, so that a second run meets what the first has left.
