@@ -171,6 +171,11 @@ static enum ft_status fs_space(struct ft_store *store, uint64_t *free_bytes)
 	return FT_OK;
 }
 
+void fs_space_taken(struct fs *fs, uint64_t bytes)
+{
+	fs->space -= bytes < fs->space ? bytes : fs->space;
+}
+
 const struct ft_store_ops ft_store_fs = {
 	.name = "fs",
 	.open = fs_open,

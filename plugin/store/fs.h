@@ -155,6 +155,11 @@ static inline struct fs_upload *fs_upload_of(struct ft_upload *upload)
 	return (struct fs_upload *)upload;
 }
 
+/* --- fs.c --- */
+
+/* What is known of the free space is as old as a second: so much less is left by now. */
+void fs_space_taken(struct fs *fs, uint64_t bytes);
+
 /* --- fs_paths.c: names, directories, reports --- */
 
 void fs_names_of(struct fs_names *names, const struct ft_key *key);

@@ -344,7 +344,9 @@ enum ft_status fs_put(struct ft_upload *upload, uint64_t offset, const void *byt
 	if (patch.added > 0 || changes(&patch))
 		st = apply(&patch);
 	free(patch.old);
-	if (st == FT_OK)
-		*done = (struct ft_put){.added = patch.added, .overwrote = changes(&patch)};
-	return st;
+	if (st != FT_OK)
+		return st;
+	fs_space_taken(patch.fs, patch.added);
+	*done = (struct ft_put){.added = patch.added, .overwrote = changes(&patch)};
+	return FT_OK;
 }
