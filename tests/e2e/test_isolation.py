@@ -285,3 +285,16 @@ class ForeignTopics(Case):
         self.ok(device.upload("f", b"with dynamic security"))
         other = self.client("o", broker=broker, username="bert", password="bertpw")
         self.assertEqual(other.acked(other.publish("$file/f/init", b'{"name":"a"}')), 0x87)
+
+    @rows(("first_refuses_what_the_other_allows", True), ("second_is_never_asked_what_it_allows", False))
+    def test_a_guard_that_dynamic_security_is_loaded_with(self, guard_first):
+        broker = self.start_broker({"acl": "guard"}, start=False, setting=SETTINGS["open"])
+        config, security = self.dynamic_security(broker)
+        with open(security[1].split()[1], "w", encoding="utf-8") as out:
+            json.dump({**dynamic_security_config(), "defaultACLAccess": dict.fromkeys(
+                ("publishClientSend", "publishClientReceive", "subscribe", "unsubscribe"), True)}, out)
+        broker.config, broker.after = (config, security) if guard_first else (config + security, [])
+        client = self.client("me", broker=broker.start(), username="bert", password="bertpw")
+        self.assertEqual(client.subscribe("$file-response/other"), [0x87 if guard_first else 1])
+        self.assertEqual(client.acked(client.publish("$file-response/x", b"forged")) == 0x87,
+                         guard_first)
