@@ -41,14 +41,14 @@ static void on_pause(int signal)
 	pause_signals = !pause_signals;
 }
 
-/* They are let in while we wait, and nowhere else: none can be missed. */
-static void catch_signals(sigset_t *open)
+/* They are let in while we wait or work, but not between: none can be missed. A second one
+ * ends us even where looking up a name takes its time. */
+static void catch_signals(sigset_t *open, sigset_t *shut)
 {
 	static const int stops[] = { SIGINT, SIGTERM, SIGHUP };
-	struct sigaction action = { .sa_handler = on_stop, .sa_flags = (int)SA_RESETHAND };
-	sigset_t blocked;
+	struct sigaction action = { .sa_handler = on_stop, .sa_flags = (int)(SA_RESETHAND | SA_RESTART) };
 
-	sigemptyset(&blocked);
+	sigemptyset(shut);
 	for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++) {
 		struct sigaction old;
 		/* As nohup has set it. */
@@ -56,13 +56,13 @@ static void catch_signals(sigset_t *open)
 		    old.sa_handler == SIG_IGN)
 			continue;
 		sigaction(stops[i], &action, NULL);
-		sigaddset(&blocked, stops[i]);
+		sigaddset(shut, stops[i]);
 	}
 	action.sa_handler = on_pause;
-	action.sa_flags = 0;
+	action.sa_flags = SA_RESTART;
 	sigaction(SIGUSR1, &action, NULL);
-	sigaddset(&blocked, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &blocked, open);
+	sigaddset(shut, SIGUSR1);
+	sigprocmask(SIG_BLOCK, shut, open);
 	/* Writing to a connection that is gone must be an error, not the end. */
 	signal(SIGPIPE, SIG_IGN);
 }
@@ -203,11 +203,15 @@ static void obey_signals(struct put *put)
 	report_paused(&put->report, paused);
 }
 
-static void drive(struct put *put, const sigset_t *open)
+static void drive(struct put *put, const sigset_t *open, const sigset_t *shut)
 {
 	while (!stop_signal && ft_client_unfinished(put->client)) {
 		obey_signals(put);
+		sigprocmask(SIG_SETMASK, open, NULL);
 		ft_client_step(put->client);
+		sigprocmask(SIG_BLOCK, shut, NULL);
+		if (stop_signal)
+			return;
 		report_progress(&put->report, put->client);
 		if (!ft_client_unfinished(put->client))
 			return;
@@ -223,7 +227,7 @@ static enum exit_code put_all(struct put *put)
 	struct settings *settings = put->settings;
 	struct ft_client_options *options = &settings->client;
 	struct ft_client_events events = report_events(&put->report);
-	sigset_t open;
+	sigset_t open, shut;
 
 	if (!options->link.client_id)
 		options->link.client_id = options_own(settings, make_client_id(settings));
@@ -235,8 +239,8 @@ static enum exit_code put_all(struct put *put)
 	if (!put->client || !add_all(put))
 		return complain(EXIT_INTERNAL, "%s", strerror(errno));
 	report_begin(&put->report);
-	catch_signals(&open);
-	drive(put, &open);
+	catch_signals(&open, &shut);
+	drive(put, &open, &shut);
 	return report_end(&put->report, put->client, stop_signal != 0);
 }
 

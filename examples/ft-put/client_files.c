@@ -163,10 +163,11 @@ static bool choose_id(struct ft_client *client, struct file *file)
 						    : NULL;
 
 	file->info.file_id = file->file_id;
-	/* The link's name tells it from the file, which is not to be aborted. */
-	if (item && !is_same(file, item) && is_in_use(client, file, item->file_id))
+	bool fits = item && is_same(file, item) && !wants_other_id(file, item);
+	/* It belongs to the other name of the file (a link), and is not to be aborted. */
+	if (item && !fits && is_in_use(client, file, item->file_id))
 		item = NULL;
-	if (item && !file->changes && is_same(file, item) && !wants_other_id(file, item)) {
+	if (fits && !file->changes) {
 		snprintf(file->file_id, sizeof(file->file_id), "%s", item->file_id);
 		source_expect(&file->source, item->hashed, item->sha256);
 		return true;
@@ -391,7 +392,8 @@ void files_settle(struct ft_client *client, int64_t now)
 			pace_limit(&client->pace, file->upload.too_large / 2);
 		file->upload.too_large = 0;
 		if (file->cancelled) {
-			send_abort(client, file->file_id);
+			if (file->has_upload)
+				send_abort(client, file->file_id);
 			file_finish(client, file, FT_CLIENT_GAVE_UP, -1, "cancelled");
 		} else if (!file->has_upload) {
 			if (!is_in_use(client, file, file->file_id) &&

@@ -28,14 +28,14 @@ static char *read_text(const char *path)
 	char *text = file ? calloc(1, CONFIG_MAX + 3) : NULL;
 	size_t len = text ? fread(text, 1, CONFIG_MAX + 1, file) : 0;
 	bool failed = !text || ferror(file) || len > CONFIG_MAX;
+	int error = len > CONFIG_MAX ? EFBIG : errno;
 
 	if (file)
 		fclose(file);
 	if (!failed)
 		return text;
-	if (text)
-		errno = len > CONFIG_MAX ? EFBIG : EIO;
 	free(text);
+	errno = error;
 	return NULL;
 }
 
@@ -60,10 +60,12 @@ static bool add_line(struct config *config, char *line, char **to)
 		*--end = '\0';
 	if (!*line || *line == '#')
 		return true;
-	char *value = line + strcspn(line, " \t=");
-	if (*value)
-		*value++ = '\0';
-	value += strspn(value, " \t=");
+	char *word_end = line + strcspn(line, " \t=");
+	char *value = word_end + strspn(word_end, " \t");
+	/* One of them: the value may begin with another. */
+	if (*value == '=')
+		value += 1 + strspn(value + 1, " \t");
+	*word_end = '\0';
 	const char *dashes = *line == '-' ? "" : "--";
 	/* "" is nothing, as on the command line. */
 	bool empty = strcmp(value, "\"\"") == 0;

@@ -38,6 +38,20 @@ class Twins(ClientCase):
         self.assertEqual(program.wait(), 5)
         self.assertEqual(len(broker.of("init")), 2)
 
+    def test_cancelling_one_leaves_the_other_alone(self):
+        path = self.file(50000)
+        broker = self.broker(lambda _conn, packet: HOLD if packet.command == "segment" else None)
+        driver = self.driver(broker, "segment=10000", "window=2")
+        driver.tell(f"add {path}")
+        broker.wait(broker.segments, "a segment")
+        for line in (f"add {path}", f"add {path}", "cancel 2"):
+            driver.tell(line)
+        driver.event("finished", number=2)
+        broker.script = None
+        broker.wait(lambda: broker.release() or len(driver.events("finished")) == 3, "all are over")
+        self.assertEqual(sorted(event["result"] for event in driver.events("finished"))[:2], [0, 0])
+        self.assertEqual(broker.of("abort"), [])
+
     def test_a_link_beside_the_file_aborts_nothing(self):
         """The state knows one name for the file, which may be the other one's."""
         path = self.file(50000)

@@ -12,7 +12,7 @@ from fakebroker import Answer
 
 class Options(ClientCase):
     def run_with(self, *arguments):
-        program = self.start([FT_PUT, *map(str, arguments)])
+        program = self.start([FT_PUT, *map(str, arguments)], cwd=self.dir)
         return program.wait(), program
 
     def test_a_url_names_the_broker(self):
@@ -88,13 +88,25 @@ class Options(ClientCase):
         self.assertEqual(code, 1)
         self.assertIn('"false"', program.err[0])
 
+    def test_a_value_may_begin_with_an_equals_sign(self):
+        broker = self.broker()
+        for text, wanted in (("pw = =x=", "=x="), ("pw==x=", "=x="), ("pw x", "x"), ("pw=x", "x")):
+            code, program = self.configured(f"host 127.0.0.1\nport {broker.port}\nuser me\n{text}\n")
+            self.assertEqual(code, 0, program.err)
+            self.assertEqual(broker.connections[-1].connect["password"], wanted)
+
+    def test_a_directory_in_place_of_the_configuration_is_called_one(self):
+        code, program = self.run_with("--config", self.dir, self.file())
+        self.assertEqual(code, 1)
+        self.assertIn("directory", program.err[0])
+
     def test_two_quotes_are_nothing_there_too(self):
         port = self.broker().port
         code, program = self.configured(f'host 127.0.0.1\nport {port}\nstate-dir ""\n')
         self.assertEqual(code, 0, program.err)
         self.assertEqual(program.err, [])
         self.assertFalse(os.path.exists(f"{self.dir}/.local"), "nothing is noted")
-        self.assertFalse(os.path.exists('""'), "a directory of that name")
+        self.assertFalse(os.path.exists(self.dir + '/""'), "a directory of that name")
 
     def test_a_host_on_the_command_line_wins_over_a_socket_in_the_configuration(self):
         port = self.broker().port
