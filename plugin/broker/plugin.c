@@ -292,7 +292,9 @@ API int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata
 	if (!plugin->log || !parse_options(plugin, options, option_count) || !start(plugin))
 		return refuse(plugin, MOSQ_ERR_INVAL);
 	if (!register_callbacks(plugin)) {
-		ft_log_printf(plugin->log, FT_LOG_ERROR, "the broker refused to register callbacks");
+		ft_log_printf(plugin->log, FT_LOG_ERROR, "the broker refused to register callbacks: "
+			      "without per_listener_settings mosquitto.conf may have only one "
+			      "line for this plugin");
 		unregister_callbacks(plugin);
 		return refuse(plugin, MOSQ_ERR_UNKNOWN);
 	}

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import unittest
 
-from harness import IS_ROOT, Case, rows, spread
+from harness import IS_ROOT, Case, broker_version, rows, spread
 from settings import SETTINGS
 
 BAD = (
@@ -88,6 +88,19 @@ class Refused(Case):
     def test_a_storage_dir_that_cannot_be_made_is_named(self):
         broker = self.start_broker({"storage_dir": "/proc/nothing/here"}, start=False)
         self.refused(broker, "storage_dir", "/proc/nothing/here")
+
+    def test_a_second_line_without_per_listener_settings_is_named_before_2_1(self):
+        """On 2.1 it starts, and the first one has all the commands."""
+        broker = self.start_broker(start=False, setting=SETTINGS["open"])
+        broker.after = [f"plugin {broker.plugin}",
+                        f"plugin_opt_storage_dir {os.path.join(broker.dir, 'second')}"]
+        if broker_version() >= (2, 1, 0):
+            self.ok(self.device("dev", broker=broker.start()).upload("f", b"first"))
+            broker.storage.check_finished(self, "dev", "f", "data.bin", b"first")
+            return
+        status, log = broker.run_to_end()
+        self.assertNotIn(status, (0, None), log)
+        self.assertRegex(log, "file-transfer: .*per_listener_settings.*only one line")
 
 
 @spread
