@@ -273,11 +273,12 @@ static void on_acked(void *context, int mid, int reason)
 	published(client, mid);
 }
 
-/* Most reasons for a pause concern the client, not one file. */
+/* What holds for a segment holds for all segments; `init` and `fin` are refused for what this
+ * file needs: its size, its place among the unfinished ones, its turn to be finished. */
 static void share_pause(struct ft_client *client, const struct file *file,
 			const struct answer *answer)
 {
-	if (answer->code == 0x97 && strcmp(answer->word, "too_many_transfers") != 0 &&
+	if (answer->code == 0x97 && file->upload.phase == PHASE_SEND &&
 	    file->upload.not_before_ms > client->not_before_ms)
 		client->not_before_ms = file->upload.not_before_ms;
 }

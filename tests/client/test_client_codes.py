@@ -73,6 +73,27 @@ class Codes(ClientCase):
         self.assertGreaterEqual(again.time - refused.time, 3.9)
         self.assertEqual(sum(1 for t in done.values() if t < again.time), 2)
 
+    def test_a_file_that_finds_no_room_holds_up_no_other(self):
+        """disk_full for an init tells of its size, busy for a fin of what is being finished."""
+        for command in ("init", "fin"):
+            with self.subTest(command):
+                held = []
+
+                def script(_conn, packet):
+                    if packet.command == "init" and b'"large"' in packet.payload:
+                        held[:1] = [packet.file]
+                    if packet.command != command or packet.file not in held or len(held) > 2:
+                        return None
+                    held.append(packet.file)
+                    return Answer("disk_full", 0x97, None, {"retry_after": 3})
+                broker = self.broker(script)
+                self.put_ok(broker, *ARGS, self.file(100, "large"), self.file(200000, "small"))
+                small, = (f for f, t in broker.transfers.items() if t.init["name"] == "small")
+                refused = [p for p in broker.of(command) if p.file == held[0]]
+                self.assertGreaterEqual(refused[1].time - refused[0].time, 2.9)
+                done, = (p.time for p in broker.of("fin") if p.file == small)
+                self.assertLess(done - refused[0].time, 2.9, "it waited")
+
     def test_a_pause_at_init_and_at_fin_is_kept_too(self):
         for command in ("init", "fin"):
             with self.subTest(command):
