@@ -260,6 +260,37 @@ class Held(StalledDisk):
         self.ok(device.answer(asked))
 
 
+@spread
+class Checkpointed(StalledDisk):
+    """What a checkpoint covers counts after a power cut: what takes that back, or says anew
+    whose it is, waits for the disk first, in the broker's thread."""
+
+    @staticmethod
+    def is_held_up(device):
+        try:
+            device.ping(0.5 / SCALE)
+        except Timeout:
+            return True
+        return False
+
+    @rows(("overwrite", ["0"], b"jello"), ("describe", ["init"], b'{"name":"n","expire_at":9}'),
+          ("begin_anew", ["abort", "init"], b'{"name":"n"}'))
+    def test_a_change_of_it_makes_all_wait_for_the_disk(self, commands, payload):
+        other, device = self.device("other"), self.device("dev")
+        self.ok(device.init("f", "n"))
+        self.ok(device.segment("f", 0, b"hello"))
+        journal = os.path.join(self.broker.storage.transfer_dir("incoming", "dev", "f"), b"journal")
+        before = os.stat(journal).st_ino
+        eventually(lambda: os.stat(journal).st_ino != before, "a checkpoint")
+        device.status("f")  # and it has been taken over
+        self.hold_sync()
+        tickets = [device.send(f"$file/f/{command}", payload) for command in commands]
+        eventually(lambda: self.is_held_up(other), "another client that has to wait")
+        self.release()
+        for ticket in tickets:
+            self.ok(device.answer(ticket))
+
+
 class SegmentDurability(StalledDisk):
     """durability segment is the exception: a segment waits for the disk."""
 
