@@ -174,6 +174,23 @@ class Listeners(Case):
         Storage(broker.second_storage).check_finished(self, "dev2", "f", "data.bin",
                                                       b"to the second")
 
+    def test_clients_of_a_listener_without_the_plugin_are_not_served(self):
+        class Beside(TwoListeners):
+            """The second listener has no plugin."""
+
+            def after(self, broker):
+                return super().after(broker)[:2]
+
+        broker = self.start_broker(setting=Beside())
+        watcher, sender = (self.device(name, broker=broker, connect=False)
+                           for name in ("watcher", "sender"))
+        watcher.endpoint = sender.endpoint = Tcp(broker.second_port)
+        watcher.connect().subscribe("$file/#")
+        sender.connect().publish("$file/f/init", b'{"name":"a"}')
+        self.assertEqual(watcher.message("$file/f/init").payload, b'{"name":"a"}')
+        self.assertEqual(list(sender.ping().messages), [])
+        self.assertFalse(broker.storage.is_incoming("sender", "f"))
+
     def test_two_plugins_on_one_storage_dir_do_not_start(self):
         class Shared(TwoListeners):
             """The mistake."""
