@@ -9,6 +9,7 @@
 
 #define TOPIC_PREFIX "$file-response/"
 #define TOPIC_MAX 65535
+#define SLASHES_MAX 200		/* in a topic that Mosquitto takes from a client */
 #define SMALL_ROOM 2048		/* most replies; longer ones are built on the heap */
 
 /* The reply in memory of the broker's, for it to take over; NULL: out of memory. */
@@ -32,18 +33,33 @@ static char *build(const struct ft_reply *reply, size_t *len)
 	return payload;
 }
 
+/*
+ * What the broker publishes for a plugin it does not check: but a broker behind a bridge
+ * hangs up on a topic that is too deep, and the bridge would send it again for ever.
+ */
+static bool is_too_deep(const char *topic)
+{
+	size_t slashes = 0;
+
+	while ((topic = strchr(topic, '/')) != NULL && slashes <= SLASHES_MAX) {
+		slashes++;
+		topic++;
+	}
+	return slashes > SLASHES_MAX;
+}
+
 /* NULL where the client's id makes no topic. Static or in `room`. */
 static const char *topic_of(const struct ft_request *request, char *room, size_t room_len)
 {
 	struct ft_buf topic = ft_buf_on(room, room_len);
 
-	if (request->response_topic)
+	if (request->response_topic && !is_too_deep(request->response_topic))
 		return request->response_topic;
 	if (strpbrk(request->client_id, "+#"))
 		return NULL;
 	ft_buf_str(&topic, TOPIC_PREFIX);
 	ft_buf_str(&topic, request->client_id);
-	return ft_buf_ok(&topic) ? room : NULL;
+	return ft_buf_ok(&topic) && !is_too_deep(room) ? room : NULL;
 }
 
 /* What MQTT 5 receivers get besides; the broker drops it for others. */

@@ -11,8 +11,8 @@
 #include "file_transfer/log.h"
 
 /*
- * A client whose id holds a wildcard ('+', '#') or is too long to be part of a topic
- * gets no response: MQTT has no topic for it. Failures are logged.
+ * A client whose id holds a wildcard ('+', '#'), or is too long or has too many levels to
+ * be part of a topic, gets no response. Failures are logged.
  */
 void ft_respond(struct ft_log *log, const struct ft_request *request,
 		const struct ft_reply *reply);

@@ -95,6 +95,19 @@ class Ids(Case):
             eventually(lambda path=path: os.path.exists(path), "the file")
             self.broker.storage.check_finished(self, client, f"f{version}", "data.bin", b"wild")
 
+    @rows(("199_slashes", 199, True), ("200_slashes", 200, False))
+    def test_a_response_is_published_only_where_a_client_could_publish_to(self, slashes, possible):
+        """A bridge could not get rid of one that the broker behind it refuses."""
+        topic, watcher = "$file-response/" + "/" * slashes, self.client()
+        watcher.subscribe("$file-response/#")
+        device = self.device("/" * slashes, responses=False)
+        self.assertEqual(device.status("f").ack, 0)
+        self.ok(self.device("sentinel").status("f"))
+        watcher.message("$file-response/sentinel")
+        self.assertEqual([message.topic for message in watcher.messages], [topic] * possible)
+        device.publish(topic)
+        self.assertEqual(device.is_alive(), possible)
+
     @rows(("v3", 4), ("v5", 5))
     def test_a_client_without_an_id_is_served_under_the_one_it_is_given(self, version):
         device = self.device("", version, responses=False)
