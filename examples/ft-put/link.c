@@ -104,6 +104,16 @@ static void on_subscribe(struct mosquitto *mosq, void *object, int mid, int coun
 		link->state = LINK_READY;
 }
 
+static void judge(struct link *link, int rc)
+{
+	link->tls_failed = link->tls_failed || rc == MOSQ_ERR_TLS;
+	if (rc == MOSQ_ERR_TLS)
+		end_link(link, LINK_REFUSED, "TLS: the broker and we do not trust each other");
+	else if (rc != MOSQ_ERR_SUCCESS)
+		end_link(link, LINK_LOST, "%s: %s", link->state == LINK_CONNECTING
+			 ? "cannot connect" : "connection lost", error_text(rc));
+}
+
 static void on_disconnect(struct mosquitto *mosq, void *object, int reason,
 			  const mosquitto_property *properties)
 {
@@ -117,6 +127,8 @@ static void on_disconnect(struct mosquitto *mosq, void *object, int reason,
 	else if (reason == MQTT_RC_PACKET_TOO_LARGE)
 		end_link(link, LINK_REFUSED, "the broker takes no packets that large; "
 			 "use a smaller --segment-size");
+	else if (reason == MOSQ_ERR_TLS)	/* so does a later libmosquitto, 2.0.21 */
+		judge(link, reason);
 	else if (reason >= 0x80)
 		end_link(link, LINK_LOST, "disconnected by the broker: %s",
 			 mosquitto_reason_string(reason));
@@ -196,16 +208,6 @@ static bool prepare(struct link *link)
 	if (!link->mosq)
 		end_link(link, LINK_LOST, "%s", strerror(errno));
 	return link->mosq != NULL;
-}
-
-static void judge(struct link *link, int rc)
-{
-	link->tls_failed = link->tls_failed || rc == MOSQ_ERR_TLS;
-	if (rc == MOSQ_ERR_TLS)
-		end_link(link, LINK_REFUSED, "TLS: the broker and we do not trust each other");
-	else if (rc != MOSQ_ERR_SUCCESS)
-		end_link(link, LINK_LOST, "%s: %s", link->state == LINK_CONNECTING
-			 ? "cannot connect" : "connection lost", error_text(rc));
 }
 
 void link_open(struct link *link, const struct link_options *options,
