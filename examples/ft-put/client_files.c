@@ -79,14 +79,18 @@ void file_finish(struct ft_client *client, struct file *file, enum ft_client_res
 
 void files_fail(struct ft_client *client, enum ft_client_result result, const char *why)
 {
+	struct file *queue = client->queue;
+
 	files_remember(client);
+	/* What the caller adds while he is told is not meant, and has the whole time before it. */
+	client->queue = NULL;
+	client->queue_end = &client->queue;
+	client->headway_ms = client_now_ms();
 	while (client->active)
 		file_finish(client, client->active, result, -1, why);
-	while (client->queue) {
-		struct file *file = client->queue;
-		client->queue = file->next;
-		if (!client->queue)
-			client->queue_end = &client->queue;
+	while (queue) {
+		struct file *file = queue;
+		queue = file->next;
 		report(client, file, result, -1, why);
 	}
 }
@@ -372,6 +376,9 @@ static void drop_cancelled(struct ft_client *client)
 			continue;
 		}
 		*link = file->next;
+		/* The caller may add one now. */
+		if (!file->next)
+			client->queue_end = link;
 		report(client, file, FT_CLIENT_GAVE_UP, -1, "cancelled");
 	}
 	client->queue_end = link;

@@ -21,6 +21,8 @@
 #include "../../examples/ft-put/client.h"
 
 static bool running = true;
+static struct ft_client *client;
+static unsigned again;		/* so many failures are answered by adding the file anew */
 
 static void on_finished(void *context, const struct ft_client_file *file,
 			enum ft_client_result result, int code, const char *text)
@@ -28,6 +30,10 @@ static void on_finished(void *context, const struct ft_client_file *file,
 	(void)context;
 	printf("{\"event\":\"finished\",\"number\":%u,\"result\":%d,\"code\":%d,\"text\":\"%s\","
 	       "\"sha256\":\"%s\"}\n", file->number, (int)result, code, text, file->sha256);
+	if (result != FT_CLIENT_DONE && again) {
+		again--;
+		ft_client_add_path(client, file->path, NULL);
+	}
 }
 
 static void on_segment(void *context, const struct ft_client_file *file, uint64_t offset,
@@ -60,7 +66,7 @@ static void on_published(void *context, void *tag, bool acknowledged)
 	       (unsigned long)(uintptr_t)tag, acknowledged ? "true" : "false");
 }
 
-static void publish(struct ft_client *client, char *rest)
+static void publish(char *rest)
 {
 	static uintptr_t serial;
 	char *qos = strsep(&rest, " "), *topic = strsep(&rest, " ");
@@ -71,7 +77,7 @@ static void publish(struct ft_client *client, char *rest)
 	       ok ? "true" : "false");
 }
 
-static void run(struct ft_client *client, const char *seconds)
+static void run(const char *seconds)
 {
 	int result = (int)ft_client_run(client, strtod(seconds, NULL));
 
@@ -79,7 +85,7 @@ static void run(struct ft_client *client, const char *seconds)
 	       ft_client_unfinished(client));
 }
 
-static void obey(struct ft_client *client, char *line)
+static void obey(char *line)
 {
 	char *rest = line, *word = strsep(&rest, " ");
 
@@ -95,20 +101,20 @@ static void obey(struct ft_client *client, char *line)
 	else if (strcmp(word, "rate") == 0)
 		ft_client_set_rate(client, strtoull(rest, NULL, 10));
 	else if (strcmp(word, "publish") == 0)
-		publish(client, rest);
+		publish(rest);
 	else if (strcmp(word, "subscribe") == 0)
 		ft_client_subscribe(client, rest, 1);
 	else if (strcmp(word, "cancel") == 0)
 		ft_client_cancel(client, (unsigned)strtoul(rest, NULL, 10));
 	else if (strcmp(word, "run") == 0)
-		run(client, rest);
+		run(rest);
 	else if (strcmp(word, "save") == 0)
 		ft_client_save(client);
 	else if (strcmp(word, "quit") == 0)
 		running = false;
 }
 
-static void read_lines(struct ft_client *client)
+static void read_lines(void)
 {
 	static char buffer[65536];
 	static size_t used;
@@ -123,7 +129,7 @@ static void read_lines(struct ft_client *client)
 	buffer[used] = '\0';
 	while ((end = strchr(rest, '\n'))) {
 		*end = '\0';
-		obey(client, rest);
+		obey(rest);
 		rest = end + 1;
 	}
 	used -= (size_t)(rest - buffer);
@@ -154,6 +160,8 @@ static void take_option(struct ft_client_options *options, const char *text)
 		options->backoff_min_ms = number;
 	else if (strncmp(text, "state=", 6) == 0)
 		options->state_path = text + 6;
+	else if (strncmp(text, "again=", 6) == 0)
+		again = number;
 	else if (strncmp(text, "host=", 5) == 0)
 		options->link.host = text + 5;
 }
@@ -175,14 +183,14 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	signal(SIGPIPE, SIG_IGN);
 	mosquitto_lib_init();
-	struct ft_client *client = ft_client_new(&options, &events);
+	client = ft_client_new(&options, &events);
 	while (client && running) {
 		struct pollfd fds[] = { { .fd = ft_client_fd(client), .events = POLLIN },
 					{ .fd = STDIN_FILENO, .events = POLLIN } };
 		ft_client_step(client);
 		poll(fds, 2, ft_client_timeout_ms(client));
 		if (fds[1].revents)
-			read_lines(client);
+			read_lines();
 	}
 	ft_client_free(client);
 	mosquitto_lib_cleanup();

@@ -50,6 +50,38 @@ class Control(ClientCase):
         self.assertIn("No such file", found[4]["text"])
         self.assertEqual(found[1]["sha256"], sha256(data(50000)))
 
+    def test_a_file_that_is_added_again_from_the_callback_is_tried_again(self):
+        """Not failed with the others: that would go on for ever."""
+        broker = self.broker(connack=0x86)
+        driver = self.driver(broker, "again=3")
+        for name in ("a", "b"):
+            driver.tell(f"add {self.file(1000, name)}")
+        for number in (1, 2, 3, 4, 5):
+            driver.event("finished", number=number)
+        self.assertGreaterEqual(len(broker.connections), 3)
+
+    def test_one_that_is_added_when_another_runs_out_of_patience_has_its_own(self):
+        broker = self.broker(lambda _conn, packet: SWALLOW if packet.command == "segment" else None)
+        driver = self.driver(broker, "again=1", "patience=1")
+        driver.tell(f"add {self.file(1000)}")
+        driver.event("finished", number=1)
+        begin = time.monotonic()
+        driver.event("finished", number=2)
+        self.assertGreater(time.monotonic() - begin, 0.8)
+
+    def test_one_that_is_added_when_the_last_is_cancelled_is_sent(self):
+        broker = self.broker(lambda _conn, packet: HOLD if packet.command == "segment" else None)
+        driver = self.driver(broker, "segment=1000", "window=2", "again=1")
+        driver.tell(f"add {self.file(50000, 'active')}")
+        broker.wait(broker.segments, "a segment")
+        driver.tell(f"add {self.file(10, 'queued')}")
+        driver.tell("cancel 2")
+        driver.event("finished", number=2)
+        broker.script = None
+        broker.release()
+        driver.event("finished", number=1, result=0)
+        driver.event("finished", number=3, result=0)
+
     def test_tells_which_segment_was_acknowledged_and_only_then(self):
         for version in (4, 5):
             with self.subTest(version):
