@@ -77,10 +77,10 @@ class Acknowledgements(Case):
         self.assertLessEqual(len([line for line in broker.plugin_log()
                                   if "no listener takes" in line]), 1, "said more than once")
 
-    def with_bridge(self, setting, **options):
+    def with_bridge(self, setting, config=(), **options):
         with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as text:
             block = re.search(r"```\n\s*(connection .*?)```", text.read(), re.DOTALL).group(1)
-        return self.start_broker({"ack_sink": "off", **options}, setting=setting,
+        return self.start_broker({"ack_sink": "off", **options}, setting=setting, config=config,
                                  after=[line.strip() for line in block.strip().splitlines()])
 
     @rows(("websockets", OnlyWebSockets()), ("client_certificates", OnlyCertificates()))
@@ -89,6 +89,17 @@ class Acknowledgements(Case):
         device = self.device("dev", broker=broker)
         self.ok(device.upload("f", b"acknowledged by the bridge"))
         self.assertFalse([line for line in broker.plugin_log() if "no listener" in line])
+
+    def test_with_clientid_prefixes_the_bridge_makes_it_0x00(self):
+        """On 2.0 the session would need one of these prefixes; on 2.1 nobody asks."""
+        broker = self.start_broker(start=False, config=["clientid_prefixes dev"])
+        broker.start(wait_for_sink=False)
+        if not IS_21:
+            eventually(lambda: any("no listener takes" in line and "clientid_prefixes" in line
+                                   for line in broker.plugin_log()), "the warning")
+        broker.stop()
+        broker = self.with_bridge(SETTINGS["open"], config=["clientid_prefixes dev"])
+        self.ok(self.device("dev", broker=broker).upload("f", b"acknowledged by the bridge"))
 
     def test_with_a_guard_only_the_bridge_is_told_of_commands(self):
         """What they become there still has their properties."""
