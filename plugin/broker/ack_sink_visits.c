@@ -220,7 +220,8 @@ static void complain(struct ft_sink_20 *sink)
 	atomic_store(&sink->hopeless, true);
 	ft_log_printf(sink->log, FT_LOG_WARNING, "no listener takes the session that turns PUBACK 0x10 "
 		      "into 0x00 for MQTT 5 clients (client certificates only, or "
-		      "clientid_prefixes?); add to mosquitto.conf: \"listener 0 %s\", or the lines \"connection file-transfer-ack\", "
+		      "clientid_prefixes?); add to mosquitto.conf: \"listener 0 %s\", or the lines "
+		      "\"connection file-transfer-ack\", "
 		      "\"address 127.0.0.1:1\", \"start_type lazy\", \"cleansession true\", "
 		      "\"notifications false\", \"try_private false\", \"topic %s out 0\"",
 		      "/run/mosquitto/file-transfer.sock", FT_ACK_SINK_FIXED_TOPIC);
