@@ -2,7 +2,7 @@
 /*
  * The fs backend, private: what its files share.
  *
- *	<dir>/incoming/<client>/<file>/{data,manifest.json,journal}
+ *	<dir>/incoming/<client>/<file>/{data,manifest.json,journal}, at times manifest.new
  *	     /files/<client>/<file>/{<name>,<name>.manifest.json}
  *	     /trash/<uuid>/	detached, to be purged
  *	     /damaged/<uuid>/	set aside, for the operator
@@ -37,6 +37,7 @@
 #define FS_JOURNAL "journal"
 #define FS_JOURNAL_TEMPORARY "journal.tmp"
 #define FS_MANIFEST "manifest.json"
+#define FS_MANIFEST_NEWER "manifest.new"
 #define FS_MANIFEST_TEMPORARY "manifest.tmp"
 #define FS_FINAL_TEMPORARY "final.tmp"
 #define FS_MANIFEST_SUFFIX ".manifest.json"
@@ -210,11 +211,6 @@ void fs_remove_pair(struct fs *fs, int top, const struct fs_names *names);
  */
 bool fs_sync_dirs(struct fs *fs, int top, const struct fs_names *names, int dir);
 
-/*
- * The same for `dir` in incoming/, and of its manifest: without it and the names the data
- * would be lost all the same.
- */
-bool fs_sync_around(struct fs *fs, const struct fs_names *names, int dir);
 
 /*
  * Whether `name` in `dir` is the regular file that `fd` is open on. False: ENOENT, or why
@@ -287,9 +283,22 @@ enum ft_status fs_create(struct ft_store *store, const struct ft_key *key, const
 			 size_t manifest_len, struct ft_upload **out);
 enum ft_status fs_load(struct ft_store *store, const struct ft_key *key, char **manifest,
 		       size_t *manifest_len, struct ft_upload **out);
-enum ft_status fs_describe(struct ft_upload *upload, const char *manifest, size_t manifest_len);
 void fs_release(struct ft_upload **upload);
 void fs_settle(struct ft_upload *upload);
+
+/* --- fs_manifest.c: what init said --- */
+
+enum ft_status fs_describe(struct ft_upload *upload, const char *manifest, size_t manifest_len);
+
+/* The manifest in incoming/<client>/<file>, of two the newer. As fs_read_text(). */
+enum ft_status fs_read_manifest(struct fs *fs, int dir, char **text, size_t *len);
+
+/*
+ * Makes the newer manifest the only one, and fsyncs that and the directories that lead to
+ * it: without them the data would be lost all the same. `dir` is incoming/<client>/<file>.
+ * False: errno says why.
+ */
+bool fs_sync_around(struct fs *fs, const struct fs_names *names, int dir);
 
 /* --- fs_detach.c --- */
 

@@ -173,16 +173,6 @@ bool fs_sync_dirs(struct fs *fs, int top, const struct fs_names *names, int dir)
 	return done;
 }
 
-bool fs_sync_around(struct fs *fs, const struct fs_names *names, int dir)
-{
-	int fd = fs_open_at(fs, dir, FS_MANIFEST, O_RDONLY | O_NONBLOCK);
-	bool done = fd >= 0 && ft_sys_fsync(fd) == 0 &&
-		fs_sync_dirs(fs, fs->incoming, names, dir);
-
-	ft_sys_close(fd);
-	return done;
-}
-
 bool fs_is_same(int dir, const char *name, int fd)
 {
 	struct stat there, here;

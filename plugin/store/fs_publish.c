@@ -320,6 +320,7 @@ static void clear_unfinished(struct publishing *p)
 	int dir = p->own->dir_fd;
 
 	(void)ft_sys_unlinkat(dir, FS_MANIFEST, 0);
+	(void)ft_sys_unlinkat(dir, FS_MANIFEST_NEWER, 0);
 	(void)ft_sys_unlinkat(dir, FS_JOURNAL, 0);
 	(void)ft_sys_unlinkat(dir, FS_JOURNAL_TEMPORARY, 0);
 	(void)ft_sys_unlinkat(dir, FS_MANIFEST_TEMPORARY, 0);

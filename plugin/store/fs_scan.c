@@ -131,7 +131,7 @@ static enum ft_status read_content(struct walk *walk, int dir, struct content *c
 		return ft_sys_status(errno);
 	if (!S_ISREG(data.st_mode))
 		return FT_DAMAGED;
-	st = fs_read_text(walk->fs, dir, FS_MANIFEST, &content->manifest, &content->manifest_len);
+	st = fs_read_manifest(walk->fs, dir, &content->manifest, &content->manifest_len);
 	if (st != FT_OK)
 		return st == FT_NO_SUCH_TRANSFER ? FT_DAMAGED : st;
 	st = fs_ids_read(&content->ids, content->manifest, content->manifest_len, &walk->names);
@@ -141,6 +141,7 @@ static enum ft_status read_content(struct walk *walk, int dir, struct content *c
 	content->stored_bytes = (uint64_t)data.st_blocks * 512;
 	take_time(dir, FS_JOURNAL, content);
 	take_time(dir, FS_MANIFEST, content);
+	take_time(dir, FS_MANIFEST_NEWER, content);
 	return FT_OK;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-/* Unfinished transfers: begin, find again, describe, give back. */
+/* Unfinished transfers: begin, find again, give back. */
 #include "store/fs.h"
 
 #define FILE_MODE 0640
@@ -50,7 +50,7 @@ static void unlink_all(int dir)
 	static const char *const names[] = {
 		/* First what makes it a transfer. */
 		FS_DATA, FS_JOURNAL, FS_MANIFEST,
-		FS_JOURNAL_TEMPORARY, FS_MANIFEST_TEMPORARY, FS_FINAL_TEMPORARY,
+		FS_JOURNAL_TEMPORARY, FS_MANIFEST_TEMPORARY, FS_MANIFEST_NEWER, FS_FINAL_TEMPORARY,
 	};
 	int saved = errno;
 
@@ -208,8 +208,8 @@ static enum ft_status load_dir(struct loading *loading)
 static enum ft_status load_manifest(struct loading *loading)
 {
 	struct fs_ids ids;
-	enum ft_status st = fs_read_text(loading->fs, loading->dir, FS_MANIFEST,
-					 &loading->manifest, &loading->manifest_len);
+	enum ft_status st = fs_read_manifest(loading->fs, loading->dir, &loading->manifest,
+					     &loading->manifest_len);
 
 	if (st == FT_NO_SUCH_TRANSFER || st == FT_DAMAGED)
 		return damaged(loading, "no readable manifest.json");
@@ -362,57 +362,7 @@ enum ft_status fs_load(struct ft_store *store, const struct ft_key *key, char **
 	return st;
 }
 
-/* --- describe, release --- */
-
-/* Then it only gets a new time, which counts as news. */
-static bool is_described(struct fs *fs, int dir, const char *manifest, size_t manifest_len)
-{
-	size_t len = 0;
-	char *text = NULL;
-	int fd = fs_open_at(fs, dir, FS_MANIFEST, O_RDONLY | O_NONBLOCK);
-	bool same = fd >= 0 && fs_read_all_text(fd, &text, &len) == FT_OK &&
-		len == manifest_len && memcmp(text, manifest, len) == 0 &&
-		ft_sys_futimens(fd, NULL) == 0;
-
-	free(text);
-	ft_sys_close(fd);
-	return same;
-}
-
-enum ft_status fs_describe(struct ft_upload *upload, const char *manifest, size_t manifest_len)
-{
-	struct fs *fs = fs_of(upload->store);
-	struct fs_upload *up = fs_upload_of(upload);
-	/*
-	 * Where bytes count after a power cut, they do so by the manifest beside them: a rename
-	 * that reaches the disk before what was written would take them along.
-	 */
-	bool segment = fs->durability == FT_DURABILITY_SEGMENT;
-	bool durable = segment ||
-		(fs->durability == FT_DURABILITY_FILE && (up->durable || up->checkpoint));
-	struct fs_names names;
-	enum ft_status st;
-	int dir;
-
-	fs_names_of_upload(&names, up);
-	dir = fs_open_pair(fs, fs->incoming, &names);
-	if (dir < 0)
-		return fs_failed(fs, "open incoming", &names);
-	if (is_described(fs, dir, manifest, manifest_len)) {
-		ft_sys_close(dir);
-		return FT_OK;
-	}
-	st = ft_atomic_write(dir, FS_MANIFEST_TEMPORARY, dir, FS_MANIFEST, manifest, manifest_len,
-			     durable);
-	if (st == FT_OK && segment && ft_sys_fsync(dir) != 0)
-		st = FT_IO_ERROR;
-	if (st == FT_OK)
-		fs_checkpoint_described(up, segment || (durable && up->anchored));
-	else
-		(void)fs_failed(fs, "replace the manifest of incoming", &names);
-	ft_sys_close(dir);
-	return st;
-}
+/* --- release --- */
 
 /* The last descriptor of a removed file pays for its removal: that shall not be the broker's. */
 void fs_settle(struct ft_upload *upload)

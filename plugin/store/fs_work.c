@@ -97,7 +97,7 @@ enum ft_status fs_manifest(struct ft_work *work, char **manifest, size_t *manife
 	if (!fs_work_open(own))
 		return errno == ENOENT ? FT_NO_SUCH_TRANSFER
 			: fs_failed(fs, "open incoming", &own->names);
-	st = fs_read_text(fs, own->dir_fd, FS_MANIFEST, manifest, manifest_len);
+	st = fs_read_manifest(fs, own->dir_fd, manifest, manifest_len);
 	if (st != FT_OK && st != FT_NO_MEMORY)
 		st = fs_failed(fs, "read the manifest of incoming", &own->names);
 	return st;

@@ -103,6 +103,15 @@ static inline void rig_close(struct rig *rig)
 	tree_remove(rig->dir);
 }
 
+static inline void rig_write_file(const char *path, const char *bytes, size_t len)
+{
+	FILE *file = fopen(path, "w");
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_uint_eq(fwrite(bytes, 1, len, file), len);
+	fclose(file);
+}
+
 /* --- keys and manifests --- */
 
 static inline struct ft_key rig_key(const char *client, const char *file)

@@ -12,15 +12,6 @@ static void begin(struct rig *rig, enum ft_durability durability, struct ft_uplo
 	*upload = rig_create(rig, &KEY);
 }
 
-static void write_file(const char *path, const char *bytes, size_t len)
-{
-	FILE *file = fopen(path, "w");
-
-	ck_assert_ptr_nonnull(file);
-	ck_assert_uint_eq(fwrite(bytes, 1, len, file), len);
-	fclose(file);
-}
-
 static off_t file_size(const char *path)
 {
 	struct stat st;
@@ -330,7 +321,7 @@ START_TEST(test_fs__is_unfinished_while_only_its_manifest_is_published)
 	rig.ops->release(&upload);
 	ck_assert_int_eq(mkdir(rig_path(&rig, "files/c%%2F1"), 0750), 0);
 	ck_assert_int_eq(mkdir(rig_path(&rig, FINISHED), 0750), 0);
-	write_file(rig_path(&rig, FINISHED "/other.manifest.json"), "{}", 2);
+	rig_write_file(rig_path(&rig, FINISHED "/other.manifest.json"), "{}", 2);
 	rig_restart(&rig);
 	ck_assert_int_eq(rig_try_find(&rig, &KEY), FT_NO_SUCH_TRANSFER);
 	upload = rig_load(&rig, &KEY);
@@ -351,7 +342,7 @@ START_TEST(test_fs__is_not_finished_after_detach_of_what_was_half_published)
 	begin(&rig, FT_DURABILITY_FILE, &upload);
 	ck_assert_int_eq(mkdir(rig_path(&rig, "files/c%%2F1"), 0750), 0);
 	ck_assert_int_eq(mkdir(rig_path(&rig, FINISHED), 0750), 0);
-	write_file(rig_path(&rig, FINISHED "/a.txt.manifest.json"), "{}", 2);
+	rig_write_file(rig_path(&rig, FINISHED "/a.txt.manifest.json"), "{}", 2);
 	ck_assert_int_eq(rig.ops->detach(&upload, &trash), FT_OK);
 	ck_assert_int_eq(rig_try_find(&rig, &KEY), FT_NO_SUCH_TRANSFER);
 	ck_assert(!rig_exists(rig_path(&rig, "files/c%%2F1")));
@@ -389,7 +380,7 @@ START_TEST(test_fs__never_replaces_a_finished_file)
 	rig_put_text(&rig, upload, 0, "content");
 	ck_assert_int_eq(mkdir(rig_path(&rig, "files/c%%2F1"), 0750), 0);
 	ck_assert_int_eq(mkdir(rig_path(&rig, FINISHED), 0750), 0);
-	write_file(rig_path(&rig, FINISHED "/a.txt"), "precious", 8);
+	rig_write_file(rig_path(&rig, FINISHED "/a.txt"), "precious", 8);
 	ck_assert_int_eq(rig_publish(&rig, upload, "a.txt", 7), FT_IO_ERROR);
 	size = file_size(rig_path(&rig, FINISHED "/a.txt"));
 	ck_assert_int_eq(size, 8);

@@ -303,7 +303,9 @@ static const struct promise_found *judge_key(int key, bool had_data, size_t dama
 	if (found.state == FT_STATE_NONE) {
 		judge_none(key, life, had_data, judge_damaged() > damaged);
 	} else if (found.state == FT_STATE_RECEIVING) {
-		found.life = judge_life("incoming", key, "manifest.json");
+		found.life = judge_life("incoming", key, "manifest.new");
+		if (found.life == 0)	/* none, or not whole */
+			found.life = judge_life("incoming", key, "manifest.json");
 		judge_take_held(key, play.answer, &found);
 		judge_receiving(key, life, &found);
 	} else {

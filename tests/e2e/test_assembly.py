@@ -273,16 +273,30 @@ class Checkpointed(StalledDisk):
             return True
         return False
 
-    @rows(("overwrite", ["0"], b"jello"), ("describe", ["init"], b'{"name":"n","expire_at":9}'),
-          ("begin_anew", ["abort", "init"], b'{"name":"n"}'))
-    def test_a_change_of_it_makes_all_wait_for_the_disk(self, commands, payload):
-        other, device = self.device("other"), self.device("dev")
+    def checkpointed(self):
+        device = self.device("dev")
         self.ok(device.init("f", "n"))
         self.ok(device.segment("f", 0, b"hello"))
         journal = os.path.join(self.broker.storage.transfer_dir("incoming", "dev", "f"), b"journal")
         before = os.stat(journal).st_ino
         eventually(lambda: os.stat(journal).st_ino != before, "a checkpoint")
         device.status("f")  # and it has been taken over
+        return device
+
+    def test_an_init_that_says_something_new_waits_for_no_disk(self):
+        """As of clients that compute expire_at anew when they resume."""
+        device = self.checkpointed()
+        self.hold_sync()
+        self.ok(device.init("f", "n", expire_at=4102444800), state="receiving", received=5)
+        self.broker.kill9()
+        self.release()
+        device = self.device("dev", broker=self.broker.start())
+        self.ok(device.fin("f", 5))
+        self.broker.storage.check_finished(self, "dev", "f", "n", b"hello", expire_at=4102444800)
+
+    @rows(("overwrite", ["0"], b"jello"), ("begin_anew", ["abort", "init"], b'{"name":"n"}'))
+    def test_a_change_of_it_makes_all_wait_for_the_disk(self, commands, payload):
+        other, device = self.device("other"), self.checkpointed()
         self.hold_sync()
         tickets = [device.send(f"$file/f/{command}", payload) for command in commands]
         eventually(lambda: self.is_held_up(other), "another client that has to wait")
