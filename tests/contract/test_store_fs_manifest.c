@@ -74,7 +74,7 @@ START_TEST(test_fs_manifest__is_replaced_at_once_where_no_bytes_depend_on_it)
 	struct ft_upload *upload;
 	struct rig rig;
 
-	rig_open(&rig, "fs", _i);
+	rig_open(&rig, "fs", (enum ft_durability)_i);
 	upload = rig_create(&rig, &KEY);
 	if (_i != FT_DURABILITY_FILE) {
 		rig_put_text(&rig, upload, 0, "bytes");
@@ -140,7 +140,7 @@ START_TEST(test_fs_manifest__goes_along_with_another_durability)
 	struct rig rig;
 	struct ft_upload *upload = described(&rig, FT_DURABILITY_FILE);
 
-	rig.config.durability = _i;
+	rig.config.durability = (enum ft_durability)_i;
 	upload = expect_manifest(&rig, upload, "newer");
 	describe(&rig, upload, "newest");
 	ck_assert(_i == FT_DURABILITY_FILE || !rig_exists(rig_path(&rig, NEWER)));
