@@ -230,9 +230,14 @@ static bool add_id(cJSON *json, const char *key, const char *hex_key, const char
 /* To the letter. */
 static bool add_text(cJSON *json, const char *key, const struct ft_json_text *value)
 {
-	char *text = strndup(value->at, value->len);
-	bool added = text && cJSON_AddRawToObject(json, key, text);
+	char *text = malloc(value->len + 1);
+	bool added;
 
+	if (!text)
+		return false;
+	memcpy(text, value->at, value->len);
+	text[value->len] = '\0';
+	added = cJSON_AddRawToObject(json, key, text) != NULL;
 	free(text);
 	return added;
 }
