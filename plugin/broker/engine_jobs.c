@@ -73,7 +73,9 @@ static void start_assembling(struct ft_engine *e, struct ft_transfer *t)
 		task = FT_TASK_HASH;
 		target = hashed(t) + HASH_SLICE;
 	}
-	if ((st = start_hashing(e, t, task, target)) == FT_OK)
+	/* Lost since fin looked, by a job that it had to wait for: no later fsync would tell. */
+	st = ft_ranges_cover(&t->upload->held, 0, t->fin_size) ? FT_OK : FT_IO_ERROR;
+	if (st == FT_OK && (st = start_hashing(e, t, task, target)) == FT_OK)
 		return;
 	ft_engine_end_assembly(e, t, st);
 	if (st == FT_NO_SUCH_TRANSFER)
@@ -188,12 +190,10 @@ void ft_engine_assemble(struct ft_engine *e, struct ft_transfer *t)
 
 bool ft_engine_stop_job(struct ft_transfer *t)
 {
-	if (t->job && !ft_job_cancel(&t->job->job))
-		return false;
-	if (t->job)
-		t->job->owner = NULL;
-	t->job = NULL;
-	return true;
+	if (!t->job)
+		return true;
+	t->job->given_up = ft_job_cancel(&t->job->job);
+	return t->job->given_up;
 }
 
 void ft_engine_answer(struct ft_engine *e, struct ft_transfer *t, enum ft_status status,
@@ -328,8 +328,8 @@ static void finish_checkpoint(struct ft_engine *e, struct ft_transfer *t, struct
 }
 
 /*
- * Out of time: but what it has hashed need not be hashed again. Else a file that takes
- * longer would never be finished, however often its client asks.
+ * Out of time, or an abort that failed: but what it has hashed need not be hashed again.
+ * Else a file that takes longer would never be finished, however often its client asks.
  */
 static void finish_given_up(struct ft_engine *e, struct ft_transfer *t,
 			    const struct ft_assembly *a)
@@ -343,7 +343,7 @@ static void finish_given_up(struct ft_engine *e, struct ft_transfer *t,
 
 static void finish(struct ft_engine *e, struct ft_transfer *t, struct ft_assembly *a)
 {
-	if (a->given_up) {
+	if (a->given_up && a->task != FT_TASK_CHECKPOINT) {
 		finish_given_up(e, t, a);
 		return;
 	}
@@ -431,18 +431,10 @@ void ft_engine_take_sweep(struct ft_engine *e, struct ft_sweep *sweep)
 	ft_sweep_free(sweep);
 }
 
-/* False: it is past stopping. A checkpoint in flight is left alone: it has done nothing wrong. */
-static bool give_up(struct ft_transfer *t)
-{
-	if (!t->job || t->job->task == FT_TASK_CHECKPOINT)
-		return true;
-	t->job->given_up = ft_job_cancel(&t->job->job);
-	return t->job->given_up;
-}
-
 static void time_out(struct ft_engine *e, struct ft_transfer *t)
 {
-	if (give_up(t)) {
+	/* A checkpoint in flight is left alone: it has done nothing wrong. */
+	if ((t->job && t->job->task == FT_TASK_CHECKPOINT) || ft_engine_stop_job(t)) {
 		ft_engine_end_assembly(e, t, FT_TIMEOUT);
 		return;
 	}

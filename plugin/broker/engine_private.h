@@ -72,7 +72,7 @@ enum ft_status ft_engine_begin(struct ft_engine *engine, const struct ft_key *ke
 enum ft_status ft_engine_discard(struct ft_engine *engine, struct ft_transfer **transfer,
 				 struct ft_ticket *ticket) FT_MUST_USE;
 
-/* Takes the entry of a transfer out of the registry. */
+/* Takes the entry of a transfer out of the registry; the result of a job in flight goes nowhere. */
 void ft_engine_forget(struct ft_engine *engine, struct ft_transfer **transfer);
 
 /* The same where the store does not know the transfer any more; it has no job in flight. */
@@ -111,8 +111,8 @@ void ft_engine_note_lost(struct ft_transfer *transfer);
 void ft_engine_assemble(struct ft_engine *engine, struct ft_transfer *transfer);
 
 /*
- * Stops the job in flight, if any, and forgets it: its result will go nowhere.
- * False: it is past stopping.
+ * Stops the job in flight, if any. It stays the transfer's, which hears what it has lost,
+ * until that is forgotten. False: it is past stopping.
  */
 bool ft_engine_stop_job(struct ft_transfer *transfer);
 

@@ -242,6 +242,8 @@ void ft_engine_forget(struct ft_engine *e, struct ft_transfer **transfer)
 {
 	if (e->scanning)
 		note_gone(e, (*transfer)->hash);
+	if ((*transfer)->job)
+		(*transfer)->job->owner = NULL;
 	ft_registry_remove(&e->registry, transfer);
 }
 

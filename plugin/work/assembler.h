@@ -36,7 +36,7 @@ struct ft_transfer;
 struct ft_assembly {
 	struct ft_job job;
 	struct ft_transfer *owner;
-	bool given_up;				/* cancelled: nobody waits for its result */
+	bool given_up;				/* stopped: nobody waits for its result */
 	enum ft_task task;
 	const struct ft_store_ops *ops;
 	struct ft_work *work;			/* owned; HASH, PUBLISH */

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /* What the engine makes of a storage that refuses, loses or changes things under it. */
 #include <check.h>
+#include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include "base/sha256.h"
 
@@ -235,6 +238,106 @@ START_TEST(test_engine__hashes_right_when_hashed_bytes_are_lost_and_sent_anew)
 }
 END_TEST
 
+/* --- syncs that fail, or take their time --- */
+
+int fdatasync(int fd);
+
+static sem_t sync_began, sync_may_end;
+static atomic_int sync_result = -1;	/* of the next fdatasync(), which is held up: errno; -1: as it is */
+
+/* In place of the C library's, for the plugin too. */
+int fdatasync(int fd)
+{
+	int result = atomic_exchange(&sync_result, -1);
+
+	if (result < 0)
+		return (int)syscall(SYS_fdatasync, fd);
+	sem_post(&sync_began);
+	sem_wait(&sync_may_end);
+	errno = result;
+	return result == 0 ? 0 : -1;
+}
+
+static void hold_next_sync(int result)
+{
+	sem_init(&sync_began, 0, 0);
+	sem_init(&sync_may_end, 0, 0);
+	atomic_store(&sync_result, result);
+}
+
+static void start_checkpoint_of_f(int result)
+{
+	struct timespec deadline;
+
+	hold_next_sync(result);
+	pass(6000);
+	clock_gettime(CLOCK_REALTIME, &deadline);
+	deadline.tv_sec += RIG_DEADLINE_S;
+	ck_assert_msg(sem_timedwait(&sync_began, &deadline) == 0, "no checkpoint is made");
+}
+
+/* The kernel has thrown these bytes away, and fsyncs without an error from now on. */
+START_TEST(test_engine__publishes_nothing_that_a_checkpoint_has_lost_while_fin_waited_for_it)
+{
+	start();
+	ck_assert_int_eq(say("$file/f/0", "hello"), FT_OK);
+	start_checkpoint_of_f(EIO);
+	rig_forget(&rig);
+	rig_send(&rig, "c", "$file/f/fin/5", "", 0);
+	sem_post(&sync_may_end);
+	rig_wait(&rig, 1);
+	ck_assert_int_eq(rig_response(&rig, "$file/f/fin/5")->status, FT_IO_ERROR);
+	ck_assert_int_eq(say("$file/f/fin/5", ""), FT_INCOMPLETE);
+	ck_assert_int_eq(say("$file/f/0", "hello"), FT_OK);
+	ck_assert_int_eq(say("$file/f/fin/5", ""), FT_OK);
+	rig_teardown(&rig);
+}
+END_TEST
+
+START_TEST(test_engine__publishes_nothing_that_was_lost_by_a_fin_which_had_run_out_of_time)
+{
+	static const char topic[] = "$file/f/fin/4194304";
+
+	start();
+	ck_assert_int_eq(rig_ask(&rig, "c", "$file/f/0", block, sizeof block), FT_OK);
+	hold_next_sync(EIO);
+	rig_forget(&rig);
+	rig_send(&rig, "c", topic, "", 0);
+	while (sem_trywait(&sync_began) != 0)
+		ft_engine_run(rig.engine, rig.now_ms);	/* it may be hashing still, for nobody */
+	pass((int64_t)rig.options.assemble_timeout * 1000 + 1000);
+	ck_assert_int_eq(rig_response(&rig, topic)->status, FT_TIMEOUT);
+	rig_forget(&rig);
+	rig_send(&rig, "c", topic, "", 0);
+	sem_post(&sync_may_end);
+	rig_wait(&rig, 1);
+	ck_assert_int_eq(rig_response(&rig, topic)->status, FT_IO_ERROR);
+	ck_assert_int_eq(say(topic, ""), FT_INCOMPLETE);
+	rig_teardown(&rig);
+}
+END_TEST
+
+/* What the abort has stopped is still in the worker's hands. */
+START_TEST(test_engine__makes_checkpoints_after_an_abort_that_failed_during_one)
+{
+	start();
+	ck_assert_int_eq(say("$file/f/0", "hello"), FT_OK);
+	start_checkpoint_of_f(0);
+	make_dir("files/c");
+	make_file("files/c/f");
+	ck_assert_int_eq(say("$file/f/abort", ""), FT_IO_ERROR);
+	ck_assert_int_eq(unlink(path_of("files/c/f")), 0);
+	sem_post(&sync_may_end);
+	/* A job of the same transfer comes after it. */
+	ck_assert_int_eq(say("$file/f/fin/5/" SHA_OF_OTHERS, ""), FT_FILE_CHECKSUM_MISMATCH);
+	ck_assert_int_eq(say("$file/f/5", "world"), FT_OK);
+	start_checkpoint_of_f(0);
+	sem_post(&sync_may_end);
+	ck_assert_int_eq(say("$file/f/fin/10", ""), FT_OK);
+	rig_teardown(&rig);
+}
+END_TEST
+
 /* --- time --- */
 
 #define LONG_FILE (136 * MIB)	/* hashed in three slices */
@@ -329,5 +432,8 @@ FT_SUITE("engine trouble",
 	 test_engine__aborts_what_was_removed_by_hand,
 	 test_engine__expires_what_was_removed_by_hand,
 	 test_engine__hashes_right_when_hashed_bytes_are_lost_and_sent_anew,
+	 test_engine__publishes_nothing_that_a_checkpoint_has_lost_while_fin_waited_for_it,
+	 test_engine__publishes_nothing_that_was_lost_by_a_fin_which_had_run_out_of_time,
+	 test_engine__makes_checkpoints_after_an_abort_that_failed_during_one,
 	 test_engine__goes_on_hashing_where_the_fin_before_ran_out_of_time,
 	 test_engine__expires_many_without_making_others_wait);
