@@ -28,8 +28,10 @@ enum ft_status fs_read_manifest(struct fs *fs, int dir, char **text, size_t *len
 {
 	enum ft_status st = fs_read_text(fs, dir, FS_MANIFEST_NEWER, text, len);
 
-	if (st == FT_OK && (st = check_whole(*text, *len)) != FT_OK)
+	if (st == FT_OK && (st = check_whole(*text, *len)) != FT_OK) {
 		free(*text);
+		*text = NULL;
+	}
 	if (st != FT_NO_SUCH_TRANSFER && st != FT_DAMAGED)
 		return st;
 	return fs_read_text(fs, dir, FS_MANIFEST, text, len);
