@@ -166,50 +166,63 @@ sanitize:
 	@scripts/deps test
 	@scripts/sanitize
 
-valgrind: tests
+valgrind:
+	@scripts/deps test
+	@$(MAKE) --no-print-directory tests
 	@scripts/valgrind $(BUILD)
 
 coverage:
 	@scripts/deps cover
 	@scripts/coverage
 
-test-matrix: plugin
+test-matrix:
 	@scripts/deps test
+	@$(MAKE) --no-print-directory all $(BUILD)/tests/client/driver
 	@tests/matrix --build $(BUILD)
 
-kill: plugin
+kill:
 	@scripts/deps test
+	@$(MAKE) --no-print-directory plugin
 	@BUILD=$(BUILD) tests/soak/kill --cycles $(or $(CYCLES),1000) $(if $(SEED),--seed $(SEED))
 
-crash crash-mutants: $(BUILD)/tests/crash/test_crash
+crash crash-mutants:
+	@scripts/deps test
+	@$(MAKE) --no-print-directory $(BUILD)/tests/crash/test_crash
 	@tests/crash/run --build $(BUILD) $(if $(SEEDS),--seeds $(SEEDS)) \
 		$(if $(filter crash-mutants,$@),--mutants)
 
-powercut: plugin
+powercut:
 	@scripts/deps test
+	@$(MAKE) --no-print-directory plugin
 	@BUILD=$(BUILD) tests/crash/powercut --rounds $(or $(ROUNDS),40) $(if $(SEED),--seed $(SEED))
 
-model: plugin
+model:
 	@scripts/deps test
+	@$(MAKE) --no-print-directory plugin
 	@BUILD=$(BUILD) tests/model/run $(if $(SEED),--seed $(SEED),--time $(or $(TIME),600))
 
-soak: plugin $(BUILD)/tests/soak/swarm $(BUILD)/tests/soak/heap_probe.so
+soak:
 	@scripts/deps test
+	@$(MAKE) --no-print-directory plugin $(BUILD)/tests/soak/swarm $(BUILD)/tests/soak/heap_probe.so
 	@tests/soak/run --build $(BUILD) --time $(or $(TIME),120) $(if $(SEED),--seed $(SEED))
 
-soak-sanitize: $(BUILD)/tests/soak/swarm
+soak-sanitize:
 	@scripts/deps test
+	@$(MAKE) --no-print-directory $(BUILD)/tests/soak/swarm
 	@tests/soak/sanitize $(BUILD) $(or $(TIME),1800)
 
-netns: plugin examples $(BUILD)/tests/client/driver
+netns:
 	@scripts/deps netns
+	@$(MAKE) --no-print-directory all $(BUILD)/tests/client/driver
 	@tests/client/netns --build $(BUILD)
 
 fuzz:
 	@scripts/deps test
 	@tests/fuzz/run $(or $(TIME),60)
 
-bench bench-quick: plugin $(BUILD)/tests/bench/load
+bench bench-quick:
+	@scripts/deps test
+	@$(MAKE) --no-print-directory plugin $(BUILD)/tests/bench/load
 	@tests/bench/run --build $(BUILD) $(if $(filter bench-quick,$@),--quick)
 
 clean:
