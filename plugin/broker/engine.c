@@ -148,7 +148,9 @@ int64_t ft_engine_due_ms(const struct ft_engine *e)
 		return INT64_MAX;
 	if (e->sweep_left > 0)
 		return e->now_ms + TIMER_MS;
-	if ((ft_list_first(&e->dirty) || ft_list_first(&e->assembling)) && soon_ms < due_ms)
+	/* Jobs that nobody waits for tell nobody that they are done. */
+	if ((ft_list_first(&e->dirty) || ft_list_first(&e->assembling) || e->jobs > 0) &&
+	    soon_ms < due_ms)
 		return soon_ms;
 	return due_ms;
 }
