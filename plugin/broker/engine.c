@@ -107,6 +107,15 @@ static void expire_visit(void *context, struct ft_transfer *t)
 }
 
 /*
+ * Whether a bucket may be looked at: what is in it must all find room among the purges, or
+ * it would be left until the next round. Besides, aborts find room there as well.
+ */
+static bool may_expire(const struct ft_engine *e)
+{
+	return e->expiries < EXPIRIES_MAX && e->purges + EXPIRIES_MAX < FT_PURGES_MAX;
+}
+
+/*
  * A slice of the table, such that all of it is seen once per gc_interval; but much may
  * have expired at once, while the broker was down.
  */
@@ -122,7 +131,7 @@ static void sweep(struct ft_engine *e)
 	e->sweep_left += buckets;
 	if (e->sweep_left > e->registry.buckets)
 		e->sweep_left = e->registry.buckets;
-	for (e->expiries = 0; e->sweep_left > 0 && e->expiries < EXPIRIES_MAX; e->sweep_left--)
+	for (e->expiries = 0; e->sweep_left > 0 && may_expire(e); e->sweep_left--)
 		ft_registry_sweep(&e->registry, &e->sweep_cursor, 1, expire_visit, e);
 }
 
