@@ -279,6 +279,13 @@ static enum ft_status fin_again(struct call *call, struct ft_transfer *t)
 	return wait_for_result(call, t);
 }
 
+/* Those that have run out of time hold descriptors, too, until a worker gets to them. */
+static bool has_room_to_assemble(const struct ft_engine *e)
+{
+	return e->assembling_count < e->assembling_max
+	       && e->jobs < e->assembling_max + FT_BACKGROUND_MAX;
+}
+
 static enum ft_status check_fin(struct call *call, const struct ft_transfer *t)
 {
 	struct ft_engine *e = call->engine;
@@ -293,7 +300,7 @@ static enum ft_status check_fin(struct call *call, const struct ft_transfer *t)
 		call->reply.missing_size = size;
 		return FT_INCOMPLETE;
 	}
-	return e->assembling_count >= e->assembling_max ? FT_BUSY : FT_OK;
+	return has_room_to_assemble(e) ? FT_OK : FT_BUSY;
 }
 
 static enum ft_status fin(struct call *call, struct ft_transfer *t, enum ft_status found)

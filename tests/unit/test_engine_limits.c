@@ -1,12 +1,36 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /* The engine leaves descriptors for others, however many transfers there are. */
 #include <check.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include "../rig.h"
 #include "../suite.h"
 
 static struct rig rig;
+static atomic_bool disk_is_stuck;
+
+int fdatasync(int fd);
+int syncfs(int fd);
+
+static int sync_by(long call, int fd)
+{
+	while (atomic_load(&disk_is_stuck))
+		usleep(1000);
+	return (int)syscall(call, fd);
+}
+
+/* In place of the C library's, for the plugin too. */
+int fdatasync(int fd)
+{
+	return sync_by(SYS_fdatasync, fd);
+}
+
+int syncfs(int fd)
+{
+	return sync_by(SYS_syncfs, fd);
+}
 
 static enum ft_status say(const char *id, const char *command, const char *text)
 {
@@ -92,20 +116,12 @@ static enum ft_status send_fin(int number)
 	return rig_send(&rig, "c", topic, "", 0);
 }
 
-START_TEST(test_engine__assembles_fewer_at_a_time_where_descriptors_are_few)
+/* How many of them are accepted. */
+static int send_fins(int begin, int end)
 {
-	struct rlimit before, few;
-	ino_t journals[MANY];
 	int accepted = 0;
 
-	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
-	few = before;
-	few.rlim_cur = 100;
-	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
-	rig_setup(&rig, "fs");
-	rig_start(&rig);
-	begin_many(journals);
-	for (int i = 0; i < MANY; i++) {
+	for (int i = begin; i < end; i++) {
 		enum ft_status st = send_fin(i);
 
 		ck_assert(st == FT_OK || st == FT_BUSY);
@@ -114,6 +130,30 @@ START_TEST(test_engine__assembles_fewer_at_a_time_where_descriptors_are_few)
 		if (st == FT_BUSY)
 			rig_forget(&rig);
 	}
+	return accepted;
+}
+
+static void start_with_few_descriptors(struct rlimit *before)
+{
+	struct rlimit few;
+	ino_t journals[MANY];
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, before), 0);
+	few = *before;
+	few.rlim_cur = 100;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	rig_setup(&rig, "fs");
+	rig_start(&rig);
+	begin_many(journals);
+}
+
+START_TEST(test_engine__assembles_fewer_at_a_time_where_descriptors_are_few)
+{
+	struct rlimit before;
+	int accepted;
+
+	start_with_few_descriptors(&before);
+	accepted = send_fins(0, MANY);
 	ck_assert_int_eq(accepted, 12);
 	ck_assert_uint_lt(tree_entries("/proc/self/fd"), 73);
 	rig_forget(&rig);
@@ -125,6 +165,30 @@ START_TEST(test_engine__assembles_fewer_at_a_time_where_descriptors_are_few)
 }
 END_TEST
 
+/* Those that ran out of time keep their descriptors until the worker gets to them. */
+START_TEST(test_engine__counts_the_assemblies_that_have_run_out_of_time)
+{
+	struct rlimit before;
+
+	start_with_few_descriptors(&before);
+	atomic_store(&disk_is_stuck, true);
+	for (int i = 0; i < MANY; i += 10) {
+		(void)send_fins(i, i + 10);
+		pass((int64_t)rig.options.assemble_timeout * 1000 + 1000);
+		rig_forget(&rig);
+	}
+	ck_assert_uint_lt(tree_entries("/proc/self/fd"), 90);
+	atomic_store(&disk_is_stuck, false);
+	while (send_fin(MANY - 1) == FT_BUSY) {
+		rig_forget(&rig);
+		ft_engine_run(rig.engine, rig.now_ms);
+	}
+	rig_teardown(&rig);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+END_TEST
+
 FT_SUITE("engine limits",
 	 test_engine__makes_all_checkpoints_but_few_at_a_time,
-	 test_engine__assembles_fewer_at_a_time_where_descriptors_are_few);
+	 test_engine__assembles_fewer_at_a_time_where_descriptors_are_few,
+	 test_engine__counts_the_assemblies_that_have_run_out_of_time);
