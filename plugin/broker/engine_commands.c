@@ -203,7 +203,7 @@ static enum ft_status store_segment(struct call *call, struct ft_transfer *t)
 		if (st == FT_NO_SUCH_TRANSFER && !t->job)
 			ft_engine_let_go(e, &t);
 		else
-			ft_engine_note_lost(t);
+			ft_engine_note_failed_put(e, t, offset);
 		return st;
 	}
 	ft_engine_note_put(e, t, offset, &put);

@@ -166,7 +166,8 @@ void ft_engine_note_put(struct ft_engine *e, struct ft_transfer *t, uint64_t sta
 	ft_engine_schedule(e, t);
 }
 
-void ft_engine_note_lost(struct ft_transfer *t)
+/* What was hashed may not be held any more. */
+static void note_lost(struct ft_transfer *t)
 {
 	uint64_t prefix = ft_ranges_prefix(&t->upload->held);
 
@@ -174,6 +175,16 @@ void ft_engine_note_lost(struct ft_transfer *t)
 		forget_hash(t);
 	if (t->job && prefix < t->job->target)
 		t->hash_stale = true;
+}
+
+void ft_engine_note_failed_put(struct ft_engine *e, struct ft_transfer *t, uint64_t start)
+{
+	note_lost(t);
+	/* Old bytes that were put back: a job may have hashed those that were there in between. */
+	if (t->job && start < t->job->target)
+		t->hash_stale = true;
+	/* Before held bytes are written over, what checkpoints have said of them is taken back. */
+	mark_dirty(e, t, 1);
 }
 
 void ft_engine_assemble(struct ft_engine *e, struct ft_transfer *t)
@@ -324,7 +335,7 @@ static void finish_checkpoint(struct ft_engine *e, struct ft_transfer *t, struct
 	if (st != FT_OK)
 		mark_dirty(e, t, 1);
 	/* Bytes that did not get through an fsync are not held any more. */
-	ft_engine_note_lost(t);
+	note_lost(t);
 }
 
 /*

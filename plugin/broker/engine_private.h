@@ -104,8 +104,9 @@ void ft_engine_schedule(struct ft_engine *engine, struct ft_transfer *transfer);
 void ft_engine_note_put(struct ft_engine *engine, struct ft_transfer *transfer, uint64_t start,
 			const struct ft_put *put);
 
-/* A put or a checkpoint has failed, which may have cost bytes: these may have been hashed. */
-void ft_engine_note_lost(struct ft_transfer *transfer);
+/* A put at `start` has failed: it may have cost bytes, or changed them for an instant. */
+void ft_engine_note_failed_put(struct ft_engine *engine, struct ft_transfer *transfer,
+			       uint64_t start);
 
 /* Turns the transfer to assembling; where the store does not know it any more it is let go. */
 void ft_engine_assemble(struct ft_engine *engine, struct ft_transfer *transfer);
