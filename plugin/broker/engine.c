@@ -153,7 +153,8 @@ int64_t ft_engine_due_ms(const struct ft_engine *e)
 	int64_t due_ms = e->now_ms + (int64_t)e->options->gc_interval * 1000;
 	int64_t soon_ms = e->now_ms + 1000;
 
-	if (e->registry.count == 0)
+	/* Of what is gone, too, a job may still hold descriptors, and bytes by them. */
+	if (e->registry.count == 0 && e->jobs == 0)
 		return INT64_MAX;
 	if (e->sweep_left > 0)
 		return e->now_ms + TIMER_MS;

@@ -10,14 +10,17 @@
 
 static struct rig rig;
 static atomic_bool disk_is_stuck;
+static atomic_bool somebody_waits;	/* for it */
 
 int fdatasync(int fd);
 int syncfs(int fd);
 
 static int sync_by(long call, int fd)
 {
-	while (atomic_load(&disk_is_stuck))
+	while (atomic_load(&disk_is_stuck)) {
+		atomic_store(&somebody_waits, true);
 		usleep(1000);
+	}
 	return (int)syscall(call, fd);
 }
 
@@ -188,7 +191,43 @@ START_TEST(test_engine__counts_the_assemblies_that_have_run_out_of_time)
 }
 END_TEST
 
+static void wait_for_somebody_to_wait(void)
+{
+	for (int i = 0; i < RIG_DEADLINE_S * 1000 && !atomic_load(&somebody_waits); i++)
+		usleep(1000);
+	ck_assert(atomic_load(&somebody_waits));
+}
+
+/* By a descriptor that is kept all bytes are kept, however often they were removed. */
+START_TEST(test_engine__gives_descriptors_back_when_no_transfer_is_left)
+{
+	size_t before;
+
+	rig_setup(&rig, "fs");
+	rig_start(&rig);
+	ck_assert_int_eq(say("g", "init", "{\"name\":\"n\"}"), FT_OK);
+	ck_assert_int_eq(say("g", "abort", ""), FT_OK);	/* waits for the scan */
+	before = tree_entries("/proc/self/fd");
+	ck_assert_int_eq(say("f", "init", "{\"name\":\"n\"}"), FT_OK);
+	ck_assert_int_eq(say("f", "0", "x"), FT_OK);
+	atomic_store(&disk_is_stuck, true);
+	pass(6000);
+	wait_for_somebody_to_wait();
+	ck_assert_int_eq(say("f", "abort", ""), FT_OK);
+	ck_assert_uint_gt(tree_entries("/proc/self/fd"), before);
+	atomic_store(&disk_is_stuck, false);
+	for (int i = 0; i < RIG_DEADLINE_S * 1000 && tree_entries("/proc/self/fd") > before; i++) {
+		ck_assert_int_le(ft_engine_due_ms(rig.engine), rig.now_ms + 1000);
+		pass(1000);
+		usleep(1000);
+	}
+	ck_assert_uint_eq(tree_entries("/proc/self/fd"), before);
+	rig_teardown(&rig);
+}
+END_TEST
+
 FT_SUITE("engine limits",
 	 test_engine__makes_all_checkpoints_but_few_at_a_time,
 	 test_engine__assembles_fewer_at_a_time_where_descriptors_are_few,
-	 test_engine__counts_the_assemblies_that_have_run_out_of_time);
+	 test_engine__counts_the_assemblies_that_have_run_out_of_time,
+	 test_engine__gives_descriptors_back_when_no_transfer_is_left);
