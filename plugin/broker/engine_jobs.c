@@ -86,7 +86,9 @@ static bool checkpoint_due(const struct ft_engine *e, const struct ft_transfer *
 {
 	if (!e->ops->checkpoint_begin)
 		return false;
-	if (e->ops->wants_checkpoint && e->ops->wants_checkpoint(t->upload))
+	/* One that fails, or that new bytes in old places spoil, is wanted as before. */
+	if (e->ops->wants_checkpoint && e->now_ms - t->checkpoint_ms >= CHECKPOINT_BYTES_MS
+	    && e->ops->wants_checkpoint(t->upload))
 		return true;
 	if (!ft_link_listed(&t->dirty))
 		return false;
@@ -114,6 +116,7 @@ static void start_checkpoint(struct ft_engine *e, struct ft_transfer *t)
 
 	ft_link_remove(&t->dirty);
 	t->dirty_bytes = 0;
+	t->checkpoint_ms = e->now_ms;
 	if (a && e->ops->checkpoint_begin(t->upload, &a->checkpoint) == FT_OK) {
 		submit(e, t, a, false);
 		return;

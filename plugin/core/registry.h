@@ -54,6 +54,7 @@ struct ft_transfer {
 	struct ft_link dirty;		/* since dirty_ms has bytes that no checkpoint covers */
 	int64_t dirty_ms;
 	uint64_t dirty_bytes;
+	int64_t checkpoint_ms;		/* when one was begun last */
 
 	struct ft_link assembling;	/* since assembling_ms */
 	int64_t assembling_ms;

@@ -10,6 +10,7 @@
 
 static struct rig rig;
 static atomic_bool disk_is_stuck;
+static atomic_int syncs;
 static atomic_bool somebody_waits;	/* for it */
 
 int fdatasync(int fd);
@@ -17,6 +18,7 @@ int syncfs(int fd);
 
 static int sync_by(long call, int fd)
 {
+	atomic_fetch_add(&syncs, 1);
 	while (atomic_load(&disk_is_stuck)) {
 		atomic_store(&somebody_waits, true);
 		usleep(1000);
@@ -226,8 +228,53 @@ START_TEST(test_engine__gives_descriptors_back_when_no_transfer_is_left)
 }
 END_TEST
 
+#define RECORDS 4400	/* so many, of one range, are worth a checkpoint */
+
+static void make_long_journal(void)
+{
+	char offset[16];
+
+	for (int odd = 1; odd >= 0; odd--) {
+		for (int i = odd; i < RECORDS; i += 2) {
+			snprintf(offset, sizeof offset, "%d", i);
+			ck_assert_int_eq(say("f", offset, "x"), FT_OK);
+		}
+	}
+}
+
+static void wait_for_syncs(int count)
+{
+	for (int i = 0; i < RIG_DEADLINE_S * 1000 && atomic_load(&syncs) < count; i++)
+		usleep(1000);
+	ck_assert_int_eq(atomic_load(&syncs), count);
+}
+
+/* Else the disk is busy with it for as long as it takes, and nothing is hashed. */
+START_TEST(test_engine__makes_no_checkpoint_again_at_once_that_has_failed)
+{
+	char path[128];
+
+	rig_setup(&rig, "fs");
+	rig_start(&rig);
+	ck_assert_int_eq(say("f", "init", "{\"name\":\"n\"}"), FT_OK);
+	snprintf(path, sizeof path, "%s/incoming/c/f/journal.tmp", rig.dir);
+	ck_assert_int_eq(mkdir(path, 0750), 0);
+	make_long_journal();
+	wait_for_syncs(1);
+	for (int i = 0; i < 100; i++) {
+		pass(0);
+		usleep(1000);
+	}
+	ck_assert_int_eq(atomic_load(&syncs), 1);
+	pass(6000);
+	wait_for_syncs(2);
+	rig_teardown(&rig);
+}
+END_TEST
+
 FT_SUITE("engine limits",
 	 test_engine__makes_all_checkpoints_but_few_at_a_time,
 	 test_engine__assembles_fewer_at_a_time_where_descriptors_are_few,
 	 test_engine__counts_the_assemblies_that_have_run_out_of_time,
+	 test_engine__makes_no_checkpoint_again_at_once_that_has_failed,
 	 test_engine__gives_descriptors_back_when_no_transfer_is_left);
