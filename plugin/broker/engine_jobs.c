@@ -112,17 +112,21 @@ static void mark_dirty(struct ft_engine *e, struct ft_transfer *t, uint64_t byte
 static void start_checkpoint(struct ft_engine *e, struct ft_transfer *t)
 {
 	struct ft_assembly *a = ft_assembly_new(FT_TASK_CHECKPOINT, e->ops);
+	enum ft_status st = FT_NO_MEMORY;
 	uint64_t bytes = t->dirty_bytes;
 
 	ft_link_remove(&t->dirty);
 	t->dirty_bytes = 0;
 	t->checkpoint_ms = e->now_ms;
-	if (a && e->ops->checkpoint_begin(t->upload, &a->checkpoint) == FT_OK) {
+	if (a && (st = e->ops->checkpoint_begin(t->upload, &a->checkpoint)) == FT_OK) {
 		submit(e, t, a, false);
 		return;
 	}
 	ft_assembly_free(&a);
-	mark_dirty(e, t, bytes);
+	if (st == FT_NO_SUCH_TRANSFER)
+		ft_engine_let_go(e, &t);
+	else
+		mark_dirty(e, t, bytes);
 }
 
 /* Transfers that are assembling may each have a job; beside them there is room for so many. */

@@ -193,6 +193,19 @@ START_TEST(test_engine__expires_what_was_removed_by_hand)
 }
 END_TEST
 
+/* Else each attempt at a checkpoint is an error in the log, until it expires. */
+START_TEST(test_engine__makes_no_checkpoint_of_what_was_removed_by_hand)
+{
+	start();
+	ck_assert_int_eq(say("$file/f/0", "hello"), FT_OK);
+	remove_f_by_hand();
+	rig.options.max_transfers = 1;
+	pass(6000);
+	ck_assert_int_eq(say("$file/g/init", "{\"name\":\"n\"}"), FT_OK);
+	rig_teardown(&rig);
+}
+END_TEST
+
 /* --- what is hashed --- */
 
 static char block[4 * MIB];
@@ -476,6 +489,7 @@ FT_SUITE("engine trouble",
 	 test_engine__begins_anew_where_only_the_data_is_gone,
 	 test_engine__aborts_what_was_removed_by_hand,
 	 test_engine__expires_what_was_removed_by_hand,
+	 test_engine__makes_no_checkpoint_of_what_was_removed_by_hand,
 	 test_engine__hashes_right_when_hashed_bytes_are_lost_and_sent_anew,
 	 test_engine__publishes_nothing_that_a_checkpoint_has_lost_while_fin_waited_for_it,
 	 test_engine__publishes_nothing_that_was_lost_by_a_fin_which_had_run_out_of_time,
