@@ -30,6 +30,19 @@ static void hold_nothing(struct fs *fs, struct fs_upload *up)
 	up->durable = false;
 }
 
+/* Else a power cut may bring back the journal that this one was renamed over. */
+static bool sync_name(struct fs *fs, struct fs_upload *up, const struct fs_names *names)
+{
+	int dir = fs_open_pair(fs, fs->incoming, names);
+	bool done = dir >= 0 && ft_sys_fsync(dir) == 0;
+
+	/* For want of a descriptor, all that there is. */
+	if (dir < 0 && (errno == EMFILE || errno == ENFILE))
+		done = ft_sys_syncfs(up->journal_fd) == 0;
+	ft_sys_close(dir);
+	return done;
+}
+
 /*
  * Writes a record that takes something back. Where the journal promises bytes beyond a
  * power cut, this must not come later than what it warns of: so it waits for the disk,
@@ -46,8 +59,11 @@ static enum ft_status take_back(struct fs *fs, struct fs_upload *up, enum ft_jou
 		: ft_journal_add(&up->journal, up->journal_fd, &fs->boot, type, start, end);
 	if (st != FT_OK)
 		return fs_failed(fs, "write the journal of incoming", &names);
-	if (up->durable && fs->durability != FT_DURABILITY_NONE &&
-	    ft_sys_fdatasync(up->journal_fd) != 0)
+	if (!up->durable || fs->durability == FT_DURABILITY_NONE)
+		return FT_OK;
+	/* What is durable still is so in the journal before as well. */
+	if (ft_sys_fdatasync(up->journal_fd) != 0 ||
+	    (type != FT_JOURNAL_BOOT && !sync_name(fs, up, &names)))
 		return fs_sync_failed(fs, "sync the journal of incoming", &names);
 	return FT_OK;
 }
@@ -104,29 +120,15 @@ enum ft_status fs_fall_back(struct fs *fs, struct fs_upload *up)
 
 enum ft_status fs_doubt(struct fs *fs, struct fs_upload *up)
 {
-	struct fs_names names;
 	enum ft_status st;
-	int dir;
 
 	fs_checkpoint_spoiled(up);
 	/* In durability segment the new bytes are on the disk before they count. */
 	if (!up->durable || fs->durability == FT_DURABILITY_SEGMENT)
 		return FT_OK;
 	/* All of it, so that a client which sends everything again costs one fsync. */
-	if ((st = take_back(fs, up, FT_JOURNAL_REWRITTEN, 0, FT_JOURNAL_END)) != FT_OK)
-		return st;
-	if (fs->durability == FT_DURABILITY_NONE) {
+	if ((st = take_back(fs, up, FT_JOURNAL_REWRITTEN, 0, FT_JOURNAL_END)) == FT_OK)
 		up->durable = false;
-		return FT_OK;
-	}
-	/* Else a power cut may bring back the journal that this one was renamed over. */
-	fs_names_of_upload(&names, up);
-	dir = fs_open_pair(fs, fs->incoming, &names);
-	if (dir < 0 || ft_sys_fsync(dir) != 0)
-		st = fs_sync_failed(fs, "sync incoming", &names);
-	else
-		up->durable = false;
-	ft_sys_close(dir);
 	return st;
 }
 

@@ -319,21 +319,44 @@ static void damage(int key, const char *name)
 	play_event((struct promise_event){ .what = PROMISE_EXPIRES, .key = key });
 }
 
-/* A publish was killed when it had cut the data; then the client has more to send. */
-static void scene_shorter(void)
+/* What a publish leaves that is killed when it has cut the data. */
+static void leave_data_cut(off_t size)
 {
 	char path[256];
 	int fd;
 
-	begin(0, 1, 3000);
-	segment(0, 0, 3000, 1);
-	play_checkpoint();
-	expect(play_fin(0, 1500, true), FT_FILE_CHECKSUM_MISMATCH);
+	expect(play_fin(0, (size_t)size, true), FT_FILE_CHECKSUM_MISMATCH);
 	play_stop();
 	snprintf(path, sizeof path, "%s/incoming/c0/f0/data", play.dir);
 	fd = openat(AT_FDCWD, path, O_WRONLY);
-	play_check(fd >= 0 && ftruncate(fd, 1500) == 0, "no %s", path);
+	play_check(fd >= 0 && ftruncate(fd, size) == 0, "no %s", path);
 	close(fd);
+}
+
+/* The client has more to send, but all before the kernel writes anything by itself. */
+static void scene_hasty_shorter(void)
+{
+	begin(0, 1, 3000);
+	segment(0, 0, 2000, 1);
+	play_hasty_checkpoint();
+	segment(0, 2000, 3000, 1);
+	play_hasty_checkpoint();
+	leave_data_cut(1500);
+	tape_event(-1);
+	play_start();
+	segment(0, 1500, 2500, 2);
+	segment(0, 2500, 3000, 2);
+	finish(0, 3000);
+	play_rest();
+}
+
+/* The same with all the time in the world. */
+static void scene_shorter(void)
+{
+	begin(0, 1, 3000);
+	segment(0, 0, 3000, 1);
+	play_checkpoint();
+	leave_data_cut(1500);
 	tape_add(TAPE_SYNC_ALL, -1);
 	tape_event(-1);
 	play_start();

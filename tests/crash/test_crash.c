@@ -361,6 +361,7 @@ SCENE(three)
 SCENE(crowd)
 SCENE(restart)
 SCENE(shorter)
+SCENE(hasty_shorter)
 SCENE(stale)
 SCENE(killed)
 SCENE(stricter)
@@ -370,4 +371,5 @@ FT_SUITE("crash", test_crash__plain, test_crash__in_order, test_crash__resume,
 	 test_crash__overwrite, test_crash__mismatch, test_crash__hasty, test_crash__beyond,
 	 test_crash__abort, test_crash__hasty_abort, test_crash__abort_of_fin, test_crash__expiry,
 	 test_crash__three, test_crash__crowd, test_crash__restart, test_crash__shorter,
-	 test_crash__stale, test_crash__killed, test_crash__stricter, test_crash__compaction);
+	 test_crash__hasty_shorter, test_crash__stale, test_crash__killed, test_crash__stricter,
+	 test_crash__compaction);
