@@ -102,6 +102,7 @@ struct fs_upload {
 	uint64_t allocated;		/* up to here blocks are there, or it is not worth trying */
 	bool durable;			/* the journal says of some bytes that they are on the disk */
 	bool anchored;			/* manifest and directories are on the disk */
+	bool unseen;			/* held was given up unseen, which the journal does not say yet */
 	uint16_t file_len;
 	uint32_t client_len;
 	char ids[];			/* client, then file */
@@ -339,6 +340,9 @@ void fs_lose(struct fs *fs, struct fs_upload *up, uint64_t start, uint64_t end, 
 
 /* After a failed fsync: only what is durable is held. */
 enum ft_status fs_fall_back(struct fs *fs, struct fs_upload *up);
+
+/* Brings journal and data in line with a held that was given up unseen. As fs_cut_held(). */
+enum ft_status fs_look_again(struct fs *fs, struct fs_upload *up);
 
 /* Before held bytes are overwritten: what the journal says is durable is so no more. */
 enum ft_status fs_doubt(struct fs *fs, struct fs_upload *up);

@@ -70,8 +70,12 @@ static enum ft_status open_again(struct fs *fs, struct fs_upload *up)
 
 enum ft_status fs_cache_use(struct fs *fs, struct fs_upload *up)
 {
-	if (up->data_fd < 0)
-		return open_again(fs, up);
+	enum ft_status st;
+
+	if (up->data_fd < 0) {
+		st = open_again(fs, up);
+		return st == FT_OK && up->unseen ? fs_look_again(fs, up) : st;
+	}
 	ft_link_remove(&up->link);
 	ft_list_push(&fs->used, &up->link);
 	return FT_OK;

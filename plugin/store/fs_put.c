@@ -333,9 +333,9 @@ enum ft_status fs_put(struct ft_upload *upload, uint64_t offset, const void *byt
 	/* Beyond the process' own limit the kernel would send SIGXFSZ. */
 	if (patch.end > patch.fs->limit)
 		return FT_FILE_TOO_LARGE;
-	if ((st = ft_ranges_prepare(&upload->held, patch.start, patch.end)) != FT_OK)
-		return st;
 	if ((st = fs_cache_use(patch.fs, patch.up)) != FT_OK)
+		return st;
+	if ((st = ft_ranges_prepare(&upload->held, patch.start, patch.end)) != FT_OK)
 		return st;
 	if (!ft_ranges_overlap(&upload->held, patch.start, patch.end))
 		patch.added = len;

@@ -6,6 +6,8 @@ static void report(struct fs *fs, struct fs_upload *up, uint64_t before, const c
 {
 	struct fs_names names;
 
+	if (before <= up->base.held.bytes)
+		return;
 	fs_names_of_upload(&names, up);
 	ft_log_printf(fs->log, FT_LOG_WARNING,
 		      "incoming/%s/%s: %llu bytes are not held any more: %s", names.client,
@@ -133,6 +135,23 @@ enum ft_status fs_doubt(struct fs *fs, struct fs_upload *up)
 }
 
 /*
+ * Before anything else is written: the journal still says that all of it is held, and the
+ * next process would believe that of a gap behind which the data has grown again.
+ */
+enum ft_status fs_look_again(struct fs *fs, struct fs_upload *up)
+{
+	enum ft_status st = fs_fall_back(fs, up);
+
+	if (st == FT_OK)
+		st = fs_cut_held(fs, up);
+	if (st == FT_OK)
+		up->unseen = false;
+	else
+		fs_cache_drop(fs, up);
+	return st;
+}
+
+/*
  * Without descriptors, which is nobody's fault and passes: whether the data is still as
  * long as what is held. A publish that failed may have cut it, nothing else.
  */
@@ -157,8 +176,10 @@ enum ft_status fs_reassess(struct ft_upload *upload, bool sync_failed)
 	sync_failed = sync_failed && fs->durability != FT_DURABILITY_NONE;
 	if ((st = fs_cache_use(fs, up)) != FT_OK) {
 		/* What cannot be looked at cannot be called held. */
-		if (sync_failed || !has_all_held(fs, up))
+		if (sync_failed || !has_all_held(fs, up)) {
 			ft_ranges_release(&upload->held);
+			up->unseen = true;
+		}
 		return st;
 	}
 	if (sync_failed && (st = fs_fall_back(fs, up)) != FT_OK)

@@ -375,6 +375,9 @@ void fs_release(struct ft_upload **upload)
 	struct fs_upload *up = fs_upload_of(*upload);
 
 	*upload = NULL;
+	/* The last chance to write it down. */
+	if (up->unseen)
+		(void)(fs_cache_use(fs_of(up->base.store), up) == FT_OK);
 	fs_cache_drop(fs_of(up->base.store), up);
 	ft_ranges_release(&up->base.held);
 	free(up);

@@ -95,11 +95,11 @@ START_TEST(test_fs__is_busy_when_no_descriptor_can_be_had)
 END_TEST
 
 /* What the upload holds after a failed publish that left no descriptor to look with. */
-static const char *held_unseen(struct rig *rig, struct ft_upload *upload)
+static const char *held_unseen(struct rig *rig, struct ft_upload *upload, bool sync_failed)
 {
 	fs_cache_drop(fs_of(rig->store), fs_upload_of(upload));
 	allow_descriptors(1);
-	(void)(rig->ops->reassess(upload, false) == FT_OK);
+	(void)(rig->ops->reassess(upload, sync_failed) == FT_OK);
 	allow_descriptors(0);
 	return rig_held(upload);
 }
@@ -114,9 +114,58 @@ START_TEST(test_fs__holds_what_is_there_when_no_descriptor_can_be_had_to_look)
 	rig_open(&rig, "fs", FT_DURABILITY_FILE);
 	upload = rig_create(&rig, &KEY);
 	rig_put_text(&rig, upload, 0, "hello");
-	ck_assert_str_eq(held_unseen(&rig, upload), "0-5");
+	ck_assert_str_eq(held_unseen(&rig, upload, false), "0-5");
 	ck_assert_int_eq(truncate(rig_path(&rig, "incoming/c%%2F1/f1/data"), 3), 0);
-	ck_assert_str_eq(held_unseen(&rig, upload), "");
+	ck_assert_str_eq(held_unseen(&rig, upload, false), "");
+	rig.ops->release(&upload);
+	rig_close(&rig);
+}
+END_TEST
+
+/* A publish has cut the data and then failed; some of the bytes behind are sent again. */
+START_TEST(test_fs__holds_no_gap_that_it_had_no_descriptor_to_see)
+{
+	struct ft_upload *upload;
+	struct rig rig;
+
+	if (getenv("FT_VALGRIND"))
+		return;
+	for (int i = FT_DURABILITY_NONE; i <= FT_DURABILITY_SEGMENT; i++) {
+		rig_open(&rig, "fs", (enum ft_durability)i);
+		upload = rig_create(&rig, &KEY);
+		rig_put_text(&rig, upload, 0, "hello world");
+		ck_assert_int_eq(truncate(rig_path(&rig, "incoming/c%%2F1/f1/data"), 3), 0);
+		ck_assert_str_eq(held_unseen(&rig, upload, false), "");
+		rig_put_text(&rig, upload, 9, "ld");
+		ck_assert(!ft_ranges_overlap(&upload->held, 3, 9));
+		rig.ops->release(&upload);
+		rig_restart(&rig);
+		upload = rig_load(&rig, &KEY);
+		ck_assert(!ft_ranges_overlap(&upload->held, 3, 9));
+		ck_assert(ft_ranges_cover(&upload->held, 9, 11));
+		rig.ops->release(&upload);
+		rig_close(&rig);
+	}
+}
+END_TEST
+
+START_TEST(test_fs__remembers_a_failed_sync_that_it_had_no_descriptor_to_write_down)
+{
+	struct ft_upload *upload;
+	struct rig rig;
+
+	if (getenv("FT_VALGRIND"))
+		return;
+	rig_open(&rig, "fs", FT_DURABILITY_FILE);
+	upload = rig_create(&rig, &KEY);
+	rig_put_text(&rig, upload, 0, "hello");
+	rig_checkpoint(&rig, upload);
+	rig_put_text(&rig, upload, 5, " world");
+	ck_assert_str_eq(held_unseen(&rig, upload, true), "");
+	rig.ops->release(&upload);
+	rig_restart(&rig);
+	upload = rig_load(&rig, &KEY);
+	ck_assert_str_eq(rig_held(upload), "0-5");
 	rig.ops->release(&upload);
 	rig_close(&rig);
 }
@@ -301,6 +350,8 @@ FT_SUITE("fs limits",
 	 test_fs__gives_up_descriptors_when_the_process_has_none_left,
 	 test_fs__is_busy_when_no_descriptor_can_be_had,
 	 test_fs__holds_what_is_there_when_no_descriptor_can_be_had_to_look,
+	 test_fs__holds_no_gap_that_it_had_no_descriptor_to_see,
+	 test_fs__remembers_a_failed_sync_that_it_had_no_descriptor_to_write_down,
 	 test_fs__refuses_what_the_process_may_not_write,
 	 test_fs__counts_what_it_has_taken_since_it_asked_for_the_free_space,
 	 test_fs__takes_a_hundred_thousand_shuffled_segments,
