@@ -173,6 +173,8 @@ static inline char *fault_strdup(const char *text)
 #include "store/fs_checkpoint.c"
 #include "store/fs_detach.c"
 #include "store/fs_finished.c"
+#include "store/fs_manifest.c"
+#include "store/fs_marks.c"
 #include "store/fs_paths.c"
 #include "store/fs_publish.c"
 #include "store/fs_work.c"
