@@ -23,6 +23,18 @@ enum ft_status ft_atomic_open(struct ft_atomic *file, int dir, const char *tempo
 	return FT_OK;
 }
 
+enum ft_status ft_atomic_fill(struct ft_atomic *file, int dir, const char *temporary,
+			      const void *bytes, size_t len)
+{
+	enum ft_status st = ft_atomic_open(file, dir, temporary);
+
+	if (st == FT_OK && !ft_sys_write_all(file->fd, bytes, len, 0)) {
+		st = ft_sys_status(errno);
+		ft_atomic_abort(file);
+	}
+	return st;
+}
+
 enum ft_status ft_atomic_commit(struct ft_atomic *file, int to_dir, const char *name, int *keep)
 {
 	if (ft_sys_renameat(file->dir, file->temporary, to_dir, name) != 0) {
@@ -55,13 +67,8 @@ enum ft_status ft_atomic_write(int dir, const char *temporary, int to_dir, const
 	struct ft_atomic file;
 	enum ft_status st;
 
-	if ((st = ft_atomic_open(&file, dir, temporary)) != FT_OK)
+	if ((st = ft_atomic_fill(&file, dir, temporary, bytes, len)) != FT_OK)
 		return st;
-	if (!ft_sys_write_all(file.fd, bytes, len, 0)) {
-		st = ft_sys_status(errno);
-		ft_atomic_abort(&file);
-		return st;
-	}
 	/* After a failed fsync the pages may be gone whatever errno says. */
 	if (durable && ft_sys_fsync(file.fd) != 0) {
 		ft_atomic_abort(&file);

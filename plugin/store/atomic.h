@@ -31,6 +31,10 @@ struct ft_atomic {
 /* Creates `temporary` (static storage) in `dir`, mode 0640, in place of any leftover. */
 enum ft_status ft_atomic_open(struct ft_atomic *file, int dir, const char *temporary) FT_MUST_USE;
 
+/* The same, with `bytes` written to it. On error the temporary file is removed. */
+enum ft_status ft_atomic_fill(struct ft_atomic *file, int dir, const char *temporary,
+			      const void *bytes, size_t len) FT_MUST_USE;
+
 /*
  * Renames to `name` in `to_dir`, over what is there. The descriptor goes to *keep, or
  * is closed where that is NULL. On error the temporary file is removed.

@@ -68,13 +68,9 @@ static enum ft_status put_beside(struct fs *fs, const struct fs_names *names, in
 	struct ft_atomic file;
 	enum ft_status st;
 
-	if ((st = ft_atomic_open(&file, dir, FS_MANIFEST_TEMPORARY)) != FT_OK)
+	st = ft_atomic_fill(&file, dir, FS_MANIFEST_TEMPORARY, manifest, manifest_len);
+	if (st != FT_OK)
 		return st;
-	if (!ft_sys_write_all(file.fd, manifest, manifest_len, 0)) {
-		st = ft_sys_status(errno);
-		ft_atomic_abort(&file);
-		return st;
-	}
 	/* Against take_place(), which looks and then renames. */
 	fs_lock(fs, names);
 	st = ft_atomic_commit(&file, dir, FS_MANIFEST_NEWER, NULL);

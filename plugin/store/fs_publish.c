@@ -132,8 +132,8 @@ static enum ft_status open_dirs(struct publishing *p)
 
 static enum ft_status write_manifest(struct publishing *p)
 {
-	if (ft_atomic_open(&p->file, p->own->dir_fd, FS_FINAL_TEMPORARY) != FT_OK ||
-	    !ft_sys_write_all(p->file.fd, p->what->manifest, p->what->manifest_len, 0))
+	if (ft_atomic_fill(&p->file, p->own->dir_fd, FS_FINAL_TEMPORARY, p->what->manifest,
+			   p->what->manifest_len) != FT_OK)
 		return failed(p, "write the manifest of files");
 	return FT_OK;
 }
