@@ -200,4 +200,15 @@ static inline const char *rig_member(struct rig *rig, const char *key)
 	return text;
 }
 
+/* The journal of c/f: a checkpoint ends with a new one in the place of the old one. */
+static inline ino_t rig_journal(const struct rig *rig)
+{
+	char path[128];
+	struct stat info;
+
+	snprintf(path, sizeof path, "%s/incoming/c/f/journal", rig->dir);
+	ck_assert_int_eq(stat(path, &info), 0);
+	return info.st_ino;
+}
+
 #endif

@@ -108,27 +108,16 @@ START_TEST(test_engine__hashes_nothing_of_a_segment_that_was_refused)
 }
 END_TEST
 
-/* A checkpoint ends with a new journal in the place of the old one. */
-static ino_t journal_of_f(void)
-{
-	char path[128];
-	struct stat info;
-
-	snprintf(path, sizeof path, "%s/incoming/c/f/journal", rig.dir);
-	ck_assert_int_eq(stat(path, &info), 0);
-	return info.st_ino;
-}
-
 static void await_checkpoint(void)
 {
-	ino_t before = journal_of_f();
+	ino_t before = rig_journal(&rig);
 
 	pass(6000);
-	for (int i = 0; i < RIG_DEADLINE_S * 1000 && journal_of_f() == before; i++) {
+	for (int i = 0; i < RIG_DEADLINE_S * 1000 && rig_journal(&rig) == before; i++) {
 		usleep(1000);
 		pass(100);
 	}
-	ck_assert_msg(journal_of_f() != before, "no checkpoint is made");
+	ck_assert_msg(rig_journal(&rig) != before, "no checkpoint is made");
 }
 
 static void cut_the_power(void)
