@@ -54,7 +54,7 @@ FT_LDLIBS := -lcjson -lcrypto -luuid -lmosquitto -lpthread -ldl -lm $(LDLIBS)
 
 PLUGIN := $(BUILD)/mosquitto_file_transfer.so
 ARCHIVE := $(BUILD)/libfile_transfer.a
-SOURCES := $(wildcard plugin/*/*.c)
+SOURCES := $(wildcard plugin/*/*.c plugin/*/*/*.c)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 EXAMPLES := $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/ft-*.c))
 TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c \

@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 #include "base/system.h"
-#include "broker/engine.h"
-#include "core/reply.h"
+#include "engine/engine.h"
+#include "protocol/reply.h"
 #include "tree.h"
 
 #define RIG_RESPONSES_MAX 64
@@ -36,7 +36,7 @@ struct rig {
 	const char *backend;
 	char boot_id[FT_UUID_ROOM];
 	struct ft_options options;
-	struct ft_log *log;
+	struct ft_logger *log;
 	struct ft_engine *engine;
 	sem_t notified;
 	int64_t now_ms;
@@ -89,7 +89,7 @@ static inline void rig_open(struct rig *rig)
 	};
 	struct ft_store *store = NULL;
 
-	rig->log = ft_log_new(rig_log, rig);
+	rig->log = ft_logger_new(rig_log, rig);
 	config.log = rig->log;
 	ck_assert_int_eq(ft_store_backend(rig->backend)->open(&config, &store), FT_OK);
 	ck_assert_int_eq(ft_engine_new(&rig->options, &store, rig->log, &hooks, &rig->engine),
@@ -106,7 +106,7 @@ static inline void rig_start(struct rig *rig)
 static inline void rig_stop(struct rig *rig)
 {
 	ft_engine_free(&rig->engine);
-	ft_log_free(rig->log);
+	ft_logger_free(rig->log);
 	rig->log = NULL;
 }
 

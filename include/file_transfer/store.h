@@ -48,7 +48,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "file_transfer/log.h"
+#include "file_transfer/logger.h"
 #include "file_transfer/ranges.h"
 #include "file_transfer/status.h"
 
@@ -72,7 +72,7 @@ struct ft_store_config {
 	enum ft_durability durability;
 	const char *boot_id;		/* 36 characters, changes when the kernel boots; tests set it */
 	size_t max_open;		/* descriptors to keep open at most; at least 8 */
-	struct ft_log *log;		/* outlives the store */
+	struct ft_logger *log;		/* outlives the store */
 };
 
 /* Bases: a backend's own structs begin with these. */

@@ -72,7 +72,7 @@ struct fs {
 	int damaged;
 	enum ft_durability durability;
 	struct ft_boot boot;
-	struct ft_log *log;
+	struct ft_logger *log;
 	pthread_mutex_t names[FS_LOCKS];
 	struct fs_marks publishing;	/* their data may have to come back */
 	struct fs_marks fresh_trash;	/* a power cut may bring their bytes back */

@@ -132,7 +132,7 @@ enum ft_status fs_purge_name(struct fs *fs, const char *name)
 			break;
 	}
 	error = errno;
-	ft_log_printf(fs->log, FT_LOG_WARNING,
+	ft_logger_printf(fs->log, FT_LOG_WARNING,
 		      "cannot remove trash/%s: %s (tried again at the next start)", name,
 		      strerror_r(error, reason, sizeof reason));
 	return ft_sys_status(error);

@@ -263,7 +263,7 @@ static void complain(struct fs *fs, const char *what, const struct fs_names *nam
 	char room[128];
 
 	if (!just_said(fs, error))
-		ft_log_printf(fs->log, FT_LOG_ERROR, "cannot %s/%s/%s: %s%s", what, names->client,
+		ft_logger_printf(fs->log, FT_LOG_ERROR, "cannot %s/%s/%s: %s%s", what, names->client,
 			      names->file, strerror_r(error, room, sizeof room), remedy(error));
 	errno = error;
 }
@@ -308,7 +308,7 @@ enum ft_status fs_set_aside_pair(struct fs *fs, int top, const struct fs_names *
 	if ((st = move_to_damaged(fs, top, names, to)) != FT_OK)
 		return st;
 	fs_remove_pair(fs, top, names);
-	ft_log_printf(fs->log, FT_LOG_ERROR, "%s/%s/%s was damaged (%s) and is now damaged/%s",
+	ft_logger_printf(fs->log, FT_LOG_ERROR, "%s/%s/%s was damaged (%s) and is now damaged/%s",
 		      top == fs->files ? "files" : "incoming", names->client, names->file, why,
 		      to);
 	return FT_OK;

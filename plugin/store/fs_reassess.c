@@ -9,7 +9,7 @@ static void report(struct fs *fs, struct fs_upload *up, uint64_t before, const c
 	if (before <= up->base.held.bytes)
 		return;
 	fs_names_of_upload(&names, up);
-	ft_log_printf(fs->log, FT_LOG_WARNING,
+	ft_logger_printf(fs->log, FT_LOG_WARNING,
 		      "incoming/%s/%s: %llu bytes are not held any more: %s", names.client,
 		      names.file, (unsigned long long)(before - up->base.held.bytes), why);
 }

@@ -39,7 +39,7 @@ struct entry {
 
 struct memory {
 	struct ft_store base;
-	struct ft_log *log;
+	struct ft_logger *log;
 	pthread_mutex_t lock;
 	struct entry **buckets;
 	size_t bucket_count;

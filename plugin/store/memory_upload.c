@@ -229,7 +229,7 @@ enum ft_status memory_set_aside(struct ft_upload **upload, const char *why)
 		memory_release(upload);
 		return st;
 	}
-	ft_log_printf(memory->log, FT_LOG_ERROR, "a transfer in memory was damaged (%s) and is gone",
+	ft_logger_printf(memory->log, FT_LOG_ERROR, "a transfer in memory was damaged (%s) and is gone",
 		      why);
 	return memory_purge(&trash);
 }

@@ -49,7 +49,7 @@ static inline void rig_log(void *context, enum ft_log_level level, const char *l
 
 static inline void rig_start(struct rig *rig)
 {
-	rig->config.log = ft_log_new(rig_log, rig);
+	rig->config.log = ft_logger_new(rig_log, rig);
 	ck_assert_ptr_nonnull(rig->config.log);
 	ck_assert_int_eq(rig->ops->open(&rig->config, &rig->store), FT_OK);
 }
@@ -58,7 +58,7 @@ static inline void rig_stop(struct rig *rig)
 {
 	rig->ops->close(&rig->store);
 	ck_assert_ptr_null(rig->store);
-	ft_log_free(rig->config.log);
+	ft_logger_free(rig->config.log);
 }
 
 static inline void rig_open(struct rig *rig, const char *backend, enum ft_durability durability)

@@ -11,9 +11,9 @@
 
 #include "base/buf.h"
 #include "base/system.h"
-#include "broker/engine.h"
+#include "engine/engine.h"
 #include "calls.h"
-#include "core/reply.h"
+#include "protocol/reply.h"
 #include "promise.h"
 #include "../tree.h"
 
@@ -25,7 +25,7 @@ struct play {
 	char top[64];			/* directory for all of the test */
 	char dir[80];			/* storage_dir */
 	struct ft_options options;
-	struct ft_log *log;
+	struct ft_logger *log;
 	struct ft_engine *engine;
 	int64_t now_ms;
 	unsigned boots;
@@ -50,7 +50,7 @@ struct play {
 	int kills;
 	struct {
 		struct ft_engine *engine;
-		struct ft_log *log;
+		struct ft_logger *log;
 	} killed[PLAY_KILLS];
 };
 
@@ -154,7 +154,7 @@ static void play_start(void)
 
 	snprintf(boot_id, sizeof boot_id, "%08x-1111-4111-8111-111111111111", play.boots + 1);
 	play.options.durability = (int)play.live.durability;
-	play.log = ft_log_new(play_log, NULL);
+	play.log = ft_logger_new(play_log, NULL);
 	config.log = play.log;
 	play_check(ft_store_backend("fs")->open(&config, &store) == FT_OK,
 		   "the store does not open");
@@ -166,7 +166,7 @@ static void play_start(void)
 static void play_stop(void)
 {
 	ft_engine_free(&play.engine);
-	ft_log_free(play.log);
+	ft_logger_free(play.log);
 	play.log = NULL;
 }
 

@@ -10,7 +10,7 @@
 #define FT_TESTS_CRASH_PROMISE_H
 
 #include "base/sha256.h"
-#include "core/topic.h"
+#include "protocol/topic.h"
 #include "disk.h"
 #include "file_transfer/store.h"
 

@@ -46,7 +46,7 @@ static enum ft_status engine_try_start(void)
 	struct ft_store *store = NULL;
 	enum ft_status st;
 
-	if (!(rig.log = config.log = ft_log_new(engine_log, NULL)))
+	if (!(rig.log = config.log = ft_logger_new(engine_log, NULL)))
 		return FT_NO_MEMORY;
 	st = ft_store_backend(rig.backend)->open(&config, &store);
 	if (st == FT_OK)
@@ -56,7 +56,7 @@ static enum ft_status engine_try_start(void)
 		return st;
 	}
 	must(!store && !rig.engine);
-	ft_log_free(rig.log);
+	ft_logger_free(rig.log);
 	rig.log = NULL;
 	return st;
 }
@@ -83,7 +83,7 @@ static void engine_start(void)
 static void engine_stop(void)
 {
 	ft_engine_free(&rig.engine);
-	ft_log_free(rig.log);
+	ft_logger_free(rig.log);
 	rig.log = NULL;
 	must(!rig.engine);
 }

@@ -3,7 +3,7 @@
 #include <cjson/cJSON.h>
 
 #include "base/utf8.h"
-#include "core/manifest.h"
+#include "protocol/manifest.h"
 #include "fuzz.h"
 
 static const char manifest_uuid[] = "01234567-89ab-4cde-8f01-23456789abcd";

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "base/system.h"
-#include "broker/plugin.h"
-#include "core/topic.h"
+#include "mosquitto/plugin.h"
+#include "protocol/topic.h"
 #include "../tree.h"
 
 #define MESSAGE_MAX 64			/* messages per input */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /* Options, one "name value" per line: a refusal says why in one line, and changes nothing. */
-#include "core/options.h"
+#include "protocol/options.h"
 #include "fuzz.h"
 
 static void options_check_values(const struct ft_options *o)

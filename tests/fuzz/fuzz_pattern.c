@@ -5,8 +5,8 @@
  */
 #include <mosquitto.h>
 
-#include "core/guard.h"
-#include "core/pattern.h"
+#include "protocol/guard.h"
+#include "protocol/pattern.h"
 #include "fuzz.h"
 
 /* --- patterns --- */

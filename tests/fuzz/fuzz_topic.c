@@ -2,7 +2,7 @@
 /* Topics: what is understood means what it says, and says it again when written anew. */
 #include "base/buf.h"
 #include "base/utf8.h"
-#include "core/topic.h"
+#include "protocol/topic.h"
 #include "fuzz.h"
 
 static bool topic_begins(const char *topic, const char *prefix)

@@ -21,9 +21,9 @@
 #include <mosquitto_plugin.h>
 
 #include "base/system.h"
-#include "broker/ack_sink.h"
-#include "broker/doorbell.h"
-#include "broker/wake.h"
+#include "mosquitto/ack_sink.h"
+#include "mosquitto/v20/doorbell.h"
+#include "mosquitto/wake.h"
 
 #define EXPORT __attribute__((visibility("default")))
 #define QUEUE_ROOM 4096
@@ -32,7 +32,7 @@
 
 struct probe {
 	mosquitto_plugin_id_t *id;
-	struct ft_log *log;
+	struct ft_logger *log;
 	struct ft_wake *wake;
 	struct ft_ack_sink *sink;
 	struct ft_doorbell *bell;
@@ -115,7 +115,7 @@ static void every_event(void *context)
 	struct probe *probe = context;
 	int64_t when;
 
-	ft_log_drain(probe->log);
+	ft_logger_drain(probe->log);
 	ft_ack_sink_tick(probe->sink, ft_clock_ms());
 	if (!ft_wake_pending(probe->wake))
 		return;
@@ -139,7 +139,7 @@ static int on_tick(int event, void *data, void *userdata)
 	ft_wake_tick_seen(probe->wake);
 	if (!probe->ticked) {
 		probe->ticked = true;
-		ft_log_printf(probe->log, FT_LOG_INFO, "ticks");
+		ft_logger_printf(probe->log, FT_LOG_INFO, "ticks");
 	}
 	every_event(probe);
 	return MOSQ_ERR_SUCCESS;
@@ -197,7 +197,7 @@ static int on_message(int event, void *data, void *userdata)
 		swallow(message, FT_NOBODYS_TOPIC);
 		return MOSQ_ERR_SUCCESS;
 	}
-	if (strncmp(message->topic + 6, "work/", 5) == 0)
+	if (strncmp(message->topic + 6, "engine/", 5) == 0)
 		order(probe);
 	if (strncmp(message->topic + 6, "at/", 3) == 0) {
 		probe->timer_ms = ft_clock_ms() + TIMER_MS;
@@ -250,7 +250,7 @@ int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **userdata,
 		return MOSQ_ERR_NOMEM;
 	*userdata = probe;
 	probe->id = id;
-	probe->log = ft_log_new(log_line, NULL);
+	probe->log = ft_logger_new(log_line, NULL);
 	probe->wake = ft_wake_new(probe->log);
 	config.log = probe->log;
 	config.wake = probe->wake;
@@ -289,9 +289,9 @@ int mosquitto_plugin_cleanup(void *userdata, struct mosquitto_opt *options, int 
 	ft_wake_free(&probe->wake);
 	ft_doorbell_free(&probe->bell);
 	sigaction(SIGURG, NULL, &urg);
-	ft_log_printf(probe->log, FT_LOG_INFO, "SIGURG %s",
+	ft_logger_printf(probe->log, FT_LOG_INFO, "SIGURG %s",
 		      urg.sa_handler == SIG_DFL ? "default" : "handled");
-	ft_log_free(probe->log);
+	ft_logger_free(probe->log);
 	pthread_cond_destroy(&probe->changed);
 	pthread_mutex_destroy(&probe->lock);
 	free(probe);

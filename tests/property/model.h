@@ -23,8 +23,8 @@
 
 #include "base/buf.h"
 #include "base/sha256.h"
-#include "core/reply.h"
-#include "core/topic.h"
+#include "protocol/reply.h"
+#include "protocol/topic.h"
 
 #define MODEL_LIST_MAX 100
 #define MODEL_SPAN_MAX ((size_t)5 << 20)	/* the largest files played with */

@@ -34,7 +34,7 @@
 #include <unistd.h>
 
 #include "base/system.h"
-#include "broker/engine.h"
+#include "engine/engine.h"
 
 #define CHILD_PATH_MAX 1024
 
@@ -211,7 +211,7 @@ CHILD_SYNC(fdatasync)
 struct child_engine {
 	int fd;
 	struct ft_options options;
-	struct ft_log *log;
+	struct ft_logger *log;
 	struct ft_engine *engine;
 	sem_t notified;
 };
@@ -307,7 +307,7 @@ static void child_start_engine(struct child_engine *own, const struct child_setu
 	own->options.segments_ttl_max = 2000;
 	own->options.max_file_size = setup->max_file_size;
 	own->options.max_segment_size = setup->max_segment_size;
-	config.log = own->log = ft_log_new(child_log, own);
+	config.log = own->log = ft_logger_new(child_log, own);
 	if (ft_store_backend(setup->backend)->open(&config, &store) != FT_OK
 	    || ft_engine_new(&own->options, &store, own->log, &hooks, &own->engine) != FT_OK) {
 		child_say(own->fd, WIRE_LOG, 0, 0, "the engine does not start");
@@ -353,7 +353,7 @@ static void child_stop_engine(struct child_engine *own, uint32_t seq)
 {
 	atomic_store(&child_die_at, 0);
 	ft_engine_free(&own->engine);
-	ft_log_free(own->log);
+	ft_logger_free(own->log);
 	ft_options_release(&own->options);
 	sem_destroy(&own->notified);
 	child_say(own->fd, WIRE_DONE, seq, 0, "");
@@ -384,7 +384,7 @@ static void child_main(int fd, const struct child_setup *setup)
 		else
 			child_stop_engine(&own, wire.seq);
 		if (own.log)
-			ft_log_drain(own.log);
+			ft_logger_drain(own.log);
 	}
 	_exit(0);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /* The rules of commands, on every store. */
-#include "broker/engine.h"
+#include "engine/engine.h"
 
 #include <check.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #include <check.h>
 #include <stdbool.h>
 
-#include "core/guard.h"
+#include "protocol/guard.h"
 
 #include "../suite.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-#include "core/manifest.h"
+#include "protocol/manifest.h"
 
 #include <cjson/cJSON.h>
 #include <check.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-#include "core/options.h"
+#include "protocol/options.h"
 
 #include <check.h>
 #include <stdlib.h>

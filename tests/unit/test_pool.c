@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-#include "work/pool.h"
+#include "engine/pool.h"
 
 #include <check.h>
 #include <pthread.h>

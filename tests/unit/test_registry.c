@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-#include "core/registry.h"
+#include "engine/registry.h"
 
 #include <check.h>
 #include <stdio.h>

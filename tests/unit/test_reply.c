@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-#include "core/reply.h"
+#include "protocol/reply.h"
 
 #include <cjson/cJSON.h>
 #include <check.h>

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "broker/ack_sink_identity.h"
+#include "mosquitto/ack_sink_identity.h"
 #include "../tree.h"
 #include "../suite.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-#include "core/topic.h"
+#include "protocol/topic.h"
 
 #include <check.h>
 #include <stdlib.h>

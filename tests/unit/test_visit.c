@@ -3,7 +3,7 @@
  * The acknowledgement sink's visit to a listener, with all that a listener may answer:
  * it is MQTT, TLS, something else, or nobody.
  */
-#include "broker/ack_sink_20.h"
+#include "mosquitto/v20/ack_sink_20.h"
 
 #include <check.h>
 #include <dlfcn.h>
@@ -280,7 +280,7 @@ START_TEST(test_visit__is_told_when_its_session_is_in_use_and_not_before)
 	struct server server = { .answers = answers, .count = 3 };
 	struct ft_listener where;
 
-	helped.sink.log = ft_log_new(note_line, &helped);
+	helped.sink.log = ft_logger_new(note_line, &helped);
 	helped.sink.stop_fd = eventfd(0, EFD_CLOEXEC);
 	helped.sink.visit_fd = eventfd(0, EFD_CLOEXEC);
 	server.listener = listen_at(&where);
@@ -289,7 +289,7 @@ START_TEST(test_visit__is_told_when_its_session_is_in_use_and_not_before)
 	pthread_join(server.thread, NULL);
 	ck_assert(helped.told);
 	ck_assert(helped.ready_when_told);
-	ft_log_free(helped.sink.log);
+	ft_logger_free(helped.sink.log);
 	close(server.listener);
 	close(helped.sink.stop_fd);
 	close(helped.sink.visit_fd);

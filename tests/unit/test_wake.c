@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/system.h"
-#include "broker/wake.h"
+#include "mosquitto/wake.h"
 #include "../suite.h"
 
 #define CROWD 4

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+/*
+ * ACL check, registered only with the option `acl` guard or guard-and-allow.
+ *
+ * A broker asks its ACL plugins in turn until one decides. For what is not file
+ * transfer this one must not: DEFER leaves it to the others, but where there are no
+ * others the broker then denies everything. It cannot see which is the case, so the
+ * operator says.
+ */
+#include "mosquitto/plugin.h"
+
+#include <mosquitto.h>
+#include <mosquitto_plugin.h>
+
+#include "protocol/guard.h"
+
+static bool guarded(int access, enum ft_guard_access *as)
+{
+	static const struct {
+		int access;
+		enum ft_guard_access as;
+	} table[] = {
+		{ MOSQ_ACL_READ, FT_GUARD_READ },
+		{ MOSQ_ACL_WRITE, FT_GUARD_WRITE },
+		{ MOSQ_ACL_SUBSCRIBE, FT_GUARD_SUBSCRIBE },
+		{ MOSQ_ACL_UNSUBSCRIBE, FT_GUARD_UNSUBSCRIBE },
+	};
+
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+		if (table[i].access == access) {
+			*as = table[i].as;
+			return true;
+		}
+	}
+	return false;
+}
+
+int ft_on_acl(int event, void *event_data, void *userdata)
+{
+	struct ft_plugin *plugin = ft_plugin_of(userdata);
+	const struct mosquitto_evt_acl_check *check = event_data;
+	enum ft_guard_verdict verdict = FT_GUARD_FOREIGN;
+	enum ft_guard_access access;
+
+	(void)event;
+	/* To subscribe only, so that whoever learns its id gains nothing. */
+	if (check->access == MOSQ_ACL_SUBSCRIBE
+	    && ft_ack_sink_is_client(plugin->sink, check->client))
+		return MOSQ_ERR_SUCCESS;
+	if (guarded(check->access, &access))
+		verdict = ft_guard_check(access, check->topic,
+					 check->client ? mosquitto_client_id(check->client) : NULL);
+	switch (verdict) {
+	case FT_GUARD_ALLOW:
+		return MOSQ_ERR_SUCCESS;
+	case FT_GUARD_DENY:
+		return MOSQ_ERR_ACL_DENIED;
+	case FT_GUARD_FOREIGN:
+		break;
+	}
+	return plugin->options.acl == FT_ACL_GUARD ? MOSQ_ERR_PLUGIN_DEFER : MOSQ_ERR_SUCCESS;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+/* All state of one plugin line, and the callbacks, one file each. The broker's thread only. */
+#ifndef FT_MOSQUITTO_PLUGIN_H
+#define FT_MOSQUITTO_PLUGIN_H
+
+#include <mosquitto_broker.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "mosquitto/ack_sink.h"
+#include "mosquitto/compat.h"
+#include "mosquitto/v20/doorbell.h"
+#include "engine/engine.h"
+#include "mosquitto/responder.h"
+#include "mosquitto/storage_dir.h"
+#include "mosquitto/wake.h"
+#include "protocol/options.h"
+#include "file_transfer/logger.h"
+
+struct ft_plugin {
+	uint32_t magic;
+	bool closing;
+	bool is_21;		/* Mosquitto 2.1 or newer */
+	bool websockets;	/* a client uses WebSockets */
+	bool complained;	/* an error was logged */
+	ft_compat_free *property_free;
+	mosquitto_plugin_id_t *id;
+	struct ft_options options;
+	struct ft_logger *log;
+	struct ft_wake *wake;
+	struct ft_engine *engine;
+	struct ft_ack_sink *sink;
+	struct ft_doorbell *bell;	/* NULL: the broker ticks, or it is not to be had */
+	int64_t poll_by_ms;		/* ft_clock_coarse_ms(): by then things are looked at anyway */
+	int lock;
+};
+
+#define FT_PLUGIN_MAGIC 0x66747031u
+
+/* The plugin behind a callback's userdata, checked. */
+static inline struct ft_plugin *ft_plugin_of(void *userdata)
+{
+	struct ft_plugin *plugin = userdata;
+
+	if (!plugin || plugin->magic != FT_PLUGIN_MAGIC)
+		abort();	/* the broker's memory is overwritten: nothing can be trusted */
+	return plugin;
+}
+
+/*
+ * Takes back finished work and does what is due. First step of whatever else a callback does.
+ * Returns the time it did so, ft_clock_ms().
+ */
+int64_t ft_plugin_poll(struct ft_plugin *plugin);
+
+/*
+ * The same where work was announced, or where nobody has looked for a while: costs a few
+ * loads. What comes without an announcement (jobs nobody waits for, log lines, timers) has
+ * that much time.
+ */
+void ft_plugin_poll_if_needed(struct ft_plugin *plugin);
+
+/* Has the wake end the broker's sleep when something is due: there are brokers that never tick. */
+void ft_plugin_arm(struct ft_plugin *plugin);
+
+int ft_on_message(int event, void *event_data, void *userdata);
+int ft_on_acl(int event, void *event_data, void *userdata);
+int ft_on_tick(int event, void *event_data, void *userdata);
+int ft_on_disconnect(int event, void *event_data, void *userdata);
+int ft_on_reload(int event, void *event_data, void *userdata);
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+/*
+ * Publishes responses: JSON on $file-response/{client id}, or on the Response Topic
+ * of the request, QoS 1, not retained. Threads: the broker's only.
+ */
+#ifndef FT_MOSQUITTO_RESPONDER_H
+#define FT_MOSQUITTO_RESPONDER_H
+
+#include "protocol/reply.h"
+#include "protocol/request.h"
+#include "file_transfer/logger.h"
+
+/*
+ * A client whose id holds a wildcard ('+', '#'), or is too long or has too many levels to
+ * be part of a topic, gets no response. Failures are logged.
+ */
+void ft_respond(struct ft_logger *log, const struct ft_request *request,
+		const struct ft_reply *reply);
+
+#endif

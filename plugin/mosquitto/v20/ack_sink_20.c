@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include "mosquitto/v20/ack_sink_20.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <mosquitto.h>
+#include <mosquitto_plugin.h>
+
+static bool is_our_session(const struct ft_sink_20 *sink, const struct mosquitto *client)
+{
+	const char *client_id = client ? mosquitto_client_id(client) : NULL;
+
+	return client_id && strcmp(client_id, sink->identity->client_id) == 0;
+}
+
+/* The time it takes does not tell how much was right. */
+static bool secrets_equal(const uint8_t *a, const uint8_t *b)
+{
+	uint8_t difference = 0;
+
+	for (size_t i = 0; i < FT_SINK_SECRET_LEN; i++)
+		difference = (uint8_t)(difference | (a[i] ^ b[i]));
+	return difference == 0;
+}
+
+/*
+ * Only asked where another ACL plugin has deferred, so one exists; to defer as well
+ * changes nothing for anybody else.
+ */
+static int on_acl(int event, void *event_data, void *userdata)
+{
+	const struct mosquitto_evt_acl_check *check = event_data;
+	const struct ft_sink_20 *sink = userdata;
+
+	(void)event;
+	if (check->access == MOSQ_ACL_SUBSCRIBE && is_our_session(sink, check->client) &&
+	    strcmp(check->topic, sink->identity->topic) == 0)
+		return MOSQ_ERR_SUCCESS;
+	return MOSQ_ERR_PLUGIN_DEFER;
+}
+
+/*
+ * On a reload 2.0 checks the passwords of offline sessions too, and a session with a
+ * user name of its own fails. Only an offline session has subscriptions when it is
+ * asked for its password, so this lets nobody in. To be registered only where clients
+ * need a password anyhow: elsewhere deferring would refuse clients with a user name.
+ */
+static int on_basic_auth(int event, void *event_data, void *userdata)
+{
+	const struct mosquitto_evt_basic_auth *auth = event_data;
+	const struct ft_sink_20 *sink = userdata;
+
+	(void)event;
+	if (is_our_session(sink, auth->client) && mosquitto_client_sub_count(auth->client) > 0)
+		return MOSQ_ERR_SUCCESS;
+	return MOSQ_ERR_PLUGIN_DEFER;
+}
+
+/* Not from within the callback that is to go. */
+static void follow(struct ft_sink_20 *sink, bool wanted, bool *registered, int event,
+		   MOSQ_FUNC_generic_callback callback)
+{
+	if (wanted == *registered)
+		return;
+	if (wanted)
+		*registered = mosquitto_callback_register(sink->id, event, callback, NULL, sink) ==
+			      MOSQ_ERR_SUCCESS;
+	else if (mosquitto_callback_unregister(sink->id, event, callback, NULL) == MOSQ_ERR_SUCCESS)
+		*registered = false;
+}
+
+static void follow_wishes(struct ft_sink_20 *sink)
+{
+	follow(sink, atomic_load(&sink->wants_acl), &sink->acl_registered, MOSQ_EVT_ACL_CHECK, on_acl);
+	follow(sink, atomic_load(&sink->named), &sink->basic_registered, MOSQ_EVT_BASIC_AUTH,
+	       on_basic_auth);
+}
+
+/* Other methods and other clients are as if this callback were not there. */
+static int on_ext_auth(int event, void *event_data, void *userdata)
+{
+	const struct mosquitto_evt_extended_auth *auth = event_data;
+	struct ft_sink_20 *sink = userdata;
+
+	(void)event;
+	if (!atomic_load(&sink->visiting) || !auth->auth_method ||
+	    strcmp(auth->auth_method, FT_SINK_AUTH_METHOD) != 0 ||
+	    !auth->data_in || auth->data_in_len != FT_SINK_SECRET_LEN ||
+	    !secrets_equal(auth->data_in, sink->secret) || !is_our_session(sink, auth->client))
+		return MOSQ_ERR_PLUGIN_DEFER;
+	follow_wishes(sink);
+	return MOSQ_ERR_SUCCESS;
+}
+
+static int start_helper(struct ft_sink_20 *sink)
+{
+	sigset_t all, before;
+	int error;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&sink->helper, NULL, ft_sink_20_help, sink);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error;
+}
+
+static void destroy(struct ft_sink_20 *sink)
+{
+	if (sink->stop_fd >= 0)
+		close(sink->stop_fd);
+	if (sink->visit_fd >= 0)
+		close(sink->visit_fd);
+	explicit_bzero(sink->secret, sizeof sink->secret);
+	free(sink);
+}
+
+struct ft_sink_20 *ft_sink_20_new(mosquitto_plugin_id_t *id,
+				  const struct ft_sink_identity *identity,
+				  const struct ft_ack_sink_config *config)
+{
+	struct ft_sink_20 *sink = calloc(1, sizeof *sink);
+	int error;
+
+	if (!sink)
+		return NULL;
+	sink->id = id;
+	sink->log = config->log;
+	sink->wake = config->wake;
+	sink->identity = identity;
+	sink->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	sink->visit_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (sink->stop_fd < 0 || sink->visit_fd < 0 ||
+	    getrandom(sink->secret, sizeof sink->secret, 0) != (ssize_t)sizeof sink->secret)
+		goto failed;
+	/* Without it there still is the anonymous way. */
+	mosquitto_callback_register(id, MOSQ_EVT_EXT_AUTH_START, on_ext_auth, NULL, sink);
+	error = start_helper(sink);
+	if (error != 0) {
+		mosquitto_callback_unregister(id, MOSQ_EVT_EXT_AUTH_START, on_ext_auth, NULL);
+		errno = error;
+		goto failed;
+	}
+	return sink;
+failed:
+	destroy(sink);
+	return NULL;
+}
+
+static void raise_fd(int fd)
+{
+	const uint64_t one = 1;
+
+	/* Full is as good as written. */
+	if (write(fd, &one, sizeof one) < 0)
+		return;
+}
+
+void ft_sink_20_free(struct ft_sink_20 **sink)
+{
+	struct ft_sink_20 *gone = *sink;
+
+	*sink = NULL;
+	if (!gone)
+		return;
+	raise_fd(gone->stop_fd);
+	pthread_join(gone->helper, NULL);
+	atomic_store(&gone->wants_acl, false);
+	atomic_store(&gone->named, false);
+	follow_wishes(gone);
+	mosquitto_callback_unregister(gone->id, MOSQ_EVT_EXT_AUTH_START, on_ext_auth, NULL);
+	destroy(gone);
+}
+
+void ft_sink_20_tick(struct ft_sink_20 *sink)
+{
+	follow_wishes(sink);
+}
+
+void ft_sink_20_revisit(struct ft_sink_20 *sink, bool forget)
+{
+	/* A visit ends in a disconnect too. */
+	if (atomic_load(&sink->visiting) && !forget)
+		return;
+	if (forget)
+		atomic_store(&sink->forget, true);
+	raise_fd(sink->visit_fd);
+}
+
+bool ft_sink_20_hopeless(const struct ft_sink_20 *sink)
+{
+	return !atomic_load(&sink->ready) && atomic_load(&sink->hopeless);
+}
+
+bool ft_sink_20_ready(const struct ft_sink_20 *sink)
+{
+	return atomic_load(&sink->ready);
+}
+
+void ft_sink_20_used(struct ft_sink_20 *sink)
+{
+	uint64_t uses = atomic_load_explicit(&sink->uses, memory_order_relaxed) + 1;
+	uint64_t due = atomic_load_explicit(&sink->visit_at, memory_order_relaxed);
+
+	/* Nobody else writes it: adding needs no lock. */
+	atomic_store_explicit(&sink->uses, uses, memory_order_relaxed);
+	if (uses < due || !atomic_load(&sink->ready))
+		return;
+	/* Once; unless the helper, on a visit for another reason, has set it anew just now. */
+	if (atomic_compare_exchange_strong(&sink->visit_at, &due, UINT64_MAX))
+		raise_fd(sink->visit_fd);
+}

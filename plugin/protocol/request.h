@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+/*
+ * Who sent a command, and where its response goes.
+ *
+ * A request borrows from the message it came with. What is answered later is kept
+ * as a ticket, a copy of its own.
+ */
+#ifndef FT_PROTOCOL_REQUEST_H
+#define FT_PROTOCOL_REQUEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+
+struct ft_request {
+	const char *client_id;
+	const char *topic;		/* the command's */
+	const char *response_topic;	/* NULL: $file-response/{client id} */
+	const void *correlation;	/* MQTT 5 Correlation Data; NULL: none */
+	uint16_t correlation_len;
+};
+
+struct ft_ticket {
+	struct ft_link link;
+	struct ft_request request;	/* points into the ticket */
+};
+
+/* A copy of the request. NULL: out of memory. */
+struct ft_ticket *ft_ticket_new(const struct ft_request *request);
+
+/* NULL is ignored. */
+void ft_ticket_free(struct ft_ticket *ticket);
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include "protocol/topic.h"
+
+#include <string.h>
+
+#include "base/utf8.h"
+
+#define LEVELS_MAX 4	/* file / fin / size / checksum */
+
+struct level {
+	const char *text;
+	size_t len;
+};
+
+static const char sync_prefix[] = "$file/";
+static const char async_prefix[] = "$file-async/";
+
+/* The part after the prefix, or NULL. */
+static const char *after_prefix(const char *topic)
+{
+	if (topic[0] != '$')	/* nearly all messages that are not ours, without a call */
+		return NULL;
+	if (strncmp(topic, sync_prefix, sizeof sync_prefix - 1) == 0)
+		return topic + sizeof sync_prefix - 1;
+	if (strncmp(topic, async_prefix, sizeof async_prefix - 1) == 0)
+		return topic + sizeof async_prefix - 1;
+	return NULL;
+}
+
+bool ft_topic_is_ours(const char *topic)
+{
+	return after_prefix(topic) != NULL;
+}
+
+/* Splits at '/'; returns the number of levels, LEVELS_MAX + 1 where there are more. */
+static size_t split(struct level level[LEVELS_MAX], const char *text)
+{
+	for (size_t i = 0; i < LEVELS_MAX; i++) {
+		const char *slash = strchr(text, '/');
+
+		level[i].text = text;
+		level[i].len = slash ? (size_t)(slash - text) : strlen(text);
+		if (!slash)
+			return i + 1;
+		text = slash + 1;
+	}
+	return LEVELS_MAX + 1;
+}
+
+static bool is(const struct level *level, const char *word)
+{
+	return level->len == strlen(word) && memcmp(level->text, word, level->len) == 0;
+}
+
+static bool parse_number(uint64_t *number, const struct level *level)
+{
+	uint64_t n = 0;
+
+	if (level->len == 0)
+		return false;
+	for (size_t i = 0; i < level->len; i++) {
+		unsigned digit = (unsigned char)level->text[i] - (unsigned)'0';
+
+		if (digit > 9 || n > (FT_NUMBER_MAX - digit) / 10)
+			return false;
+		n = n * 10 + digit;
+	}
+	*number = n;
+	return true;
+}
+
+/* number[/checksum] in `count` levels. */
+static enum ft_status parse_numbers(struct ft_command *command, const struct level *level,
+				    size_t count, enum ft_status bad_number)
+{
+	if (!parse_number(&command->number, &level[0]))
+		return bad_number;
+	if (count == 1)
+		return FT_OK;
+	command->has_checksum = true;
+	if (!ft_sha256_parse(&command->checksum, level[1].text, level[1].len))
+		return FT_INVALID_CHECKSUM;
+	return FT_OK;
+}
+
+static enum ft_status parse_file_id(struct ft_command *command, const struct level *level)
+{
+	if (level->len == 0 || level->len > FT_FILE_ID_MAX
+	    || !ft_utf8_valid(level->text, level->len))
+		return FT_INVALID_FILEID;
+	command->file = level->text;
+	command->file_len = level->len;
+	return FT_OK;
+}
+
+enum ft_status ft_topic_parse(struct ft_command *command, const char *topic)
+{
+	static const struct {
+		const char *word;
+		enum ft_verb verb;
+	} plain[] = {
+		{ "init", FT_VERB_INIT },
+		{ "abort", FT_VERB_ABORT },
+		{ "status", FT_VERB_STATUS },
+	};
+	struct level level[LEVELS_MAX];
+	const char *rest = after_prefix(topic);
+	size_t count = split(level, rest ? rest : "");
+	enum ft_status st;
+
+	memset(command, 0, sizeof *command);
+	if ((st = parse_file_id(command, &level[0])) != FT_OK)
+		return st;
+	if (count == 1 || count > LEVELS_MAX)
+		return FT_INVALID_FILE_COMMAND;
+	for (size_t i = 0; count == 2 && i < sizeof plain / sizeof plain[0]; i++) {
+		if (is(&level[1], plain[i].word)) {
+			command->verb = plain[i].verb;
+			return FT_OK;
+		}
+	}
+	if (count > 2 && is(&level[1], "fin")) {
+		command->verb = FT_VERB_FIN;
+		return parse_numbers(command, &level[2], count - 2, FT_INVALID_SIZE);
+	}
+	if (count == LEVELS_MAX)
+		return FT_INVALID_FILE_COMMAND;
+	command->verb = FT_VERB_SEGMENT;
+	return parse_numbers(command, &level[1], count - 1, FT_INVALID_OFFSET);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+/*
+ * The command in a topic (EIP-21, "File transfer commands").
+ *
+ *	if (!ft_topic_is_ours(topic)) pass it on;
+ *	st = ft_topic_parse(&command, topic);
+ *
+ * Parsing allocates nothing; pointers in the result lead into the topic.
+ */
+#ifndef FT_PROTOCOL_TOPIC_H
+#define FT_PROTOCOL_TOPIC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/sha256.h"
+#include "file_transfer/status.h"
+
+#define FT_FILE_ID_MAX 255
+#define FT_NUMBER_MAX ((uint64_t)INT64_MAX)	/* offsets, sizes */
+
+enum ft_verb {
+	FT_VERB_INIT,
+	FT_VERB_SEGMENT,
+	FT_VERB_FIN,
+	FT_VERB_ABORT,
+	FT_VERB_STATUS,
+};
+
+struct ft_command {
+	enum ft_verb verb;
+	const char *file;	/* not NUL-terminated */
+	size_t file_len;
+	uint64_t number;	/* SEGMENT: offset, FIN: size; at most FT_NUMBER_MAX */
+	bool has_checksum;	/* SEGMENT: of the segment, FIN: of the file */
+	struct ft_sha256 checksum;
+};
+
+/* Whether the topic begins with $file/ or $file-async/. */
+bool ft_topic_is_ours(const char *topic);
+
+/*
+ * Parses a topic that is ours. Errors: FT_INVALID_FILEID, FT_INVALID_FILE_COMMAND,
+ * FT_INVALID_OFFSET, FT_INVALID_SIZE, FT_INVALID_CHECKSUM; where more than one
+ * applies, the one EMQX reports.
+ */
+enum ft_status ft_topic_parse(struct ft_command *command, const char *topic) FT_MUST_USE;
+
+#endif
