@@ -165,7 +165,7 @@ static inline char *fault_strdup(const char *text)
 #define calloc fault_calloc
 #define realloc fault_realloc
 #define strdup fault_strdup
-#include "protocol/ranges.c"
+#include "base/ranges.c"
 #include "store/atomic.c"
 #include "store/journal.c"
 #include "store/fs.c"

@@ -163,7 +163,7 @@ static void *broker_dlsym(void *handle, const char *name)
 }
 
 #define dlsym broker_dlsym
-#include "../../plugin/broker/compat.c"
+#include "../../plugin/mosquitto/compat.c"
 #undef dlsym
 
 /* --- properties: libmosquitto's, but what they hand out is as the version has it --- */

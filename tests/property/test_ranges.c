@@ -38,7 +38,7 @@ static void *test_realloc(void *old, size_t size)
 
 #define malloc test_malloc
 #define realloc test_realloc
-#include "protocol/ranges.c"
+#include "base/ranges.c"
 #include "../suite.h"
 #undef malloc
 #undef realloc
