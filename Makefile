@@ -50,7 +50,7 @@ FT_CPPFLAGS := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iinclude -Iplugin \
 	-include plugin/base/banned.h $(CPPFLAGS)
 FT_CFLAGS := -std=c11 $(WARNINGS) $(WERROR) -fPIC -fvisibility=hidden -pthread $(CFLAGS) \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
-FT_LDLIBS := -lcjson -lcrypto -luuid -lmosquitto -lpthread -ldl -lm $(LDLIBS)
+FT_LDLIBS := -lcjson -lcrypto -lsqlite3 -luuid -lmosquitto -lpthread -ldl -lm $(LDLIBS)
 
 PLUGIN := $(BUILD)/mosquitto_file_transfer.so
 ARCHIVE := $(BUILD)/libfile_transfer.a

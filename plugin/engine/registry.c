@@ -23,7 +23,7 @@ static uint64_t hash_client(const struct ft_registry *registry, const char *id, 
 
 uint64_t ft_registry_hash(const struct ft_registry *registry, const struct ft_key *key)
 {
-	return hash_bytes(hash_client(registry, key->client, key->client_len), key->file,
+	return hash_bytes(hash_client(registry, key->owner, key->owner_len), key->file,
 			  key->file_len);
 }
 
@@ -84,9 +84,9 @@ static struct ft_client **client_slot(const struct ft_registry *registry, uint64
 static bool has_key(const struct ft_transfer *transfer, const struct ft_key *key)
 {
 	return transfer->file_len == key->file_len
-	       && transfer->client->id_len == key->client_len
+	       && transfer->client->id_len == key->owner_len
 	       && memcmp(transfer->file, key->file, key->file_len) == 0
-	       && memcmp(transfer->client->id, key->client, key->client_len) == 0;
+	       && memcmp(transfer->client->id, key->owner, key->owner_len) == 0;
 }
 
 struct ft_transfer *ft_registry_find(const struct ft_registry *registry, const struct ft_key *key)
@@ -177,7 +177,7 @@ struct ft_transfer *ft_registry_add(struct ft_registry *registry, const struct f
 		grow(registry);
 	if (!(t = calloc(1, sizeof *t + key->file_len + 1)))
 		return NULL;
-	if (!(t->client = take_client(registry, key->client, key->client_len))) {
+	if (!(t->client = take_client(registry, key->owner, key->owner_len))) {
 		free(t);
 		return NULL;
 	}

@@ -259,7 +259,7 @@ enum ft_status ft_manifest_begin(const struct ft_init *init, const struct ft_key
 	cJSON *json = cJSON_CreateObject();
 	bool ok = json != NULL;
 
-	ok = ok && add_id(json, "client_id", "client_id_hex", key->client, key->client_len);
+	ok = ok && add_id(json, "client_id", "client_id_hex", key->owner, key->owner_len);
 	ok = ok && add_id(json, "file_id", "file_id_hex", key->file, key->file_len);
 	ok = ok && cJSON_AddStringToObject(json, "name", meta->name);
 	if (meta->has_size)

@@ -15,6 +15,8 @@
 
 struct ft_request {
 	const char *client_id;
+	const char *owner;		/* whose transfer it is; not kept in a ticket */
+	size_t owner_len;
 	const char *topic;		/* the command's */
 	const char *response_topic;	/* NULL: $file-response/{client id} */
 	const void *correlation;	/* MQTT 5 Correlation Data; NULL: none */
