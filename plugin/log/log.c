@@ -10,6 +10,7 @@
 #include "base/endian.h"
 #include "base/futex.h"
 #include "base/identity.h"
+#include "base/sigbus.h"
 #include "base/sys.h"
 #include "base/system.h"
 #include "log/file.h"
@@ -73,7 +74,7 @@ enum log_room {
 
 struct ft_log {
 	uint8_t *map;		/* header, then ring */
-	size_t map_len;
+	struct ft_sigbus_area area;	/* all that is mapped */
 	uint8_t *ring;
 	uint64_t size;
 	uint64_t salt;
@@ -266,6 +267,14 @@ static void log_tell_writer(struct ft_log *log, uint64_t head)
 		log_wake_writer(log);
 }
 
+static bool log_sync_record(const struct ft_log *log)
+{
+	if (ft_sys_fdatasync(log->fd) == 0)
+		return true;
+	(void)ft_log_file_failed(log->logger, "sync", log->path);
+	return false;
+}
+
 enum ft_status ft_log_append(struct ft_log *log, const struct ft_log_entry *entry)
 {
 	uint64_t need = log_align(RECORD_HEADER_LEN + (uint64_t)entry->head_len + entry->bytes_len);
@@ -274,6 +283,8 @@ enum ft_status ft_log_append(struct ft_log *log, const struct ft_log_entry *entr
 	assert(entry->kind > FT_RECORD_PAD && entry->kind < FT_RECORD_KINDS);
 	if (need + log_reserve(log, entry->kind) > log->size)
 		return FT_SEGMENT_TOO_LARGE;
+	if (ft_log_is_broken(log))
+		return FT_IO_ERROR;
 	if (!log_fits(log, entry->kind, need, UINT64_MAX))
 		return FT_BUSY;
 	head = atomic_load_explicit(&log->head, memory_order_relaxed);
@@ -283,8 +294,7 @@ enum ft_status ft_log_append(struct ft_log *log, const struct ft_log_entry *entr
 	}
 	position = log_place(log, head, need);
 	log_write(log, position, entry);
-	if (log->sync == FT_LOG_SYNCED && ft_sys_fdatasync(log->fd) != 0) {
-		(void)ft_log_file_failed(log->logger, "sync", log->path);
+	if ((log->sync == FT_LOG_SYNCED && !log_sync_record(log)) || ft_log_is_broken(log)) {
 		log_unmark(log, position);
 		if (position != head)
 			log_unmark(log, head);
@@ -391,6 +401,17 @@ uint64_t ft_log_taken(const struct ft_log *log)
 	return taken > tail ? taken : tail;
 }
 
+static void log_give_up(const struct ft_log *log)
+{
+	ft_logger_printf(log->logger, FT_LOG_ERROR, "log: %s was changed by somebody else, or its "
+			 "disk failed: what was not taken from it is lost", log->path);
+}
+
+bool ft_log_is_broken(const struct ft_log *log)
+{
+	return ft_sigbus_hit(&log->area);
+}
+
 bool ft_log_take(struct ft_log *log, struct ft_log_record *record)
 {
 	uint64_t head = atomic_load_explicit(&log->head, memory_order_acquire);
@@ -398,10 +419,10 @@ bool ft_log_take(struct ft_log *log, struct ft_log_record *record)
 	bool found = false;
 
 	while (!found && position < head) {
-		if (!log_read(log, position, head, record)) {
-			ft_logger_printf(log->logger, FT_LOG_ERROR, "log: %s was changed by "
-					 "somebody else: what was not taken from it is lost",
-					 log->path);
+		bool sound = log_read(log, position, head, record);
+
+		if (!sound || ft_log_is_broken(log)) {
+			log_give_up(log);
 			position = head;
 			break;
 		}
@@ -538,12 +559,14 @@ void ft_log_sleep(struct ft_log *log, int max_ms)
 
 /* --- opening --- */
 
-/* A log that was opened, but is to be made anew. */
+#define LOG_ANY_SIZE 0	/* as ft_log_config.size: no log is made */
+
+/* All but the first: nothing in it counts. */
 enum log_verdict {
 	LOG_USABLE,
 	LOG_ABSENT,
 	LOG_OBSOLETE,	/* empty, of another size */
-	LOG_CUT_OFF,	/* from before a power cut, and nothing in it counts */
+	LOG_CUT_OFF,	/* from before a power cut */
 };
 
 static enum ft_status log_refuse(const struct ft_log_config *config, const char *why)
@@ -565,7 +588,10 @@ static enum ft_status log_map(struct ft_log *log, uint64_t size)
 	if (map == MAP_FAILED)
 		return ft_log_file_failed(log->logger, "map", log->path);
 	log->map = map;
-	log->map_len = (size_t)len;
+	log->area.begin = map;
+	log->area.len = (size_t)len;
+	/* Where that is refused, a file that is truncated ends the broker, as ever. */
+	(void)ft_sigbus_watch(&log->area);
 	log->ring = log->map + LOG_HEADER_LEN;
 	log->size = size;
 	log->salt = ft_load_le64(log->map + LOG_SALT);
@@ -575,8 +601,10 @@ static enum ft_status log_map(struct ft_log *log, uint64_t size)
 /* Back to no file, unless its path is to stay. */
 static void log_unmap(struct ft_log *log)
 {
-	if (log->map)
-		munmap(log->map, log->map_len);
+	if (log->map) {
+		ft_sigbus_unwatch(&log->area);
+		munmap(log->map, log->area.len);
+	}
 	ft_sys_close(log->fd);
 	ft_sys_close(log->writer_fd);
 	log->map = NULL;
@@ -748,7 +776,7 @@ static enum ft_status log_examine(struct ft_log *log, const struct ft_log_config
 		ft_logger_printf(config->logger, FT_LOG_WARNING, "log: %s: %ju records from before "
 				 "a power cut or boot do not count", config->path,
 				 (uintmax_t)(by_mark.records - found.records));
-	if (found.records > 0 && size != config->size) {
+	if (found.records > 0 && config->size != LOG_ANY_SIZE && size != config->size) {
 		ft_logger_printf(config->logger, FT_LOG_ERROR, "log: %s holds what is not stored yet, "
 				 "and has %ju bytes: start once with log_size %juk", config->path,
 				 (uintmax_t)size, (uintmax_t)size / 1024);
@@ -757,7 +785,7 @@ static enum ft_status log_examine(struct ft_log *log, const struct ft_log_config
 	*verdict = LOG_USABLE;
 	if (found.records == 0 && rule == LOG_BY_CRC)
 		*verdict = LOG_CUT_OFF;
-	else if (size != config->size)
+	else if (found.records == 0 && size != config->size)
 		*verdict = LOG_OBSOLETE;
 	return *verdict == LOG_USABLE ? log_go_on(log, config, &found, rule) : FT_OK;
 }
@@ -795,25 +823,19 @@ static enum ft_status log_open_for_writer(struct ft_log *log)
 }
 
 static enum ft_status log_open(struct ft_log *log, const struct ft_log_config *config,
-			       enum ft_log_past *past)
+			       enum log_verdict *verdict)
 {
-	static const enum ft_log_past pasts[] = {
-		[LOG_USABLE] = FT_LOG_CONTINUED,
-		[LOG_ABSENT] = FT_LOG_NEW,
-		[LOG_OBSOLETE] = FT_LOG_NEW,
-		[LOG_CUT_OFF] = FT_LOG_DROPPED,
-	};
-	enum log_verdict verdict;
 	enum ft_status st;
 
-	if ((st = log_examine(log, config, &verdict)) != FT_OK)
+	if ((st = log_examine(log, config, verdict)) != FT_OK)
 		return st;
-	*past = pasts[verdict];
-	if (verdict != LOG_USABLE) {
+	if (*verdict != LOG_USABLE) {
 		log_unmap(log);
-		if ((st = log_make(log, config)) != FT_OK)
-			return st;
+		st = config->size == LOG_ANY_SIZE ? ft_log_file_remove(log->path, log->logger)
+						  : log_make(log, config);
 	}
+	if (st != FT_OK || !log->map)
+		return st;
 	if ((st = log_open_for_writer(log)) != FT_OK)
 		return st;
 	if (log->medium == FT_LOG_IN_MEMORY)
@@ -824,14 +846,13 @@ static enum ft_status log_open(struct ft_log *log, const struct ft_log_config *c
 	return FT_OK;
 }
 
-enum ft_status ft_log_open(const struct ft_log_config *config, struct ft_log **out,
-			   enum ft_log_past *past, uint8_t id[FT_LOG_ID_LEN])
+/* *out stays NULL with FT_OK where no log was made. */
+static enum ft_status log_new(const struct ft_log_config *config, struct ft_log **out,
+			      enum log_verdict *verdict, uint8_t id[FT_LOG_ID_LEN])
 {
 	struct ft_log *log = calloc(1, sizeof *log);
 	enum ft_status st;
 
-	assert(config->size >= FT_LOG_SIZE_MIN && config->size <= FT_LOG_SIZE_MAX
-	       && config->size % FT_LOG_SIZE_MIN == 0);
 	*out = NULL;
 	if (!log)
 		return FT_NO_MEMORY;
@@ -840,14 +861,44 @@ enum ft_status ft_log_open(const struct ft_log_config *config, struct ft_log **o
 	log->medium = config->medium;
 	log->logger = config->logger;
 	log->path = strdup(config->path);
-	st = log->path ? log_open(log, config, past) : FT_NO_MEMORY;
-	if (st != FT_OK) {
+	st = log->path ? log_open(log, config, verdict) : FT_NO_MEMORY;
+	if (st != FT_OK || !log->map) {
 		ft_log_close(&log);
 		return st;
 	}
 	memcpy(id, log->map + LOG_ID, FT_LOG_ID_LEN);
 	*out = log;
 	return FT_OK;
+}
+
+enum ft_status ft_log_open(const struct ft_log_config *config, struct ft_log **out,
+			   enum ft_log_past *past, uint8_t id[FT_LOG_ID_LEN])
+{
+	static const enum ft_log_past pasts[] = {
+		[LOG_USABLE] = FT_LOG_CONTINUED,
+		[LOG_ABSENT] = FT_LOG_NEW,
+		[LOG_OBSOLETE] = FT_LOG_NEW,
+		[LOG_CUT_OFF] = FT_LOG_DROPPED,
+	};
+	enum log_verdict verdict;
+	enum ft_status st;
+
+	assert(config->size >= FT_LOG_SIZE_MIN && config->size <= FT_LOG_SIZE_MAX
+	       && config->size % FT_LOG_SIZE_MIN == 0);
+	st = log_new(config, out, &verdict, id);
+	if (st == FT_OK)
+		*past = pasts[verdict];
+	return st;
+}
+
+enum ft_status ft_log_open_former(const struct ft_log_config *config, struct ft_log **out,
+				  uint8_t id[FT_LOG_ID_LEN])
+{
+	struct ft_log_config any = *config;
+	enum log_verdict verdict;
+
+	any.size = LOG_ANY_SIZE;
+	return log_new(&any, out, &verdict, id);
 }
 
 void ft_log_close(struct ft_log **log)
@@ -858,4 +909,12 @@ void ft_log_close(struct ft_log **log)
 	free((*log)->path);
 	free(*log);
 	*log = NULL;
+}
+
+enum ft_status ft_log_remove(struct ft_log **log)
+{
+	enum ft_status st = ft_log_file_remove((*log)->path, (*log)->logger);
+
+	ft_log_close(log);
+	return st;
 }

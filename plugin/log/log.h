@@ -154,14 +154,32 @@ struct ft_log;
 enum ft_status ft_log_open(const struct ft_log_config *config, struct ft_log **out,
 			   enum ft_log_past *past, uint8_t id[FT_LOG_ID_LEN]) FT_MUST_USE;
 
+/*
+ * Opens what a former start left at another place (log/place.h), of whatever size, for its
+ * records to be taken; the size in `config` is ignored. *out is NULL with FT_OK where there is
+ * no file, or nothing in it counts: then it is removed. Errors: as of ft_log_open().
+ */
+enum ft_status ft_log_open_former(const struct ft_log_config *config, struct ft_log **out,
+				  uint8_t id[FT_LOG_ID_LEN]) FT_MUST_USE;
+
 /* Unmaps it; the file stays. NULL inside is ignored. */
 void ft_log_close(struct ft_log **log);
+
+/* Closes it and removes its file: what was in it is needed no more. Error: FT_IO_ERROR. */
+enum ft_status ft_log_remove(struct ft_log **log) FT_MUST_USE;
+
+/*
+ * Whether pages of the file are gone: it was truncated by somebody, or the disk failed. Then
+ * nothing is appended (FT_IO_ERROR) or taken any more, and what was taken is only good if
+ * this is false after it was read, and copied. Any thread.
+ */
+bool ft_log_is_broken(const struct ft_log *log);
 
 /*
  * Appends one record. FT_BUSY: there is no room; nothing has changed. Records of kind BYTES
  * leave a sixteenth of the ring to others, so that aborts, fins and answers find room.
  * FT_SEGMENT_TOO_LARGE: it fits into no empty log. FT_IO_ERROR: a synced log could not be
- * synced; the record then does not count.
+ * synced, or the log is broken; the record then does not count.
  */
 enum ft_status ft_log_append(struct ft_log *log, const struct ft_log_entry *entry) FT_MUST_USE;
 

@@ -855,6 +855,70 @@ START_TEST(test_log__survives_somebody_who_writes_into_its_file)
 }
 END_TEST
 
+/* Nobody may, but the broker must not die of it. */
+START_TEST(test_log__survives_its_file_being_truncated)
+{
+	open_log(FT_LOG_NEW);
+	ck_assert_int_eq(append_bytes(1, 20000), FT_OK);
+	ck_assert(!ft_log_is_broken(ring));
+	ck_assert_int_eq(truncate(path, 8192), 0);
+	lines[0] = '\0';
+	ck_assert_int_eq(append_bytes(2, 100), FT_IO_ERROR);
+	ck_assert(ft_log_is_broken(ring));
+	take_none();
+	ck_assert_msg(strstr(lines, path) != NULL, "%s", lines);
+	ck_assert_int_eq(append_bytes(3, 100), FT_IO_ERROR);
+	release_all();
+	refuse(FT_DAMAGED, "cut short");
+}
+END_TEST
+
+/* --- one that lies elsewhere --- */
+
+static void open_former(void)
+{
+	ft_log_close(&ring);
+	ck_assert_int_eq(ft_log_open_former(&config, &ring, id), FT_OK);
+}
+
+START_TEST(test_log__former_one_gives_what_is_in_it_whatever_its_size)
+{
+	uint8_t first[FT_LOG_ID_LEN];
+
+	open_former();
+	ck_assert_ptr_null(ring);
+	ck_assert_uint_eq(tree_entries(dir), 0);
+	open_log(FT_LOG_NEW);
+	memcpy(first, id, sizeof first);
+	ck_assert_int_eq(append_bytes(1, 100), FT_OK);
+	config.size = 2 * SIZE;
+	open_former();
+	ck_assert_ptr_nonnull(ring);
+	ck_assert_mem_eq(first, id, sizeof first);
+	take(1);
+	take_none();
+	ck_assert_int_eq(ft_log_remove(&ring), FT_OK);
+	ck_assert_ptr_null(ring);
+	ck_assert_uint_eq(tree_entries(dir), 0);
+}
+END_TEST
+
+START_TEST(test_log__former_one_is_removed_where_nothing_in_it_counts)
+{
+	open_log(FT_LOG_NEW);
+	config.size = 2 * SIZE;
+	open_former();
+	ck_assert_ptr_null(ring);
+	ck_assert_uint_eq(tree_entries(dir), 0);
+	open_log(FT_LOG_NEW);
+	ck_assert_int_eq(append_bytes(1, 100), FT_OK);
+	config.identity = AFTER_BOOT;
+	open_former();
+	ck_assert_ptr_null(ring);
+	ck_assert_uint_eq(tree_entries(dir), 0);
+}
+END_TEST
+
 /* --- sleeping and waking --- */
 
 static _Atomic int wakes;
@@ -1101,6 +1165,9 @@ int main(void)
 			 test_log__is_used_by_one_broker_at_a_time,
 			 test_log__that_was_half_made_is_made_again,
 			 test_log__survives_somebody_who_writes_into_its_file,
+			 test_log__survives_its_file_being_truncated,
+			 test_log__former_one_gives_what_is_in_it_whatever_its_size,
+			 test_log__former_one_is_removed_where_nothing_in_it_counts,
 			 test_log__no_wake_up_is_lost,
 			 test_log__a_few_records_wake_the_writer_together,
 			 test_log__wake_ends_a_sleep_at_any_time,
