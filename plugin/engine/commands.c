@@ -283,9 +283,12 @@ static enum ft_status init_new(struct call *call, const struct ft_init *init)
 /* Another file under the same id: until the next good init this one takes nothing more. */
 static enum ft_status init_conflict(struct call *call, struct ft_transfer *t)
 {
-	/* If there is no room to say so in the log, it is forgotten at a restart only. */
+	enum ft_status st = FT_OK;
+
 	if (!t->refused)
-		(void)engine_append_plain(call->engine, FT_RECORD_REFUSE, t->number, 0);
+		st = engine_append_plain(call->engine, FT_RECORD_REFUSE, t->number, 0);
+	if (st != FT_OK)
+		return st;
 	t->refused = true;
 	ft_buf_printf(&call->detail, "this id was begun as '%.80s', with another name, size or "
 		      "checksum: use a new id, or abort first", t->meta->name);
@@ -769,8 +772,6 @@ static enum ft_status carry_out(struct call *call)
 	call->key.owner_len = call->request->owner_len;
 	call->key.file = call->command.file;
 	call->key.file_len = call->command.file_len;
-	call->reply.file = call->command.file;
-	call->reply.file_len = call->command.file_len;
 	return commands[call->command.verb](call, ft_registry_find(&e->registry, &call->key));
 }
 

@@ -74,8 +74,7 @@ enum ft_status engine_make_ticket(struct ft_engine *e, const struct ft_request *
 void engine_drop_ticket(struct ft_engine *e, struct ft_ticket **ticket)
 {
 	e->charged -= ft_ticket_size(&(*ticket)->request);
-	ft_ticket_free(*ticket);
-	*ticket = NULL;
+	ft_ticket_free(ticket);
 }
 
 enum ft_status engine_wait(struct ft_engine *e, struct ft_transfer *t, struct ft_list *list,
@@ -118,25 +117,22 @@ enum ft_status engine_append_plain(struct ft_engine *e, enum ft_record_kind kind
 /* --- start --- */
 
 static enum ft_status engine_open_catalog(struct ft_engine *e, const struct ft_engine_config *config,
-					  const uint8_t *log_id, enum ft_catalog_past *past)
+					  const struct ft_log_place *place, const uint8_t *log_id,
+					  enum ft_catalog_past *past)
 {
-	char path[4096], aside[4160];
+	char path[FT_LOG_PATH_ROOM], aside[FT_LOG_PATH_ROOM + 40];
 	struct ft_catalog_config catalog = {
 		.path = path, .identity = config->identity, .log_id = log_id,
-		.logger = config->logger,
+		.log_medium = place->medium, .logger = config->logger,
 	};
 	enum ft_status st;
 
 	snprintf(path, sizeof path, "%s/catalog.db", config->options->storage_dir);
-	st = ft_catalog_open(&catalog, &e->core.catalog, past);
-	if (st != FT_DAMAGED)
+	if ((st = ft_catalog_open(&catalog, &e->core.catalog, past)) != FT_DAMAGED)
 		return st;
 	snprintf(aside, sizeof aside, "%s.damaged-%lld", path, (long long)ft_clock_unix_ms());
-	if (rename(path, aside) != 0) {
-		ft_logger_printf(config->logger, FT_LOG_ERROR, "%s is damaged and cannot be moved away: %s",
-				 path, strerror(errno));
-		return FT_IO_ERROR;
-	}
+	if ((st = ft_catalog_move(path, aside)) != FT_OK)
+		return st;
 	ft_logger_printf(config->logger, FT_LOG_ERROR, "%s was damaged and is now %s: the catalog is made "
 			 "anew from the manifests under files/, unfinished transfers are lost", path,
 			 aside);
@@ -156,36 +152,94 @@ static void engine_forget(const struct ft_engine_config *config)
 			 suffixes[i]);
 		(void)(unlink(path) != 0);
 	}
-	(void)(unlink(config->log_path) != 0);
+	for (size_t i = 0; i < config->log_place_count; i++)
+		(void)(unlink(config->log_places[i].path) != 0);
+}
+
+static struct ft_log_config engine_log_config(const struct ft_engine_config *config,
+					      const struct ft_log_place *place)
+{
+	const struct ft_options *options = config->options;
+	struct ft_log_config log = {
+		.path = place->path, .medium = place->medium, .size = options->log_size,
+		.identity = config->identity, .logger = config->logger,
+		.sync = options->durability == FT_DURABILITY_SEGMENT ? FT_LOG_SYNCED : FT_LOG_MAPPED,
+	};
+
+	return log;
+}
+
+static enum ft_status engine_replay(struct ft_engine *e)
+{
+	enum ft_status st = ft_writer_new(&e->core, &e->writer);
+
+	return st == FT_OK ? ft_writer_replay(e->writer) : st;
+}
+
+/*
+ * A log that lies elsewhere, since log_dir was changed: what is in it goes to store and catalog,
+ * and then the catalog takes the new one for its own.
+ */
+static enum ft_status engine_drain_former(struct ft_engine *e, const struct ft_engine_config *config,
+					  const struct ft_log_place *place,
+					  enum ft_catalog_past *past)
+{
+	const struct ft_log_config former = engine_log_config(config, place);
+	uint8_t log_id[FT_LOG_ID_LEN];
+	enum ft_status st;
+
+	st = ft_log_open_former(&former, &e->core.log, log_id);
+	if (st != FT_OK || !e->core.log)
+		return st;
+	st = engine_open_catalog(e, config, place, log_id, past);
+	if (st == FT_OK && (st = engine_replay(e)) == FT_OK)
+		ft_logger_printf(config->logger, FT_LOG_NOTICE, "what was in the former log %s was taken "
+				 "over", place->path);
+	ft_writer_free(&e->writer);
+	return st == FT_OK ? ft_log_remove(&e->core.log) : st;
+}
+
+static enum ft_status engine_put_log(struct ft_engine *e, const char *identity,
+				     const uint8_t *log_id)
+{
+	enum ft_status st = ft_catalog_begin(e->core.catalog);
+
+	if (st == FT_OK)
+		st = ft_catalog_put_log(e->core.catalog, identity, log_id);
+	if (st == FT_OK)
+		st = ft_catalog_commit(e->core.catalog);
+	ft_catalog_rollback(e->core.catalog);
+	return st;
 }
 
 static enum ft_status engine_open(struct ft_engine *e, const struct ft_engine_config *config,
 				  enum ft_catalog_past *past)
 {
-	const struct ft_options *options = config->options;
 	const struct ft_store_config store = {
-		.dir = options->storage_dir, .durability = (enum ft_durability)options->durability,
-		.logger = config->logger,
+		.dir = config->options->storage_dir, .logger = config->logger,
+		.durability = (enum ft_durability)config->options->durability,
 	};
-	const struct ft_log_config log = {
-		.path = config->log_path, .size = options->log_size, .identity = config->identity,
-		.sync = options->durability == FT_DURABILITY_SEGMENT ? FT_LOG_SYNCED : FT_LOG_MAPPED,
-		.logger = config->logger,
-	};
+	const struct ft_log_place *place = &config->log_places[0];
+	const struct ft_log_config log = engine_log_config(config, place);
+	enum ft_log_past log_past = FT_LOG_NEW;
 	uint8_t log_id[FT_LOG_ID_LEN];
-	enum ft_log_past log_past;
 	enum ft_status st;
 
 	engine_forget(config);
-	if ((st = config->ops->open(&store, &e->core.store)) != FT_OK
-	    || (st = ft_log_open(&log, &e->core.log, &log_past, log_id)) != FT_OK
-	    || (st = engine_open_catalog(e, config, log_id, past)) != FT_OK)
+	if ((st = config->ops->open(&store, &e->core.store)) != FT_OK)
 		return st;
-	if (log_past == FT_LOG_DROPPED || *past == FT_CATALOG_CUT)
+	for (size_t i = 1; i < config->log_place_count && !e->core.catalog; i++)
+		if ((st = engine_drain_former(e, config, &config->log_places[i], past)) != FT_OK)
+			return st;
+	if ((st = ft_log_open(&log, &e->core.log, &log_past, log_id)) != FT_OK)
+		return st;
+	st = e->core.catalog ? engine_put_log(e, config->identity, log_id)
+			     : engine_open_catalog(e, config, place, log_id, past);
+	if (st == FT_OK && (log_past == FT_LOG_DROPPED || *past == FT_CATALOG_CUT))
 		ft_logger_printf(config->logger, FT_LOG_WARNING, "after a power cut (or where that cannot "
 				 "be told) only what was synced counts as held: clients are asked for "
 				 "the rest again");
-	return FT_OK;
+	return st;
 }
 
 /* One finished file that the store has, for a catalog that is made anew. */
@@ -217,6 +271,8 @@ static enum ft_status engine_list_finished(struct ft_engine *e)
 	if (st == FT_OK && e->closing)
 		st = FT_IO_ERROR;
 	e->closing = false;
+	if (st == FT_OK)
+		st = ft_catalog_put_filled(e->core.catalog);
 	if (st == FT_OK)
 		return ft_catalog_commit(e->core.catalog);
 	ft_catalog_rollback(e->core.catalog);
@@ -379,8 +435,7 @@ static enum ft_status engine_start(struct ft_engine *e, const struct ft_engine_c
 		return st;
 	if (past == FT_CATALOG_NEW && (st = engine_list_finished(e)) != FT_OK)
 		return st;
-	if ((st = ft_writer_new(&e->core, &e->writer)) != FT_OK
-	    || (st = ft_writer_replay(e->writer)) != FT_OK
+	if ((st = engine_replay(e)) != FT_OK
 	    || (st = engine_load(e)) != FT_OK
 	    || (st = engine_sweep_store(e)) != FT_OK
 	    || (st = ft_finishers_new(&e->core, &e->finishers)) != FT_OK)
@@ -529,7 +584,7 @@ void ft_engine_free(struct ft_engine **engine)
 	while ((link = ft_list_pop(&e->aborts)) != NULL) {
 		struct engine_abort *abort = FT_CONTAINER(link, struct engine_abort, link);
 
-		ft_ticket_free(abort->ticket);
+		ft_ticket_free(&abort->ticket);
 		free(abort);
 	}
 	ft_catalog_close(&e->core.catalog);

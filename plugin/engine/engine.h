@@ -22,6 +22,7 @@
 
 #include "file_transfer/logger.h"
 #include "file_transfer/store.h"
+#include "log/place.h"
 #include "protocol/options.h"
 #include "protocol/reply.h"
 #include "protocol/request.h"
@@ -41,7 +42,8 @@ struct ft_engine_config {
 	const struct ft_options *options;	/* outlive the engine */
 	struct ft_logger *logger;		/* outlives the engine */
 	const struct ft_store_ops *ops;
-	const char *log_path;			/* file of the log; its directory exists */
+	const struct ft_log_place *log_places;	/* where the log is to be, then former places */
+	size_t log_place_count;			/* at least 1 */
 	const char *identity;			/* of boot and storage, see base/identity.h */
 	struct ft_engine_hooks hooks;
 };

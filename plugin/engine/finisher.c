@@ -158,7 +158,7 @@ static enum ft_status finisher_prepare(struct finisher *f, struct ft_finish *job
 	st = ft_manifest_write(facts, job->fin.size, &job->digest, job->completed_ms,
 			       &job->manifest, &job->manifest_len);
 	p->key = facts->key;
-	p->mode = f->all->core->options->finished_ids == FT_FINISHED_REPLACE ? FT_PUBLISH_REPLACE
+	p->mode = f->all->core->options->finished_ids == FT_FINISHED_IDS_REPLACE ? FT_PUBLISH_REPLACE
 									     : FT_PUBLISH_KEEP;
 	p->name = facts->meta.name;
 	p->size = job->fin.size;

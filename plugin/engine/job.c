@@ -24,13 +24,13 @@ void ft_job_free(struct ft_job **pointer)
 		ft_ranges_release(&FT_CONTAINER(job, struct ft_checkpoint, job)->held);
 		break;
 	case FT_JOB_LOOKUP:
-		ft_ticket_free(FT_CONTAINER(job, struct ft_lookup, job)->ticket);
+		ft_ticket_free(&FT_CONTAINER(job, struct ft_lookup, job)->ticket);
 		break;
 	case FT_JOB_LOST:
 		ft_ranges_release(&FT_CONTAINER(job, struct ft_lost, job)->kept);
 		break;
 	case FT_JOB_RETOLD:
-		ft_ticket_free(FT_CONTAINER(job, struct ft_retold, job)->ticket);
+		ft_ticket_free(&FT_CONTAINER(job, struct ft_retold, job)->ticket);
 		break;
 	case FT_JOB_DISCARD:
 		assert(!FT_CONTAINER(job, struct ft_discard, job)->upload);

@@ -70,8 +70,11 @@ static void registry_free_tickets(struct ft_list *tickets)
 {
 	struct ft_link *link;
 
-	while ((link = ft_list_pop(tickets)) != NULL)
-		ft_ticket_free(FT_CONTAINER(link, struct ft_ticket, link));
+	while ((link = ft_list_pop(tickets)) != NULL) {
+		struct ft_ticket *ticket = FT_CONTAINER(link, struct ft_ticket, link);
+
+		ft_ticket_free(&ticket);
+	}
 }
 
 static void registry_free_transfer(struct ft_transfer **transfer)
@@ -81,7 +84,7 @@ static void registry_free_transfer(struct ft_transfer **transfer)
 	registry_free_tickets(&t->inits);
 	registry_free_tickets(&t->segments);
 	registry_free_tickets(&t->fins);
-	ft_ticket_free(t->abort);
+	ft_ticket_free(&t->abort);
 	ft_ranges_release(&t->held);
 	free(t->meta);
 	free(t);

@@ -6,20 +6,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void results_note_refusal(struct ft_engine *e, const struct ft_request *request,
+				 const struct ft_reply *reply)
+{
+	struct ft_refusal refusal = {
+		.status = reply->status, .client = request->client_id,
+		.client_len = strlen(request->client_id), .detail = reply->detail,
+	};
+	struct ft_command command;
+
+	if (ft_topic_parse(&command, request->topic) == FT_OK) {
+		refusal.file = command.file;
+		refusal.file_len = command.file_len;
+	}
+	ft_refusals_note(e->refusals, &refusal, e->now_ms);
+}
+
 bool engine_respond(struct ft_engine *e, const struct ft_request *request,
 		    const struct ft_reply *reply)
 {
 	if (e->closing)
 		return false;
-	if (reply->status != FT_OK) {
-		const struct ft_refusal refusal = {
-			.status = reply->status, .client = request->client_id,
-			.client_len = strlen(request->client_id), .file = reply->file,
-			.file_len = reply->file_len, .detail = reply->detail,
-		};
-
-		ft_refusals_note(e->refusals, &refusal, e->now_ms);
-	}
+	if (reply->status != FT_OK)
+		results_note_refusal(e, request, reply);
 	return e->hooks.respond(e->hooks.context, request, reply);
 }
 
@@ -55,8 +64,6 @@ bool engine_answer_all(struct ft_engine *e, struct ft_transfer *t, struct ft_lis
 	struct ft_link *link;
 	bool told = true;
 
-	reply->file = t->file;
-	reply->file_len = t->file_len;
 	while ((link = ft_list_pop(list)) != NULL) {
 		struct ft_ticket *ticket = FT_CONTAINER(link, struct ft_ticket, link);
 
@@ -99,7 +106,6 @@ static void results_answer_abort(struct ft_engine *e, struct ft_transfer *t, enu
 {
 	struct ft_reply reply = {
 		.status = st, .state = st == FT_OK ? FT_STATE_NONE : FT_STATE_COMPLETE,
-		.file = t->file, .file_len = t->file_len,
 	};
 
 	if (t->abort)
@@ -203,7 +209,7 @@ static void results_verdict_begun(struct ft_engine *e, struct ft_transfer *t)
 	struct ft_reply reply = { .status = FT_OK };
 
 	/* The file that was finished under this id is gone, or is to be replaced. */
-	if (e->options->finished_ids != FT_FINISHED_REPLACE)
+	if (e->options->finished_ids != FT_FINISHED_IDS_REPLACE)
 		ft_finished_set_remove(&e->finished, ft_registry_hash(&e->registry, &key));
 	t->verdict = FT_VERDICT_BEGUN;
 	if (t->state == FT_TRANSFER_CHECKING)
@@ -263,9 +269,7 @@ static void results_take_segment(struct ft_engine *e, struct ft_job *job)
 
 	if (link) {
 		struct ft_ticket *ticket = FT_CONTAINER(link, struct ft_ticket, link);
-		struct ft_reply reply = {
-			.status = job->status, .file = t->file, .file_len = t->file_len,
-		};
+		struct ft_reply reply = { .status = job->status };
 
 		t->waiting--;
 		(void)results_answer(e, &ticket, &reply);
@@ -315,7 +319,7 @@ static void results_take_lookup(struct ft_engine *e, struct ft_lookup *lookup)
 {
 	struct ft_job *job = &lookup->job;
 	struct ft_reply reply = {
-		.status = job->status, .file = lookup->key.file, .file_len = lookup->key.file_len,
+		.status = job->status,
 		.state = lookup->found ? FT_STATE_COMPLETE : FT_STATE_NONE,
 	};
 

@@ -110,7 +110,7 @@ void writer_remove(struct ft_writer *w, struct writer_transfer **transfer)
 	ft_hasher_free(t->hasher);
 	ft_ranges_release(&t->held);
 	ft_ranges_release(&t->durable);
-	ft_ticket_free(t->ticket);
+	ft_ticket_free(&t->ticket);
 	free(t->pieces);
 	free(t->user_data);
 	free(t->ids);

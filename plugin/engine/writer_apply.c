@@ -91,7 +91,7 @@ static struct writer_transfer *apply_begin_checked(struct ft_writer *w, const st
 	}
 	if (ft_meta_fits(&facts->meta, &finished))
 		return apply_begin_complete(w, facts, &finished);
-	if (w->core->options->finished_ids == FT_FINISHED_REPLACE)
+	if (w->core->options->finished_ids == FT_FINISHED_IDS_REPLACE)
 		return apply_begin_pending(w, facts, position);
 	t = writer_add(w, facts, WRITER_CONFLICT);
 	writer_note(w, t, WRITER_NEWS_BEGUN);
@@ -294,8 +294,7 @@ static enum ft_status apply_fin_of_finished(const struct writer_transfer *t, con
 	return !t->differs && ft_fin_fits(fin, &finished) ? FT_OK : FT_ALREADY_COMPLETE;
 }
 
-static enum ft_status apply_check_fin(struct ft_writer *w, struct writer_transfer *t,
-				      const struct ft_fin *fin)
+static enum ft_status apply_check_fin(const struct writer_transfer *t, const struct ft_fin *fin)
 {
 	if (t->state == WRITER_COMPLETE)
 		return apply_fin_of_finished(t, fin);
@@ -336,13 +335,13 @@ static void apply_fin(struct ft_writer *w, const struct ft_log_record *record)
 		return;
 	}
 	writer_flush(w);
-	ft_ticket_free(t->ticket);
+	ft_ticket_free(&t->ticket);
 	while (!(t->ticket = ft_ticket_new(&request)))
 		ft_sleep_ms(10);
 	t->fin = fin;
 	if (t->state == WRITER_STORED && t->pin != WRITER_PIN_NONE)
 		t->fin_waits = true;	/* until a full disk takes what was acknowledged */
-	else if ((st = apply_check_fin(w, t, &fin)) != FT_OK || t->state == WRITER_COMPLETE)
+	else if ((st = apply_check_fin(t, &fin)) != FT_OK || t->state == WRITER_COMPLETE)
 		apply_fin_result(w, t, st);
 	else
 		writer_finish(w, t);
