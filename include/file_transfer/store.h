@@ -103,11 +103,13 @@ struct ft_publication {
 	bool bytes_lost;		/* an fsync failed: what was written may be gone */
 };
 
+#define FT_STORE_TAKEN UINT64_MAX
+
 /* A finished file, as list_finished() finds it. Borrowed for the visit. */
 struct ft_store_found {
 	const char *place;		/* for log lines: where it lies */
 	const char *name;
-	uint64_t size;
+	uint64_t size;			/* FT_STORE_TAKEN: a consumer took it, and left the manifest */
 	const char *manifest;
 	size_t manifest_len;
 };
