@@ -606,7 +606,8 @@ static enum ft_status check_put_room(struct call *call)
 		       + ft_record_ticket_room(call->request);
 
 	if (ft_log_has_room(e->core.log, FT_RECORD_BYTES, 3, call->len + heads)
-	    || ft_log_wait_room(e->core.log, FT_RECORD_BYTES, 3, call->len + heads, 20))
+	    || ft_log_wait_room(e->core.log, FT_RECORD_BYTES, 3, call->len + heads,
+				ENGINE_ROOM_MS))
 		return FT_OK;
 	return atomic_load(&e->core.disk_full) ? FT_DISK_FULL : FT_BUSY;
 }

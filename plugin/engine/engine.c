@@ -15,7 +15,6 @@
 
 #define ENGINE_TIMER_MS 100		/* how often timers are looked at */
 #define ENGINE_JOBS_MAX 64		/* results taken per call: clients wait meanwhile */
-#define ENGINE_ROOM_MS 20		/* wait for room in the log, while the writer makes progress */
 #define ENGINE_STOP_MS 5000
 #define ENGINE_STOP_STEP_MS 5
 

@@ -45,6 +45,9 @@ struct ft_engine {
 	size_t expiries;		/* in this slice */
 };
 
+/* How long to wait for room in the log, while the writer makes progress. */
+#define ENGINE_ROOM_MS 50
+
 /* An abort that waits for the bytes to be gone. */
 struct engine_abort {
 	struct ft_link link;

@@ -83,7 +83,12 @@ static enum ft_status finisher_hash_upload(struct finisher *f, struct ft_finish 
 
 		if (finisher_gives_up(f, job, deadline_ms, &st))
 			return st;
-		if ((st = core->ops->read(upload, at, f->block, len)) != FT_OK)
+		st = core->ops->read(upload, at, f->block, len);
+		if (st == FT_IO_ERROR || st == FT_NO_SUCH_TRANSFER) {
+			job->lost_start = at;
+			job->lost_end = at + len;
+		}
+		if (st != FT_OK)
 			return st;
 		if (!ft_hasher_update(job->hasher, f->block, len))
 			return FT_INTERNAL_ERROR;
@@ -114,6 +119,8 @@ static enum ft_status finisher_hash_published(struct finisher *f, struct ft_fini
 	if (st == FT_OK && !ft_hasher_digest(hasher, &job->digest))
 		st = FT_INTERNAL_ERROR;
 	ft_hasher_free(hasher);
+	if (st == FT_NO_SUCH_TRANSFER)
+		job->lost_end = FT_NUMBER_MAX;
 	return st;
 }
 
@@ -136,7 +143,7 @@ static enum ft_status finisher_verify(struct finisher *f, struct ft_finish *job,
 					    ? FT_UPLOAD_CREATE : FT_UPLOAD_EXISTING, &p->upload);
 		if (st == FT_OK)
 			st = finisher_hash_upload(f, job, p->upload);
-		if (st == FT_NO_SUCH_TRANSFER)
+		else if (st == FT_NO_SUCH_TRANSFER)
 			st = finisher_hash_published(f, job);
 	}
 	if (st == FT_OK && job->fin.has_checksum
@@ -252,7 +259,7 @@ static void finisher_publish(struct finisher *f, struct ft_finish *const *jobs, 
 		core->ops->publish(core->store, publications, ready);
 	for (size_t i = 0; i < ready; i++) {
 		published[i]->job.status = publications[i].status;
-		published[i]->bytes_lost = publications[i].bytes_lost;
+		published[i]->unsynced_lost = publications[i].bytes_lost;
 	}
 	if (ready > 0 && (st = finisher_enter(f, published, ready)) != FT_OK)
 		for (size_t i = 0; i < ready; i++)

@@ -66,7 +66,8 @@ struct ft_finish {
 	bool from_log;			/* by `pieces`; else from the store */
 	struct ft_hasher *hasher;	/* owned; over the first bytes; NULL: over none */
 	atomic_bool cancelled;		/* by an abort */
-	bool bytes_lost;		/* result: an fsync failed */
+	bool unsynced_lost;		/* result: an fsync failed; what none covered before is lost */
+	uint64_t lost_start, lost_end;	/* result: bytes that could not be read; equal: none */
 	struct ft_sha256 digest;	/* result */
 	int64_t completed_ms;		/* result: Unix ms */
 	bool returning;			/* from the broker's thread, which has the result */

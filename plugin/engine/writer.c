@@ -444,9 +444,14 @@ enum ft_status writer_commit(struct ft_writer *w)
 
 /* --- timers --- */
 
+static bool writer_is_tight(const struct ft_writer *w)
+{
+	return ft_log_fill(w->core->log) > ft_log_size(w->core->log) / 2;
+}
+
 static void writer_settle_old(struct ft_writer *w)
 {
-	bool tight = ft_log_fill(w->core->log) > ft_log_size(w->core->log) / 2;
+	bool tight = writer_is_tight(w);
 	bool all = w->replaying || writer_is_draining(w);
 	struct ft_link *link = w->pinned.head.next;
 
@@ -592,6 +597,8 @@ static void writer_release_log(struct ft_writer *w)
 /* Returns whether there was anything to do. */
 static bool writer_round(struct ft_writer *w)
 {
+	/* Where room is short it is given back sooner. */
+	uint64_t most = writer_is_tight(w) ? WRITER_ROUND_BYTES / 4 : WRITER_ROUND_BYTES;
 	struct ft_log_record record;
 	uint64_t bytes = 0;
 	bool any = false;
@@ -599,7 +606,7 @@ static bool writer_round(struct ft_writer *w)
 	w->now_ms = ft_clock_ms();
 	w->round_start = ft_log_taken(w->core->log);
 	writer_take_jobs(w);
-	while (bytes < WRITER_ROUND_BYTES && ft_log_take(w->core->log, &record)) {
+	while (bytes < most && ft_log_take(w->core->log, &record)) {
 		writer_apply(w, &record);
 		bytes += record.end - record.position;
 		any = true;

@@ -455,6 +455,16 @@ static void apply_lose_unsynced(struct ft_writer *w, struct writer_transfer *t)
 	writer_tell_lost(w, t, 0, FT_NUMBER_MAX, &t->held, FT_IO_ERROR);
 }
 
+/* The client is asked for them again, which may mend what the disk has lost. */
+static void apply_lose_unreadable(struct ft_writer *w, struct writer_transfer *t,
+				  struct ft_finish *finish)
+{
+	writer_lose(w, t, finish->lost_start, finish->lost_end, finish->job.status);
+	writer_tell_lost(w, t, finish->lost_start, finish->lost_end, NULL, finish->job.status);
+	finish->job.status = FT_INCOMPLETE;
+	t->result = FT_INCOMPLETE;
+}
+
 /*
  * The writer's again, with all its bytes; then the broker's thread hears why. Returns whether
  * the job goes on to it.
@@ -474,8 +484,10 @@ static bool apply_take_failed(struct ft_writer *w, struct writer_transfer *t,
 	writer_move(t, finish->from_log ? WRITER_PENDING : WRITER_STORED);
 	if (finish->from_log)
 		writer_settle(w, t);
-	else if (finish->bytes_lost)
+	else if (finish->unsynced_lost)
 		apply_lose_unsynced(w, t);
+	else if (finish->lost_end > finish->lost_start)
+		apply_lose_unreadable(w, t, finish);
 	if (t->answer_kept)
 		writer_note(w, t, WRITER_NEWS_FIN_FAILED);
 	else

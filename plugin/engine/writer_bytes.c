@@ -61,9 +61,8 @@ enum ft_status writer_open_upload(struct ft_writer *w, struct writer_transfer *t
 
 /* --- what goes wrong --- */
 
-/* [start, end) does not count any more. */
-static void bytes_lose(struct ft_writer *w, struct writer_transfer *t, uint64_t start,
-		       uint64_t end, enum ft_status why)
+void writer_lose(struct ft_writer *w, struct writer_transfer *t, uint64_t start, uint64_t end,
+		 enum ft_status why)
 {
 	while (ft_ranges_remove(&t->held, start, end) != FT_OK
 	       || ft_ranges_remove(&t->durable, start, end) != FT_OK)
@@ -71,10 +70,9 @@ static void bytes_lose(struct ft_writer *w, struct writer_transfer *t, uint64_t 
 	t->overwritten = true;
 	writer_note_held(w, t, start, end);
 	writer_note(w, t, WRITER_NEWS_DURABLE);
-	ft_core_log(w->core, FT_LOG_ERROR, &t->facts.key, "bytes %llu to %llu could not be stored "
-		    "(%s); they count as not sent", (unsigned long long)start,
-		    (unsigned long long)end, ft_status_word(why));
-	writer_tell_lost(w, t, start, end, NULL, why);
+	ft_core_log(w->core, FT_LOG_ERROR, &t->facts.key, "bytes %llu to %llu are not in the store (%s); "
+		    "they count as not sent", (unsigned long long)start, (unsigned long long)end,
+		    ft_status_word(why));
 }
 
 static bool bytes_wait_for_room(enum ft_status st)
@@ -179,6 +177,28 @@ static enum ft_status bytes_put_held(struct ft_writer *w, struct writer_transfer
 	return ft_ranges_restore(&t->held, offset, offset + len);
 }
 
+static void bytes_note_stored(struct ft_writer *w, struct writer_transfer *t, uint64_t offset,
+			      size_t len)
+{
+	if (t->unsynced == 0)
+		t->unsynced_ms = w->now_ms;
+	t->unsynced += len;
+	writer_note_held(w, t, offset, offset + len);
+}
+
+/* Somebody removed the bytes that came before: what comes now is the first that there is. */
+static enum ft_status bytes_put_anew(struct ft_writer *w, struct writer_transfer *t,
+				     uint64_t offset, const uint8_t *bytes, size_t len)
+{
+	enum ft_status st;
+
+	writer_close_upload(w, t);
+	writer_lose(w, t, 0, FT_NUMBER_MAX, FT_NO_SUCH_TRANSFER);
+	st = bytes_put_held(w, t, offset, bytes, len);
+	writer_tell_lost(w, t, 0, FT_NUMBER_MAX, &t->held, FT_NO_SUCH_TRANSFER);
+	return st;
+}
+
 /* FT_OK: it is stored, or lost and told so. Else it has to be kept in the log. */
 static enum ft_status bytes_store_now(struct ft_writer *w, struct writer_transfer *t,
 				      uint64_t offset, const uint8_t *bytes, size_t len)
@@ -187,12 +207,10 @@ static enum ft_status bytes_store_now(struct ft_writer *w, struct writer_transfe
 
 	if (bytes_are_held(w, t, offset, bytes, len))
 		return FT_OK;
-	st = bytes_put_held(w, t, offset, bytes, len);
+	if ((st = bytes_put_held(w, t, offset, bytes, len)) == FT_NO_SUCH_TRANSFER)
+		st = bytes_put_anew(w, t, offset, bytes, len);
 	if (st == FT_OK) {
-		if (t->unsynced == 0)
-			t->unsynced_ms = w->now_ms;
-		t->unsynced += len;
-		writer_note_held(w, t, offset, offset + len);
+		bytes_note_stored(w, t, offset, len);
 		return FT_OK;
 	}
 	ft_hasher_free(t->hasher);	/* it may be ahead of what was written */
@@ -201,12 +219,8 @@ static enum ft_status bytes_store_now(struct ft_writer *w, struct writer_transfe
 		bytes_say_held_back(w, st);
 		return st;
 	}
-	if (st == FT_NO_SUCH_TRANSFER) {	/* somebody removed the bytes that came before */
-		writer_close_upload(w, t);
-		bytes_lose(w, t, 0, FT_NUMBER_MAX, st);
-	} else {
-		bytes_lose(w, t, offset, offset + len, st);
-	}
+	writer_lose(w, t, offset, offset + len, st);
+	writer_tell_lost(w, t, offset, offset + len, NULL, st);
 	return FT_OK;
 }
 

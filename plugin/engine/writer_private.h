@@ -186,6 +186,10 @@ void writer_submit_finish(struct ft_writer *w, struct writer_transfer *t);
 void writer_store(struct ft_writer *w, struct writer_transfer *t, uint64_t offset,
 		  const uint8_t *bytes, size_t len);
 
+/* [start, end) does not count as held any more. */
+void writer_lose(struct ft_writer *w, struct writer_transfer *t, uint64_t start, uint64_t end,
+		 enum ft_status why);
+
 /* Writes what was gathered. */
 void writer_flush(struct ft_writer *w);
 
