@@ -305,6 +305,7 @@ START_TEST(test_store__cuts_off_bytes_beyond_the_size)
 	rig_begin(&rig, &key, "hello, world");
 	ck_assert_int_eq(rig_publish_upload(&rig, &key, "n", "id", 5), FT_OK);
 	rig_expect_finished(&rig, &key, "n", "hello");
+	ck_assert_str_eq(rig_list(&rig, 0).names, "n:5:{\"transfer_id\":\"id\"}\n");
 	rig_close(&rig);
 }
 END_TEST

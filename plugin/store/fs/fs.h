@@ -115,6 +115,9 @@ enum ft_status fs_sync_failed(struct fs *fs, const char *place) FT_MUST_USE;
 enum ft_status fs_dir_open(struct fs *fs, const char *path, int *fd) FT_MUST_USE;
 enum ft_status fs_dir_open_at(int dir, const char *name, int *fd) FT_MUST_USE;
 
+/* Makes a directory and opens it. FT_ALREADY_COMPLETE: it is there. */
+enum ft_status fs_dir_make(struct fs *fs, const char *path, int *fd) FT_MUST_USE;
+
 /* Makes one of the directories in storage_dir again, if it is not there, and says so. */
 void fs_top_make(struct fs *fs, const char *top);
 

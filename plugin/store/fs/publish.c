@@ -286,16 +286,13 @@ static enum ft_status publish_make_aside(struct publishing *p)
 		} else if (i > 0) {
 			fs_top_make(fs, FS_TMP);
 		}
-		if (ft_sys_mkdirat(fs->root, p->aside, FS_DIR_MODE) == 0)
-			st = fs_dir_open(fs, p->aside, &p->aside_fd);
-		else if (errno == EEXIST)
-			fs_remove_tree(fs->root, p->aside);	/* a crash left it */
-		else
-			st = ft_sys_status(errno);
+		st = fs_dir_make(fs, p->aside, &p->aside_fd);
+		if (st == FT_ALREADY_COMPLETE) {	/* a crash left it */
+			fs_remove_tree(fs->root, p->aside);
+			st = fs_dir_make(fs, p->aside, &p->aside_fd);
+		}
 	}
-	if (st == FT_OK && ft_sys_set_mode(p->aside_fd, FS_DIR_MODE) == 0)
-		return FT_OK;
-	return publish_failed(p, "make a directory for");
+	return st == FT_OK ? FT_OK : publish_failed(p, "make a directory for");
 }
 
 static enum ft_status publish_fill(struct publishing *p)
