@@ -166,7 +166,7 @@ static bool open_store(struct ft_plugin *plugin, struct ft_store **store)
 
 	if (!ops)
 		return false;
-	if (ft_storage_dir_lock(plugin->options.storage_dir, &plugin->lock, &why) != FT_OK) {
+	if (ft_storage_dir_lock(plugin->options.storage_dir, FT_FSTAB, &plugin->lock, &why) != FT_OK) {
 		ft_logger_printf(plugin->log, FT_LOG_ERROR, "%s", room);
 		return false;
 	}
@@ -287,7 +287,7 @@ API int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata
 	plugin->id = identifier;
 	plugin->is_21 = ft_compat_is_21();
 	plugin->property_free = ft_compat_property_free();
-	plugin->lock = -1;
+	plugin->lock = (struct ft_storage_lock)FT_STORAGE_LOCK_NONE;
 	plugin->log = ft_logger_new(log_to_broker, plugin);
 	if (!plugin->log || !parse_options(plugin, options, option_count) || !start(plugin))
 		return refuse(plugin, MOSQ_ERR_INVAL);
