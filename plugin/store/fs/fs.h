@@ -18,6 +18,8 @@
  * its names at each operation, and made again where somebody removed it. No component of
  * these names is followed if it is a link.
  *
+ * SIGXFSZ is to be ignored, so that a write beyond RLIMIT_FSIZE fails and does no more.
+ *
  * THREADS. Nothing here changes after open() but the counters of fs_alarm, which are atomic.
  */
 #ifndef FT_STORE_FS_FS_H
@@ -55,7 +57,6 @@ struct fs {
 	atomic_uint named;		/* how many there were */
 	/* What the file system can do. */
 	size_t name_max;		/* bytes of a name */
-	uint64_t file_max;		/* bytes of a file, by RLIMIT_FSIZE */
 	const char *refused;		/* bytes that cannot stand in a name */
 	enum { FS_HOLES, FS_NO_HOLES } holes;
 	/* The last error that was logged, so that it is logged once. */
