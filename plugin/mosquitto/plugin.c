@@ -171,7 +171,7 @@ static bool start_engine(struct ft_plugin *plugin, const struct ft_store_ops *op
 		ft_logger_printf(plugin->log, FT_LOG_INFO, "the log is %s: %s", places[0].path,
 				 places[0].why);
 		config.log_place_count = 1 + ft_log_former_places(&query, &places[0], places + 1);
-		ft_identity(plugin->lock, identity);
+		ft_identity(plugin->lock.dir, identity);
 		st = ft_engine_new(&config, &plugin->engine);
 	}
 	free(places);
@@ -183,7 +183,7 @@ static bool lock_storage(struct ft_plugin *plugin)
 	char room[1024];
 	struct ft_buf why = ft_buf_on(room, sizeof room);
 
-	if (ft_storage_dir_lock(plugin->options.storage_dir, &plugin->lock, &why) == FT_OK)
+	if (ft_storage_dir_lock(plugin->options.storage_dir, FT_FSTAB, &plugin->lock, &why) == FT_OK)
 		return true;
 	ft_logger_printf(plugin->log, FT_LOG_ERROR, "%s", room);
 	return false;
@@ -295,7 +295,7 @@ API int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata
 	plugin->id = identifier;
 	plugin->is_21 = ft_compat_is_21();
 	plugin->property_free = ft_compat_property_free();
-	plugin->lock = -1;
+	plugin->lock = (struct ft_storage_lock)FT_STORAGE_LOCK_NONE;
 	plugin->log = ft_logger_new(log_to_broker, plugin);
 	if (!plugin->log || !parse_options(plugin, options, option_count) || !start(plugin))
 		return refuse(plugin, MOSQ_ERR_INVAL);

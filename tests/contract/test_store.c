@@ -305,6 +305,7 @@ START_TEST(test_store__cuts_off_bytes_beyond_the_size)
 	rig_begin(&rig, &key, "hello, world");
 	ck_assert_int_eq(rig_publish_upload(&rig, &key, "n", "id", 5), FT_OK);
 	rig_expect_finished(&rig, &key, "n", "hello");
+	ck_assert_str_eq(rig_list(&rig, 0).names, "n:5:{\"transfer_id\":\"id\"}\n");
 	rig_close(&rig);
 }
 END_TEST
@@ -333,6 +334,31 @@ START_TEST(test_store__publishing_again_is_a_success)
 		ck_assert_int_eq(rig_publish_text(&rig, &key, "n", "id", "hello"), FT_OK);
 	rig_expect_finished(&rig, &key, "n", "hello");
 	ck_assert_uint_eq(rig_list(&rig, 0).count, 1);
+	rig_close(&rig);
+}
+END_TEST
+
+/* Its bytes were given away by a process that ended before it could say so. */
+START_TEST(test_store__tells_without_bytes_whether_it_is_published)
+{
+	struct ft_key key = rig_key("c", "f"), other = rig_key("c", "g");
+	struct ft_publication what;
+	struct rig rig;
+
+	rig_open_any(&rig, _i);
+	ck_assert_int_eq(rig_publish_text(&rig, &key, "n", "id-1.", "hello"), FT_OK);
+	for (int mode = FT_PUBLISH_KEEP; mode <= FT_PUBLISH_REPLACE; mode++) {
+		what = rig_publication(&key, "n", "id-1.", NULL, NULL, 5);
+		what.mode = (enum ft_publish_mode)mode;
+		ck_assert_int_eq(rig_publish(&rig, &what), FT_OK);
+		what = rig_publication(&key, "n", "id-2.", NULL, NULL, 5);
+		what.mode = (enum ft_publish_mode)mode;
+		ck_assert_int_eq(rig_publish(&rig, &what), FT_NO_SUCH_TRANSFER);
+		what = rig_publication(&other, "n", "id-1.", NULL, NULL, 5);
+		what.mode = (enum ft_publish_mode)mode;
+		ck_assert_int_eq(rig_publish(&rig, &what), FT_NO_SUCH_TRANSFER);
+	}
+	rig_expect_finished(&rig, &key, "n", "hello");
 	rig_close(&rig);
 }
 END_TEST
@@ -580,6 +606,7 @@ RIG_SUITE_OF_ALL_BACKENDS("store",
 	test_store__cuts_off_bytes_beyond_the_size,
 	test_store__publishes_nothing_that_is_too_short,
 	test_store__publishing_again_is_a_success,
+	test_store__tells_without_bytes_whether_it_is_published,
 	test_store__keeps_what_is_finished,
 	test_store__replaces_a_file_of_the_same_name,
 	test_store__replaces_a_file_of_another_name,

@@ -20,30 +20,39 @@ enum ft_status fs_dir_open(struct fs *fs, const char *path, int *fd)
 	return fs_dir_open_at(fs->root, path, fd);
 }
 
-/* Makes a directory and opens it. The umask belongs to the whole process, so the mode is set. */
-static enum ft_status dirs_make(struct fs *fs, const char *path, int *fd)
+enum ft_status fs_dir_make(struct fs *fs, const char *path, int *fd)
 {
-	bool made = ft_sys_mkdirat(fs->root, path, FS_DIR_MODE) == 0;
 	enum ft_status st;
 
 	*fd = -1;
-	if (!made && errno != EEXIST)
-		return ft_sys_status(errno);
-	if ((st = fs_dir_open(fs, path, fd)) != FT_OK || !made)
+	if (ft_sys_mkdirat(fs->root, path, FS_DIR_MODE) != 0)
+		return errno == EEXIST ? FT_ALREADY_COMPLETE : ft_sys_status(errno);
+	st = fs_dir_open(fs, path, fd);
+	/* The umask belongs to the whole process. It may even forbid us to open what we made. */
+	if (st == FT_IO_ERROR && errno == EACCES
+	    && fchmodat(fs->root, path, FS_DIR_MODE, 0) == 0)
+		st = fs_dir_open(fs, path, fd);
+	if (st != FT_OK || ft_sys_set_mode(*fd, FS_DIR_MODE) == 0)
 		return st;
-	if (ft_sys_set_mode(*fd, FS_DIR_MODE) == 0)
-		return FT_OK;
 	st = ft_sys_status(errno);
 	ft_sys_close(*fd);
 	*fd = -1;
 	return st;
 }
 
+/* The same, or opens what is there. */
+static enum ft_status dirs_get(struct fs *fs, const char *path, int *fd)
+{
+	enum ft_status st = fs_dir_make(fs, path, fd);
+
+	return st == FT_ALREADY_COMPLETE ? fs_dir_open(fs, path, fd) : st;
+}
+
 void fs_top_make(struct fs *fs, const char *top)
 {
 	int fd;
 
-	if (dirs_make(fs, top, &fd) != FT_OK)
+	if (dirs_get(fs, top, &fd) != FT_OK)
 		return;
 	ft_sys_close(fd);
 	ft_logger_printf(fs->logger, FT_LOG_WARNING,
@@ -60,7 +69,7 @@ enum ft_status fs_client_make(struct fs *fs, const char *top, const struct fs_na
 	for (int i = 0; st == FT_NO_SUCH_TRANSFER && i < FS_ATTEMPTS; i++) {
 		if (i > 0)
 			fs_top_make(fs, top);
-		st = dirs_make(fs, path, fd);
+		st = dirs_get(fs, path, fd);
 	}
 	return st == FT_OK ? FT_OK : fs_failed(fs, "make the directory", path);
 }

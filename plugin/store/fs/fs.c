@@ -32,14 +32,15 @@ static enum ft_status fs_open_failed(struct fs *fs, const char *dir, const char 
 static enum ft_status fs_open_top(struct fs *fs, const char *dir, const char *name)
 {
 	struct stat top, root;
-	bool made = ft_sys_mkdirat(fs->root, name, FS_DIR_MODE) == 0;
-	enum ft_status st = FT_OK;
+	enum ft_status st;
 	int fd;
 
-	if ((!made && errno != EEXIST) || fs_dir_open(fs, name, &fd) != FT_OK)
+	st = fs_dir_make(fs, name, &fd);
+	if (st == FT_ALREADY_COMPLETE)
+		st = fs_dir_open(fs, name, &fd);
+	if (st != FT_OK)
 		return fs_open_failed(fs, dir, name);
-	if ((made && ft_sys_set_mode(fd, FS_DIR_MODE) != 0) || ft_sys_fstat(fd, &top) != 0
-	    || ft_sys_fstat(fs->root, &root) != 0) {
+	if (ft_sys_fstat(fd, &top) != 0 || ft_sys_fstat(fs->root, &root) != 0) {
 		st = fs_open_failed(fs, dir, name);
 	} else if (top.st_dev != root.st_dev) {
 		errno = EXDEV;	/* files are renamed between them, never copied */

@@ -18,6 +18,8 @@
  * its names at each operation, and made again where somebody removed it. No component of
  * these names is followed if it is a link.
  *
+ * SIGXFSZ is to be ignored, so that a write beyond RLIMIT_FSIZE fails and does no more.
+ *
  * THREADS. Nothing here changes after open() but the counters of fs_alarm, which are atomic.
  */
 #ifndef FT_STORE_FS_FS_H
@@ -55,7 +57,6 @@ struct fs {
 	atomic_uint named;		/* how many there were */
 	/* What the file system can do. */
 	size_t name_max;		/* bytes of a name */
-	uint64_t file_max;		/* bytes of a file, by RLIMIT_FSIZE */
 	const char *refused;		/* bytes that cannot stand in a name */
 	enum { FS_HOLES, FS_NO_HOLES } holes;
 	/* The last error that was logged, so that it is logged once. */
@@ -114,6 +115,9 @@ enum ft_status fs_sync_failed(struct fs *fs, const char *place) FT_MUST_USE;
 /* Opens a directory; links are not followed. The result is in *fd, -1 on error. */
 enum ft_status fs_dir_open(struct fs *fs, const char *path, int *fd) FT_MUST_USE;
 enum ft_status fs_dir_open_at(int dir, const char *name, int *fd) FT_MUST_USE;
+
+/* Makes a directory and opens it. FT_ALREADY_COMPLETE: it is there. */
+enum ft_status fs_dir_make(struct fs *fs, const char *path, int *fd) FT_MUST_USE;
 
 /* Makes one of the directories in storage_dir again, if it is not there, and says so. */
 void fs_top_make(struct fs *fs, const char *top);

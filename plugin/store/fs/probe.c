@@ -6,8 +6,6 @@
  * Tried in incoming/ and in files/, each of which might be a directory with a flag of its
  * own (ext4 and f2fs: chattr +F), with directories that are gone a moment later.
  */
-#include <sys/resource.h>
-
 #include "store/fs/fs.h"
 
 #define PROBE_NAME_MIN 128	/* shorter than that no hashed id and its suffix fit */
@@ -111,15 +109,6 @@ static enum ft_status probe_holes(struct fs *fs)
 	return st;
 }
 
-static uint64_t probe_file_max(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur >= (rlim_t)INT64_MAX)
-		return (uint64_t)INT64_MAX;
-	return (uint64_t)limit.rlim_cur;
-}
-
 static enum ft_status probe_top(struct fs *fs, const char *path, const char *top)
 {
 	enum ft_status st;
@@ -152,7 +141,6 @@ enum ft_status fs_probe(struct fs *fs, const char *dir)
 
 	fs->name_max = FT_NAME_ROOM - 1;
 	fs->refused = "";
-	fs->file_max = probe_file_max();
 	if ((st = probe_top(fs, dir, FS_INCOMING)) != FT_OK
 	    || (st = probe_top(fs, dir, FS_FILES)) != FT_OK)
 		return st;

@@ -155,7 +155,7 @@ static enum ft_status publish_compare(int fd, const char *bytes, uint64_t len, b
 	return FT_OK;
 }
 
-/* Whether the file in files/ has the bytes that came from memory. */
+/* Whether the file in files/ has the bytes that came from memory, or at least as many. */
 static enum ft_status publish_owns_bytes(struct publishing *p, bool *owns)
 {
 	struct stat info;
@@ -166,7 +166,8 @@ static enum ft_status publish_owns_bytes(struct publishing *p, bool *owns)
 	st = fs_file_open(p->place_fd, p->what->name, &fd, &info);
 	if (st != FT_OK)
 		return st == FT_NO_SUCH_TRANSFER ? FT_OK : publish_failed(p, "open the file in");
-	if ((uint64_t)info.st_size == p->what->size
+	*owns = (uint64_t)info.st_size == p->what->size;
+	if (*owns && p->what->bytes
 	    && publish_compare(fd, p->what->bytes, p->what->size, owns) != FT_OK)
 		st = publish_failed(p, "read the file in");
 	ft_sys_close(fd);
@@ -223,6 +224,8 @@ static enum ft_status publish_look(struct publishing *p)
 		return st;
 	if (owns_bytes)
 		return publish_take_over(p);
+	if (!p->upload && !p->what->bytes && p->what->size > 0)
+		return FT_NO_SUCH_TRANSFER;
 	if (p->place_fd < 0 || p->what->mode == FT_PUBLISH_REPLACE)
 		return FT_OK;
 	if (!owns_manifest && publish_exists(p->place_fd, p->what->name))
@@ -253,10 +256,6 @@ static enum ft_status publish_cut(struct publishing *p)
 static enum ft_status publish_write(struct publishing *p, const char *name, const void *bytes,
 				    uint64_t len, int *fd)
 {
-	if (len > p->fs->file_max) {
-		errno = EFBIG;
-		return publish_failed(p, "write");
-	}
 	*fd = ft_sys_openat(p->aside_fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 			    FS_FILE_MODE);
 	if (*fd < 0 && (errno == ENAMETOOLONG || errno == EINVAL || errno == EILSEQ))
@@ -286,16 +285,13 @@ static enum ft_status publish_make_aside(struct publishing *p)
 		} else if (i > 0) {
 			fs_top_make(fs, FS_TMP);
 		}
-		if (ft_sys_mkdirat(fs->root, p->aside, FS_DIR_MODE) == 0)
-			st = fs_dir_open(fs, p->aside, &p->aside_fd);
-		else if (errno == EEXIST)
-			fs_remove_tree(fs->root, p->aside);	/* a crash left it */
-		else
-			st = ft_sys_status(errno);
+		st = fs_dir_make(fs, p->aside, &p->aside_fd);
+		if (st == FT_ALREADY_COMPLETE) {	/* a crash left it */
+			fs_remove_tree(fs->root, p->aside);
+			st = fs_dir_make(fs, p->aside, &p->aside_fd);
+		}
 	}
-	if (st == FT_OK && ft_sys_set_mode(p->aside_fd, FS_DIR_MODE) == 0)
-		return FT_OK;
-	return publish_failed(p, "make a directory for");
+	return st == FT_OK ? FT_OK : publish_failed(p, "make a directory for");
 }
 
 static enum ft_status publish_fill(struct publishing *p)
@@ -615,7 +611,6 @@ static void publish_conclude(struct publishing *p)
 
 static void publish_begin(struct publishing *p, struct fs *fs, struct ft_publication *what)
 {
-	assert(what->upload != NULL || what->bytes != NULL || what->size == 0);
 	assert(what->size <= (uint64_t)INT64_MAX && what->transfer_id[0] != '\0');
 	*p = (struct publishing){
 		.fs = fs,

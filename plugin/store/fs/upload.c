@@ -150,16 +150,11 @@ void fs_upload_close(struct ft_upload **upload)
 /* --- bytes --- */
 
 /* Whether these bytes may be written where they belong; `info`: the file as it is. */
-static enum ft_status upload_may_write(struct fs_upload *up, uint64_t offset, size_t len,
+static enum ft_status upload_may_write(struct fs_upload *up, uint64_t offset,
 				       const struct stat *info)
 {
 	struct fs *fs = fs_of(up->base.store);
 
-	/* Beyond the limit the kernel would not only refuse, but send SIGXFSZ. */
-	if (offset + len > fs->file_max) {
-		errno = EFBIG;
-		return upload_failed(up, "write to");
-	}
 	if (fs->holes == FS_NO_HOLES && offset > (uint64_t)info->st_size
 	    && offset - (uint64_t)info->st_size > UPLOAD_GAP) {
 		ft_logger_printf(fs->logger, FT_LOG_WARNING,
@@ -190,7 +185,7 @@ enum ft_status fs_write(struct ft_upload *upload, uint64_t offset, const void *b
 		if ((st = upload_create(up)) != FT_OK)
 			return st;
 	}
-	if ((st = upload_may_write(up, offset, len, &info)) != FT_OK)
+	if ((st = upload_may_write(up, offset, &info)) != FT_OK)
 		return st;
 	return ft_sys_write_all(up->fd, bytes, len, offset) ? FT_OK
 		: upload_failed(up, "write to");

@@ -305,7 +305,7 @@ static enum ft_status memory_prepare(const struct ft_publication *what, struct m
 	entry->manifest = malloc(what->manifest_len + 1);
 	if (!entry->name || !entry->manifest)
 		st = FT_NO_MEMORY;
-	if (st == FT_OK && !what->upload && what->size > 0)
+	if (st == FT_OK && what->bytes && what->size > 0)
 		st = ft_pages_prepare(&entry->pages, 0, (size_t)what->size);
 	if (st != FT_OK) {
 		memory_entry_free(out);
@@ -314,7 +314,7 @@ static enum ft_status memory_prepare(const struct ft_publication *what, struct m
 	memcpy(entry->manifest, what->manifest, what->manifest_len);
 	entry->manifest[what->manifest_len] = '\0';
 	entry->manifest_len = what->manifest_len;
-	if (!what->upload && what->size > 0)
+	if (what->bytes && what->size > 0)
 		ft_pages_write(&entry->pages, 0, what->bytes, (size_t)what->size);
 	return FT_OK;
 }
@@ -335,6 +335,8 @@ static enum ft_status memory_place(struct memory *memory, const struct ft_public
 
 	if (former && memory_owns(former, what))
 		return FT_OK;
+	if (!from && !what->bytes && what->size > 0)
+		return FT_NO_SUCH_TRANSFER;
 	if (former && what->mode == FT_PUBLISH_KEEP)
 		return FT_ALREADY_COMPLETE;
 	if (from && memory_find_entry(memory, &what->key, MEMORY_UNFINISHED) != from)
