@@ -2,6 +2,7 @@
 #include "log/place.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
 #include <stdarg.h>
@@ -140,7 +141,7 @@ static const char *place_is_unfit(const struct ft_log_place_query *query)
 	if (place_path(query, place_root(query), PLACE_SHM, &shm) != FT_OK
 	    || shm.medium != FT_LOG_IN_MEMORY)
 		return PLACE_SHM " is no tmpfs";
-	if (access(dir, W_OK | X_OK) != 0)
+	if (faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) != 0)
 		return PLACE_SHM " is not writable";
 	if (statvfs(dir, &space) != 0
 	    || query->size > (uint64_t)space.f_blocks * space.f_frsize / PLACE_PART)
