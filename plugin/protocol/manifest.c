@@ -63,8 +63,8 @@ static const char *init_read_name(struct ft_init *init, const struct ft_json_mem
 static const char *init_read_size(struct ft_init *init, const struct ft_json_member *member)
 {
 	init->meta.has_size = true;
-	if (!ft_json_integer(&member->value, INT64_MAX, &init->meta.size))
-		return "\"size\" must be an integer from 0 to 2^63-1";
+	if (!ft_json_integer(&member->value, FT_JSON_INTEGER_MAX, &init->meta.size))
+		return "\"size\" must be an integer from 0 to 2^53";
 	return NULL;
 }
 

@@ -21,7 +21,7 @@
 #include "protocol/facts.h"
 
 #define FT_INIT_PAYLOAD_MAX ((size_t)64 * 1024)
-#define FT_JSON_INTEGER_MAX ((uint64_t)1 << 53)	/* of times, in seconds: in ms they fit 63 bits */
+#define FT_JSON_INTEGER_MAX ((uint64_t)1 << 53)	/* beyond it most readers of JSON round */
 #define FT_USER_DATA_DEPTH_MAX 64
 #define FT_MANIFEST_SUFFIX ".manifest.json"
 

@@ -110,9 +110,9 @@ class Killed(Case):
                                  {"n": number})
 
     def test_user_data_is_kept_to_the_letter(self):
-        """However deep, and whatever a JSON parser would make of its numbers."""
-        user_data = b'{"ns": 1795188444618813123, "deep": ' + b'{"a":' * 60 + b"{" + \
-            b'"b":1e400,' * 3000 + b'"c":1.10' + b"}" * 61 + b"}"
+        """As deep as it may be, and whatever a JSON parser would make of its numbers."""
+        user_data = b'{"ns": 1795188444618813123, "deep": ' + b'{"a":' * 62 + b"{" + \
+            b'"b":1e400,' * 3000 + b'"c":1.10' + b"}" * 63 + b"}"
         broker = self.start_broker()
         device = self.device("dev", broker=broker)
         self.ok(device.command("$file/f1/init", b'{"name":"a","user_data":' + user_data + b"}"))

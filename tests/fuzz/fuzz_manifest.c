@@ -19,7 +19,7 @@ static void manifest_check_init(const struct ft_init *init)
 	fuzz_check(!strpbrk(name, "/\\:") && strcmp(name, ".") != 0 && strcmp(name, "..") != 0);
 	fuzz_check(ft_utf8_valid(name, strlen(name)) && !ft_utf8_has_control(name, strlen(name)));
 	fuzz_check(ft_name_check(name, strlen(name), &why) == FT_OK && !why);
-	fuzz_check(init->meta.size <= INT64_MAX);
+	fuzz_check(init->meta.size <= FT_JSON_INTEGER_MAX);
 	fuzz_check(init->terms.segments_ttl <= FT_JSON_INTEGER_MAX);
 	fuzz_check(init->terms.expire_at >= 0
 		   && init->terms.expire_at <= (int64_t)FT_JSON_INTEGER_MAX);

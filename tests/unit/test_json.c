@@ -17,7 +17,8 @@ static enum ft_json_shape find(const char *text)
 static void assert_value_is(const struct ft_json_member *member, const char *expected)
 {
 	ck_assert_msg(member->value.len == strlen(expected)
-		      && memcmp(member->value.at, expected, member->value.len) == 0,
+		      && (*expected == '\0'
+			  || memcmp(member->value.at, expected, member->value.len) == 0),
 		      "%s: %.*s, not %s", member->key, (int)member->value.len, member->value.at,
 		      expected);
 }

@@ -114,8 +114,8 @@ START_TEST(test_init__refuses_bad_numbers)
 	assert_refused("{\"name\":\"f\",\"size\":true}", FT_INVALID_FILEMETA, "size");
 	assert_refused("{\"name\":\"f\",\"size\":1e300}", FT_INVALID_FILEMETA, "size");
 	assert_refused("{\"name\":\"f\",\"size\":1e999}", FT_INVALID_FILEMETA, "size");
-	assert_refused("{\"name\":\"f\",\"size\":9223372036854775808}", FT_INVALID_FILEMETA, "size");
-	assert_accepted("{\"name\":\"f\",\"size\":9223372036854775807}");
+	assert_refused("{\"name\":\"f\",\"size\":9007199254740993}", FT_INVALID_FILEMETA, "size");
+	assert_accepted("{\"name\":\"f\",\"size\":9007199254740992}");
 	assert_accepted("{\"name\":\"f\",\"size\":1e3}");
 	assert_refused("{\"name\":\"f\",\"expire_at\":\"x\"}", FT_INVALID_FILEMETA, "expire_at");
 	assert_refused("{\"name\":\"f\",\"expire_at\":-1}", FT_INVALID_FILEMETA, "expire_at");

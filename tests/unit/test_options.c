@@ -2,6 +2,8 @@
 #include "protocol/options.h"
 
 #include <check.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -310,6 +312,49 @@ START_TEST(test_options__want_ttl_bounds_in_order)
 }
 END_TEST
 
+/* Whether two sets of options are the same, but for what is text. */
+static bool same_options(const struct ft_options *a, const struct ft_options *b)
+{
+	size_t numbers = offsetof(struct ft_options, durability);
+
+	return memcmp((const char *)a + numbers, (const char *)b + numbers, sizeof *a - numbers) == 0;
+}
+
+/* Every line of the example, remarks included, is an option and says its default. */
+START_TEST(test_options__are_those_of_the_example_with_their_defaults)
+{
+	struct ft_options defaults;
+	FILE *example = fopen("mosquitto.conf.example", "r");
+	char line[200], key[100], value[100];
+	size_t count = 0;
+
+	ck_assert_msg(example != NULL, "run from the top directory");
+	ft_options_init(&options);
+	while (fgets(line, sizeof line, example)) {
+		if (sscanf(line, "plugin_opt_%99s %99s", key, value) != 2
+		    && sscanf(line, "#plugin_opt_%99s %99s", key, value) != 2)
+			continue;
+		count++;
+		ck_assert_msg(set(key, value), "%s", why);
+	}
+	fclose(example);
+	ck_assert(check());
+	ck_assert_msg(options.given == ((uint64_t)1 << count) - 1, "an option is not in the example");
+	ck_assert(!set("no such option", ""));
+	for (const char *at = strstr(why, "there are"); (at = strchr(at, ',')) != NULL; at++)
+		count--;
+	ck_assert_uint_eq(count, 1);
+	/* These two have no default: the example's value is one that is useful. */
+	ck_assert_str_eq(options.response_topics, "replies/%c/#");
+	ck_assert_uint_eq(options.max_file_size, 1 << 30);
+	options.max_file_size = 0;
+	ft_options_init(&defaults);
+	defaults.max_segment_size = 16 << 20;
+	ck_assert(same_options(&options, &defaults));
+	ft_options_release(&options);
+}
+END_TEST
+
 FT_SUITE("options",
 	 test_options__have_the_documented_defaults,
 	 test_options__take_sizes_with_units,
@@ -325,4 +370,5 @@ FT_SUITE("options",
 	 test_options__round_the_log_up_to_whole_pages,
 	 test_options__say_which_sizes_are_possible,
 	 test_options__want_response_topics_that_are_filters,
-	 test_options__want_ttl_bounds_in_order);
+	 test_options__want_ttl_bounds_in_order,
+	 test_options__are_those_of_the_example_with_their_defaults);

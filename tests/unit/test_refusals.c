@@ -209,6 +209,22 @@ START_TEST(test_refusals__remember_quiet_clients_until_it_is_over)
 }
 END_TEST
 
+/* Though their rows were needed for others meanwhile. */
+START_TEST(test_refusals__remember_how_many_quiet_clients_there_were)
+{
+	char client[32];
+
+	for (int i = 0; i < 2000; i++) {
+		snprintf(client, sizeof client, "c%d", i);
+		note(FT_DISK_FULL, client, "f", NULL);
+		pass(MINUTE + 1000);	/* the former ones are quiet by now */
+		forget_lines();
+	}
+	ft_refusals_over(refusals, FT_DISK_FULL, now);
+	assert_line("there is room on the disk again; 2000 clients were told disk_full, 2000 times");
+}
+END_TEST
+
 START_TEST(test_refusals__that_come_and_go_do_not_fill_the_log)
 {
 	size_t written;
@@ -374,6 +390,7 @@ FT_SUITE_WITH("refusals", set_up, tear_down,
 	      test_refusals__warn_of_what_is_the_brokers_trouble,
 	      test_refusals__are_over_with_the_number_of_clients_told,
 	      test_refusals__remember_quiet_clients_until_it_is_over,
+	      test_refusals__remember_how_many_quiet_clients_there_were,
 	      test_refusals__that_come_and_go_do_not_fill_the_log,
 	      test_refusals__are_not_over_if_it_began_again,
 	      test_refusals__take_a_hundred_lines_a_minute_at_most,
