@@ -103,6 +103,9 @@ $(BUILD)/tests/fault/test_engine_calls $(BUILD)/tests/fault/test_plugin_calls \
 $(BUILD)/tests/unit/test_catalog $(BUILD)/tests/unit/test_catalog_held \
 	$(BUILD)/tests/unit/test_catalog_open: $(BUILD)/tests/lib/catalog_rig.o
 
+$(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_engine*.c tests/unit/test_writer*.c \
+	tests/property/test_engine*.c)): $(BUILD)/tests/lib/rig.o $(BUILD)/tests/lib/fake_store.o
+
 $(BUILD)/ft-%: $(BUILD)/examples/ft-%.o
 	$(call say,LINK)$(CC) $(FT_CFLAGS) -o $@ $(filter %.o,$^) $(LDFLAGS) $(FT_LDLIBS)
 
