@@ -390,6 +390,7 @@ static void writer_committed(struct ft_writer *w)
 	struct ft_link *link;
 
 	w->told_count = 0;
+	w->progress_made = false;
 	while ((link = ft_list_pop(&w->dirty)) != NULL) {
 		struct writer_transfer *t = FT_CONTAINER(link, struct writer_transfer, dirty);
 
@@ -430,7 +431,7 @@ enum ft_status writer_commit(struct ft_writer *w)
 {
 	enum ft_status st = FT_OK;
 
-	if (ft_list_first(&w->dirty) || w->told_count > 0) {
+	if (ft_list_first(&w->dirty) || w->told_count > 0 || w->progress_made) {
 		do
 			st = writer_try_commit(w);
 		while (st != FT_OK && writer_wait(w));
@@ -655,6 +656,7 @@ static void *writer_main(void *argument)
 	}
 	while (writer_round(w))
 		;
+	w->progress_made = true;	/* for how long this broker has run */
 	writer_sync_all(w);
 	atomic_store(&w->done, true);
 	w->core->notify(w->core->context);

@@ -15,6 +15,7 @@
 #include "protocol/topic.h"
 
 #define APPLY_PENDING_PIECES 256	/* of a small transfer, at most */
+#define APPLY_NUMBERS_AHEAD 65536	/* the catalog is told of numbers in lots */
 #define APPLY_QUICK_MAX 2048		/* small files that wait for a finisher in the log */
 
 static void apply_damaged(const struct ft_writer *w, const struct ft_log_record *record)
@@ -116,8 +117,11 @@ static void apply_begin(struct ft_writer *w, const struct ft_log_record *record)
 		apply_damaged(w, record);
 		return;
 	}
-	if (facts.number > w->progress.last_number)
-		w->progress.last_number = facts.number;
+	/* Else the number of a file that never got a row of its own here would be used again. */
+	if (facts.number > w->progress.last_number) {
+		w->progress.last_number = facts.number + APPLY_NUMBERS_AHEAD;
+		w->progress_made = true;
+	}
 	if (writer_find(w, facts.number) || (w->replaying && apply_is_known(w, &facts)))
 		return;
 	if (w->replaying || (record->flags & FT_RECORD_CHECK))
