@@ -261,6 +261,13 @@ static void results_take_verdict(struct ft_engine *e, struct ft_verdict *verdict
 	ft_job_free(&job);
 }
 
+bool engine_wants_response(const struct ft_engine *e, const struct ft_transfer *t)
+{
+	if (t->responses == FT_RESPONSES_DEFAULT)
+		return e->options->segment_responses == FT_RESPONSES_ALL;
+	return t->responses == FT_RESPONSES_ALL;
+}
+
 /* In the order of the segments, while the verdict was not known. */
 static void results_take_segment(struct ft_engine *e, struct ft_job *job)
 {
@@ -272,7 +279,10 @@ static void results_take_segment(struct ft_engine *e, struct ft_job *job)
 		struct ft_reply reply = { .status = job->status };
 
 		t->waiting--;
-		(void)results_answer(e, &ticket, &reply);
+		if (job->status == FT_OK && !engine_wants_response(e, t))
+			engine_drop_ticket(e, &ticket);
+		else
+			(void)results_answer(e, &ticket, &reply);
 		/* Of an id that is finished as its init says, nothing is left to be told. */
 		if (t->verdict == FT_VERDICT_COMPLETE && t->state == FT_TRANSFER_CHECKING
 		    && t->waiting == 0)
@@ -299,11 +309,14 @@ static void results_take_discard(struct ft_engine *e, struct ft_discard *discard
 	struct ft_transfer *t = ft_registry_find_number(&e->registry, discard->job.number);
 	struct engine_abort *abort = discard->answer ? results_find_abort(e, discard->job.number)
 						     : NULL;
-	struct ft_reply reply = { .status = FT_OK, .state = FT_STATE_NONE };
+	struct ft_reply reply = {
+		.status = discard->job.status,
+		.state = discard->job.status == FT_OK ? FT_STATE_NONE : FT_STATE_COMPLETE,
+	};
 	struct ft_job *job = &discard->job;
 
 	if (t && t->state == FT_TRANSFER_ABORTING) {
-		results_answer_abort(e, t, FT_OK);
+		results_answer_abort(e, t, discard->job.status);
 		engine_answer_everybody(e, t, FT_NO_SUCH_TRANSFER);
 		engine_remove_transfer(e, &t);
 	}

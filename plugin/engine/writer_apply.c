@@ -360,7 +360,9 @@ static void apply_tell_discarded(struct ft_writer *w, struct writer_transfer *t,
 
 	discard->job.kind = FT_JOB_DISCARD;
 	discard->job.number = number;
-	discard->job.status = FT_OK;
+	/* Nothing was stored for it, and what is finished stays. */
+	discard->job.status = t && (t->state == WRITER_COMPLETE || t->state == WRITER_CONFLICT)
+			      ? FT_ALREADY_COMPLETE : FT_OK;
 	discard->answer = (flags & FT_RECORD_ANSWER) != 0;
 	if (t) {	/* the handle goes along: to close it frees the space, which takes time */
 		discard->upload = t->upload;
