@@ -82,6 +82,25 @@ void engine_answer_everybody(struct ft_engine *e, struct ft_transfer *t, enum ft
 	(void)engine_answer_all(e, t, &t->fins, &reply);
 }
 
+/*
+ * Nothing is unfinished under the id any more. Where an init was refused meanwhile, that was the
+ * client's last word: what follows is not about the file that is finished.
+ */
+static void results_end(struct ft_engine *e, struct ft_transfer **transfer)
+{
+	struct ft_transfer *t = *transfer;
+
+	if (!t->refused || t->state == FT_TRANSFER_ABORTING) {
+		engine_remove_transfer(e, transfer);
+		return;
+	}
+	t->verdict = FT_VERDICT_CONFLICT;
+	ft_transfer_move(t, FT_TRANSFER_CONFLICT);
+	ft_ranges_release(&t->held);
+	engine_charge_ranges(e, t);
+	t->news_ms = e->now_ms;
+}
+
 /* --- fin --- */
 
 /* What the end of an assembly says to those who wait for it. */
@@ -134,7 +153,7 @@ static bool results_finish(struct ft_engine *e, struct ft_transfer **transfer, u
 	results_answer_abort(e, t, FT_ALREADY_COMPLETE);
 	engine_answer_everybody(e, t, FT_BUSY);
 	results_note_finished(e, t);
-	engine_remove_transfer(e, transfer);
+	results_end(e, transfer);
 	return told;
 }
 
@@ -183,7 +202,7 @@ static void results_take_result(struct ft_engine *e, struct ft_result *result)
 		result->told = engine_answer_all(e, t, &t->fins, &reply);
 		results_answer_abort(e, t, FT_ALREADY_COMPLETE);
 		engine_answer_everybody(e, t, FT_BUSY);
-		engine_remove_transfer(e, &t);
+		results_end(e, &t);
 	} else if (t) {
 		result->told = results_fail(e, t, st);
 	}
@@ -232,7 +251,7 @@ static void results_verdict_complete(struct ft_engine *e, struct ft_transfer **t
 	(void)engine_answer_all(e, t, &t->inits, &reply);
 	/* Segments and fins that were sent in the meantime get answers of their own. */
 	if (t->state == FT_TRANSFER_CHECKING && t->waiting == 0)
-		engine_remove_transfer(e, transfer);
+		results_end(e, transfer);
 }
 
 static void results_verdict_conflict(struct ft_engine *e, struct ft_transfer *t)
@@ -286,7 +305,7 @@ static void results_take_segment(struct ft_engine *e, struct ft_job *job)
 		/* Of an id that is finished as its init says, nothing is left to be told. */
 		if (t->verdict == FT_VERDICT_COMPLETE && t->state == FT_TRANSFER_CHECKING
 		    && t->waiting == 0)
-			engine_remove_transfer(e, &t);
+			results_end(e, &t);
 	}
 	ft_job_free(&job);
 }

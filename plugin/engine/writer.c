@@ -271,8 +271,8 @@ static int64_t writer_run_ms(const struct ft_writer *w)
 
 static enum ft_status writer_put_begun(struct ft_writer *w, struct writer_transfer *t)
 {
-	enum ft_catalog_state state = t->state == WRITER_CONFLICT ? FT_CATALOG_CONFLICT
-								  : FT_CATALOG_RECEIVING;
+	bool finished = t->state == WRITER_CONFLICT || t->state == WRITER_COMPLETE;
+	enum ft_catalog_state state = finished ? FT_CATALOG_CONFLICT : FT_CATALOG_RECEIVING;
 
 	return ft_catalog_put_transfer(w->core->catalog, &t->facts, state, writer_run_ms(w));
 }

@@ -145,9 +145,14 @@ static void apply_describe(struct ft_writer *w, const struct ft_log_record *reco
 	}
 	if (!t || t->state == WRITER_FINISHING)
 		return;
+	if (t->state == WRITER_COMPLETE && t->refused) {
+		t->news &= ~(unsigned)WRITER_NEWS_BEGUN;
+		writer_note(w, t, WRITER_NEWS_OVER);
+	}
 	t->refused = false;
 	t->facts.terms = terms;
 	writer_set_user_data(t, &terms.user_data);
+	t->news &= ~(unsigned)WRITER_NEWS_REFUSED;	/* of before */
 	if (t->state == WRITER_STORED)
 		writer_note(w, t, WRITER_NEWS_TERMS | WRITER_NEWS_TIME);
 }
@@ -163,6 +168,10 @@ static void apply_refuse(struct ft_writer *w, const struct ft_log_record *record
 		writer_settle(w, t);
 	if (t->state == WRITER_STORED)
 		writer_note(w, t, WRITER_NEWS_REFUSED);
+	if (t->state == WRITER_COMPLETE) {	/* a place holder, so that it is so after a restart, too */
+		t->news &= ~(unsigned)WRITER_NEWS_OVER;
+		writer_note(w, t, WRITER_NEWS_BEGUN);
+	}
 }
 
 static void apply_news(struct ft_writer *w, const struct ft_log_record *record)
@@ -397,7 +406,7 @@ static void apply_discard(struct ft_writer *w, struct writer_transfer *t, uint16
 	writer_unpin(t);
 	t->piece_count = 0;
 	t->gone = true;
-	if (t->state == WRITER_STORED || t->state == WRITER_CONFLICT)
+	if (t->state != WRITER_PENDING)
 		writer_note(w, t, WRITER_NEWS_OVER);
 	t->news &= WRITER_NEWS_OVER;
 	if (!(t->news & WRITER_NEWS_OVER) && !t->checkpointing)

@@ -347,6 +347,7 @@ ON_EVERY_STORE(test_engine__answers_every_put_of_one_assembly)
 	rig_wait(&rig, 5);
 	ck_assert_uint_eq(rig_count(&rig, "$file/f/put/n"), 4);
 	ck_assert_int_eq(rig_response(&rig, "$file/f/put/n")->status, FT_OK);
+	ck_assert_int_eq(say("$file/f/put/n/" SHA_OF_HELLO, "hello"), FT_OK);
 	ck_assert_int_eq(say("$file/f/fin/5/" SHA_OF_HELLO, ""), FT_OK);
 }
 
@@ -376,6 +377,12 @@ ON_EVERY_STORE(test_engine__tells_no_success_of_another_file_to_who_was_refused_
 	rig_wait(&rig, 3);
 	ck_assert_uint_eq(rig_count(&rig, "$file/f/fin/5"), 2);
 	ck_assert_int_eq(rig_response(&rig, "$file/f/fin/5")->status, FT_OK);
+	/* The client's last word was about another file. */
+	ck_assert_int_eq(say("$file/f/0", "hello"), FT_FILEMETA_CONFLICT);
+	ck_assert_int_eq(say("$file/f/fin/5", ""), FT_FILEMETA_CONFLICT);
+	begin();
+	ck_assert_str_eq(rig_member(&rig, "state"), "\"complete\"");
+	ck_assert_int_eq(say("$file/f/fin/5", ""), FT_OK);
 }
 
 static void check_account_is_empty(void)

@@ -271,6 +271,9 @@ START_TEST(test_finished__answers_every_question)
 	ck_assert_uint_eq(rig_count(&rig, "$file/f/init"), 3);
 	/* The last word was a refusal. */
 	ck_assert_int_eq(say("$file/f/fin/5", ""), FT_FILEMETA_CONFLICT);
+	rig_settle(&rig);
+	rig_restart(&rig);
+	ck_assert_int_eq(say("$file/f/0", "hello"), FT_FILEMETA_CONFLICT);
 	ck_assert_int_eq(say("$file/f/init", INIT_N), FT_OK);
 	ck_assert_int_eq(say("$file/f/fin/5", ""), FT_OK);
 }
