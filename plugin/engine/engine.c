@@ -57,17 +57,21 @@ void engine_remove_transfer(struct ft_engine *e, struct ft_transfer **transfer)
 	ft_registry_remove(&e->registry, transfer);
 }
 
+static enum ft_status engine_copy_request(struct ft_engine *e, const struct ft_request *request,
+					  struct ft_ticket **out)
+{
+	if (!(*out = ft_ticket_new(request)))
+		return FT_NO_MEMORY;
+	e->charged += ft_ticket_size(request);
+	return FT_OK;
+}
+
 enum ft_status engine_make_ticket(struct ft_engine *e, const struct ft_request *request,
 				  struct ft_ticket **out)
 {
 	enum ft_status st = engine_check_memory(e, ft_ticket_size(request));
 
-	if (st != FT_OK)
-		return st;
-	if (!(*out = ft_ticket_new(request)))
-		return FT_NO_MEMORY;
-	e->charged += ft_ticket_size(request);
-	return FT_OK;
+	return st == FT_OK ? engine_copy_request(e, request, out) : st;
 }
 
 void engine_drop_ticket(struct ft_engine *e, struct ft_ticket **ticket)
@@ -76,17 +80,25 @@ void engine_drop_ticket(struct ft_engine *e, struct ft_ticket **ticket)
 	ft_ticket_free(ticket);
 }
 
-enum ft_status engine_wait(struct ft_engine *e, struct ft_transfer *t, struct ft_list *list,
-			   const struct ft_request *request)
+static enum ft_status engine_enlist(struct ft_engine *e, struct ft_transfer *t, struct ft_list *list,
+				    const struct ft_request *request)
 {
 	struct ft_ticket *ticket;
-	enum ft_status st = engine_make_ticket(e, request, &ticket);
+	enum ft_status st = engine_copy_request(e, request, &ticket);
 
 	if (st != FT_OK)
 		return st;
 	ft_list_push(list, &ticket->link);
 	t->waiting++;
 	return FT_OK;
+}
+
+enum ft_status engine_wait(struct ft_engine *e, struct ft_transfer *t, struct ft_list *list,
+			   const struct ft_request *request)
+{
+	enum ft_status st = engine_check_memory(e, ft_ticket_size(request));
+
+	return st == FT_OK ? engine_enlist(e, t, list, request) : st;
 }
 
 /* --- the log --- */
@@ -331,8 +343,9 @@ static enum ft_status engine_load_answer(void *context, const struct ft_answer *
 	struct ft_transfer *t = ft_registry_find_number(&e->registry, answer->number);
 	struct ft_retold *retold;
 
+	/* Accepted is accepted, though less memory may be allowed now. */
 	if (!answer->known)
-		return t ? engine_wait(e, t, &t->fins, &answer->ticket) : FT_OK;
+		return t ? engine_enlist(e, t, &t->fins, &answer->ticket) : FT_OK;
 	if (!(retold = calloc(1, sizeof *retold)))
 		return FT_NO_MEMORY;
 	if (!(retold->ticket = ft_ticket_new(&answer->ticket))) {

@@ -360,11 +360,12 @@ static enum ft_status writer_put_dirty(struct ft_writer *w)
 {
 	enum ft_status st = FT_OK;
 
+	/* First: the same transfer may wait for the answer to its next fin already. */
+	for (size_t i = 0; st == FT_OK && i < w->told_count; i++)
+		st = ft_catalog_drop_answer(w->core->catalog, w->told[i]);
 	for (struct ft_link *link = w->dirty.head.next; st == FT_OK && link != &w->dirty.head;
 	     link = link->next)
 		st = writer_put_all(w, FT_CONTAINER(link, struct writer_transfer, dirty));
-	for (size_t i = 0; st == FT_OK && i < w->told_count; i++)
-		st = ft_catalog_drop_answer(w->core->catalog, w->told[i]);
 	w->progress.run_ms = writer_run_ms(w);
 	if (st == FT_OK)
 		st = ft_catalog_put_progress(w->core->catalog, &w->progress);
@@ -626,6 +627,21 @@ static int writer_sleep_ms(const struct ft_writer *w)
 	return ft_list_first(&w->pinned) ? WRITER_PENDING_MS / 2 : WRITER_SLEEP_MS;
 }
 
+static void writer_sync(struct ft_writer *w, struct writer_transfer *t)
+{
+	enum ft_status st = writer_open_upload(w, t, FT_UPLOAD_EXISTING);
+
+	if (st == FT_OK)
+		st = ft_store_sync(t->upload);
+	if (st == FT_IO_ERROR)
+		writer_lose_unsynced(w, t);
+	if (st != FT_OK)
+		return;
+	ft_ranges_release(&t->durable);
+	if (ft_ranges_copy(&t->durable, &t->held) == FT_OK)
+		writer_note(w, t, WRITER_NEWS_DURABLE);
+}
+
 /* At the end: what only the kernel has is given to the disk. */
 static void writer_sync_all(struct ft_writer *w)
 {
@@ -633,13 +649,8 @@ static void writer_sync_all(struct ft_writer *w)
 		return;
 	for (size_t i = 0; i < WRITER_BUCKETS; i++) {
 		for (struct writer_transfer *t = w->transfers[i]; t; t = t->next) {
-			if (t->state != WRITER_STORED || t->checkpointing || t->unsynced == 0
-			    || writer_open_upload(w, t, FT_UPLOAD_EXISTING) != FT_OK
-			    || ft_store_sync(t->upload) != FT_OK)
-				continue;
-			ft_ranges_release(&t->durable);
-			if (ft_ranges_copy(&t->durable, &t->held) == FT_OK)
-				writer_note(w, t, WRITER_NEWS_DURABLE);
+			if (t->state == WRITER_STORED && !t->checkpointing && t->unsynced > 0)
+				writer_sync(w, t);
 		}
 	}
 	if (writer_commit(w) == FT_OK && ft_catalog_sync(w->core->catalog) != FT_OK)
@@ -725,8 +736,15 @@ static enum ft_status writer_resume(void *context, struct ft_unfinished *found)
 {
 	struct ft_writer *w = context;
 
-	if (found->state == FT_CATALOG_FINISHING && !writer_find(w, found->facts.number))
-		writer_move(writer_adopt(w, found), WRITER_FINISHING);
+	struct writer_transfer *t = writer_find(w, found->facts.number);
+
+	if (found->state != FT_CATALOG_FINISHING)
+		return FT_OK;
+	if (!t)
+		t = writer_adopt(w, found);
+	/* It may be here by a record behind the fin, such as that of a refused init. */
+	if (t->state == WRITER_STORED)
+		writer_move(t, WRITER_FINISHING);
 	return FT_OK;
 }
 

@@ -39,7 +39,7 @@ static void apply_tell_verdict(struct ft_writer *w, const struct writer_transfer
 	writer_tell(w, &verdict->job);
 }
 
-/* What the catalog says of a key, and whether that is still so: consumers take files away. */
+/* What the catalog says of a key; consumers may have taken the file away since. */
 static enum ft_status apply_find_finished(struct ft_writer *w, const struct ft_key *key,
 					  struct ft_finished *finished)
 {
@@ -48,12 +48,8 @@ static enum ft_status apply_find_finished(struct ft_writer *w, const struct ft_k
 	do
 		st = ft_catalog_find_finished(w->core->catalog, key, finished);
 	while (st != FT_OK && st != FT_NO_SUCH_TRANSFER && writer_wait(w));
-	if (st != FT_OK) {
-		w->failed = w->failed || st != FT_NO_SUCH_TRANSFER;
-		return st;
-	}
-	st = w->core->ops->find(w->core->store, key, finished->name);
-	return st == FT_NO_SUCH_TRANSFER ? st : FT_OK;
+	w->failed = w->failed || (st != FT_OK && st != FT_NO_SUCH_TRANSFER);
+	return st;
 }
 
 static struct writer_transfer *apply_begin_pending(struct ft_writer *w, const struct ft_facts *facts,
@@ -76,7 +72,10 @@ static struct writer_transfer *apply_begin_complete(struct ft_writer *w, const s
 	return t;
 }
 
-/* The id may be finished; while replaying, perhaps by this very transfer or a later one. */
+/*
+ * The id may be finished. While replaying perhaps by this very transfer, whose answer may be
+ * still to be told, or by a later one: then NULL, since this one is over.
+ */
 static struct writer_transfer *apply_begin_checked(struct ft_writer *w, const struct ft_facts *facts,
 						   uint64_t position)
 {
@@ -85,11 +84,15 @@ static struct writer_transfer *apply_begin_checked(struct ft_writer *w, const st
 
 	if (apply_find_finished(w, &facts->key, &finished) != FT_OK)
 		return apply_begin_pending(w, facts, position);
-	if (finished.number >= facts->number) {
+	if (finished.number > facts->number)
+		return NULL;
+	if (finished.number == facts->number) {
 		t = apply_begin_complete(w, facts, &finished);
-		t->is_same = finished.number == facts->number;
+		t->is_same = true;
 		return t;
 	}
+	if (w->core->ops->find(w->core->store, &facts->key, finished.name) == FT_NO_SUCH_TRANSFER)
+		return apply_begin_pending(w, facts, position);
 	if (ft_meta_fits(&facts->meta, &finished))
 		return apply_begin_complete(w, facts, &finished);
 	if (w->core->options->finished_ids == FT_FINISHED_IDS_REPLACE)
@@ -128,22 +131,48 @@ static void apply_begin(struct ft_writer *w, const struct ft_log_record *record)
 		t = apply_begin_checked(w, &facts, record->position);
 	else
 		t = apply_begin_pending(w, &facts, record->position);
-	if (record->flags & FT_RECORD_CHECK)
+	if (t && (record->flags & FT_RECORD_CHECK))
 		apply_tell_verdict(w, t);
+}
+
+/*
+ * Takes back a fin. While replaying, when a record comes behind it that is only appended once
+ * that has failed: who waited for it was told then.
+ */
+static void apply_drop_fin(struct ft_writer *w, struct writer_transfer *t)
+{
+	writer_move(t, WRITER_STORED);
+	if (t->news & WRITER_NEWS_FIN)
+		t->news &= ~(unsigned)WRITER_NEWS_FIN;
+	else
+		writer_note(w, t, WRITER_NEWS_FIN_FAILED);
+	t->answer_kept = false;
+	writer_note_told(w, t->number);
+}
+
+/* The transfer of a record that is only appended while no fin is on its way. */
+static struct writer_transfer *apply_find_open(struct ft_writer *w, uint64_t number)
+{
+	struct writer_transfer *t = writer_lookup(w, number);
+
+	if (t && t->state == WRITER_FINISHING && w->replaying)
+		apply_drop_fin(w, t);
+	assert(!t || t->state != WRITER_FINISHING);
+	return t;
 }
 
 /* --- what changes no bytes --- */
 
 static void apply_describe(struct ft_writer *w, const struct ft_log_record *record)
 {
-	struct writer_transfer *t = writer_lookup(w, record->number);
+	struct writer_transfer *t = apply_find_open(w, record->number);
 	struct ft_terms terms;
 
 	if (ft_record_read_terms(&terms, record) != FT_OK) {
 		apply_damaged(w, record);
 		return;
 	}
-	if (!t || t->state == WRITER_FINISHING)
+	if (!t)
 		return;
 	if (t->state == WRITER_COMPLETE && t->refused) {
 		t->news &= ~(unsigned)WRITER_NEWS_BEGUN;
@@ -179,7 +208,7 @@ static void apply_news(struct ft_writer *w, const struct ft_log_record *record)
 	struct writer_transfer *t;
 
 	if (record->number == 0) {	/* of no transfer: only the time goes on */
-		w->time_passed = true;
+		w->progress_made = true;
 		return;
 	}
 	t = writer_lookup(w, record->number);
@@ -233,7 +262,7 @@ static enum ft_status apply_bytes_to(struct ft_writer *w, struct writer_transfer
 		return st;
 	case WRITER_CONFLICT:
 		return FT_FILEMETA_CONFLICT;
-	case WRITER_FINISHING:	/* the broker's thread accepts none meanwhile */
+	case WRITER_FINISHING:	/* see apply_find_open() */
 	case WRITER_STATES:
 		break;
 	}
@@ -242,13 +271,9 @@ static enum ft_status apply_bytes_to(struct ft_writer *w, struct writer_transfer
 
 static void apply_bytes(struct ft_writer *w, const struct ft_log_record *record)
 {
-	struct writer_transfer *t = writer_lookup(w, record->number);
+	struct writer_transfer *t = apply_find_open(w, record->number);
 	enum ft_status st = FT_NO_SUCH_TRANSFER;
 
-	if (t && t->state == WRITER_FINISHING) {
-		writer_take_jobs(w);	/* it has come back, or this record would not be there */
-		t = writer_lookup(w, record->number);
-	}
 	if (t)
 		st = apply_bytes_to(w, t, record);
 	if (record->flags & FT_RECORD_ANSWER)
@@ -336,16 +361,12 @@ static void apply_fin_result(struct ft_writer *w, struct writer_transfer *t, enu
 
 static void apply_fin(struct ft_writer *w, const struct ft_log_record *record)
 {
-	struct writer_transfer *t = writer_lookup(w, record->number);
+	struct writer_transfer *t = apply_find_open(w, record->number);
 	struct ft_request request;
 	struct ft_fin fin;
 	enum ft_status st;
 
-	if (t && t->state == WRITER_FINISHING) {
-		writer_take_jobs(w);
-		t = writer_lookup(w, record->number);
-	}
-	if (!t || t->state == WRITER_FINISHING)
+	if (!t)
 		return;
 	if (ft_record_read_fin(&fin, record) != FT_OK
 	    || ft_record_read_ticket(&request, record) != FT_OK) {
@@ -462,8 +483,7 @@ void writer_apply(struct ft_writer *w, const struct ft_log_record *record)
 
 /* --- jobs that come back --- */
 
-/* After a failed fsync only what an earlier one covered is known to be there. */
-static void apply_lose_unsynced(struct ft_writer *w, struct writer_transfer *t)
+void writer_lose_unsynced(struct ft_writer *w, struct writer_transfer *t)
 {
 	ft_ranges_release(&t->held);
 	while (ft_ranges_copy(&t->held, &t->durable) != FT_OK)
@@ -505,7 +525,7 @@ static bool apply_take_failed(struct ft_writer *w, struct writer_transfer *t,
 	if (finish->from_log)
 		writer_settle(w, t);
 	else if (finish->unsynced_lost)
-		apply_lose_unsynced(w, t);
+		writer_lose_unsynced(w, t);
 	else if (finish->lost_end > finish->lost_start)
 		apply_lose_unreadable(w, t, finish);
 	if (t->answer_kept)
@@ -559,7 +579,7 @@ static void apply_take_checkpoint(struct ft_writer *w, struct writer_transfer *t
 	} else if (t->state != WRITER_STORED) {
 		/* A finisher's: it syncs by itself. */
 	} else if (checkpoint->job.status == FT_IO_ERROR) {
-		apply_lose_unsynced(w, t);
+		writer_lose_unsynced(w, t);
 	} else if (checkpoint->job.status == FT_OK && !t->overwritten) {
 		ft_ranges_release(&t->durable);
 		t->durable = checkpoint->held;

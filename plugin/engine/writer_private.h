@@ -178,6 +178,9 @@ void writer_take_jobs(struct ft_writer *w);
 /* Goes on with a fin that waited for a full disk. */
 void writer_finish(struct ft_writer *w, struct writer_transfer *t);
 
+/* After a failed fsync only what an earlier one covered is known to be there. */
+void writer_lose_unsynced(struct ft_writer *w, struct writer_transfer *t);
+
 /* Gives a FINISHING transfer to the finishers. */
 void writer_submit_finish(struct ft_writer *w, struct writer_transfer *t);
 

@@ -98,6 +98,14 @@ void fake_await_hanging(enum fake_op op)
 	ck_assert_msg(error == 0, "nobody calls %s", names[op]);
 }
 
+void fake_go_on_with(enum fake_op op)
+{
+	pthread_mutex_lock(&mutex);
+	plans[op].hangs = false;
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&mutex);
+}
+
 void fake_go_on(void)
 {
 	pthread_mutex_lock(&mutex);

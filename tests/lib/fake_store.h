@@ -55,8 +55,9 @@ void fake_lose_bytes(void);
 void fake_hang(enum fake_op op);
 void fake_await_hanging(enum fake_op op);
 
-/* Nothing hangs any more. */
+/* Nothing hangs any more; or only this does not. */
 void fake_go_on(void);
+void fake_go_on_with(enum fake_op op);
 
 /* How many calls have been made. */
 size_t fake_calls(enum fake_op op);
