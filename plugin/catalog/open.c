@@ -193,12 +193,16 @@ static bool past_goes_on(const struct ft_catalog_config *config, const char *ide
 {
 	enum ft_identity_change change;
 
-	if (!config->identity || log_id_len != FT_LOG_ID_LEN
-	    || memcmp(config->log_id, log_id, FT_LOG_ID_LEN) != 0)
+	bool same_log = log_id_len == FT_LOG_ID_LEN
+			&& memcmp(config->log_id, log_id, FT_LOG_ID_LEN) == 0;
+
+	/* An orderly stop leaves no log behind. */
+	if (!config->identity || (!same_log && log_id_len > 0))
 		return false;
 	change = ft_identity_compare(identity, config->identity);
 	return change == FT_IDENTITY_SAME
-	       || (change == FT_IDENTITY_UNKNOWN && config->log_medium == FT_LOG_IN_MEMORY);
+	       || (same_log && change == FT_IDENTITY_UNKNOWN
+		   && config->log_medium == FT_LOG_IN_MEMORY);
 }
 
 /* Reads it into *goes_on, and into *filled whether the store has been read. */
@@ -232,17 +236,21 @@ enum ft_status ft_catalog_put_log(struct ft_catalog *c, const char *identity,
 
 	assert(c->transaction != FT_TRANSACTION_IDLE);
 	ft_query_text(&q, identity);
-	ft_query_blob(&q, log_id, FT_LOG_ID_LEN);
+	ft_query_blob(&q, log_id, log_id ? FT_LOG_ID_LEN : 0);
 	return ft_query_run(&q);
 }
 
-static enum ft_status past_cut(struct ft_catalog *c, const struct ft_catalog_config *config)
+/* Takes the log of this start for its own; what was not durable does not count where it does not go on. */
+static enum ft_status past_take_over(struct ft_catalog *c, const struct ft_catalog_config *config,
+				     bool goes_on)
 {
 	enum ft_status st;
 
 	if ((st = ft_catalog_begin(c)) != FT_OK)
 		return st;
-	if ((st = ft_connection_run(c, ft_schema_cut)) == FT_OK)
+	if (!goes_on)
+		st = ft_connection_run(c, ft_schema_cut);
+	if (st == FT_OK)
 		st = ft_catalog_put_log(c, config->identity, config->log_id);
 	if (st == FT_OK)
 		st = ft_catalog_commit(c);
@@ -261,7 +269,7 @@ static enum ft_status past_settle(struct ft_catalog *c, const struct ft_catalog_
 	if ((st = past_read(c, config, &goes_on, &filled)) != FT_OK)
 		return st;
 	*past = !filled ? FT_CATALOG_NEW : goes_on ? FT_CATALOG_CONTINUED : FT_CATALOG_CUT;
-	return goes_on ? FT_OK : past_cut(c, config);
+	return past_take_over(c, config, goes_on);
 }
 
 /* --- connections --- */

@@ -552,6 +552,7 @@ static enum ft_status accept_fin(struct call *call, struct ft_transfer *t, const
 	t->waiting++;
 	t->fin = *fin;
 	ft_transfer_move(t, FT_TRANSFER_ASSEMBLING);
+	engine_note_assembling(e, t);
 	engine_note_news(e, t);
 	ft_log_wake(e->core.log);
 	call->answer = ANSWER_LATER;

@@ -146,6 +146,7 @@ static bool results_fail(struct ft_engine *e, struct ft_transfer *t, enum ft_sta
 	/* By an abort: to who waits it is as if it had come first. */
 	if (st == FT_CANCELLED)
 		return results_tell_fin(e, t, FT_NO_SUCH_TRANSFER);
+	ft_link_remove(&t->assembling);
 	if (t->state == FT_TRANSFER_ASSEMBLING)
 		ft_transfer_move(t, t->verdict == FT_VERDICT_CONFLICT ? FT_TRANSFER_CONFLICT
 								      : FT_TRANSFER_RECEIVING);
