@@ -107,6 +107,9 @@ void engine_answer_everybody(struct ft_engine *e, struct ft_transfer *t, enum ft
 /* Fills in state and held ranges. */
 void engine_say_transfer(struct ft_reply *reply, const struct ft_transfer *t);
 
+/* Whether a segment of this transfer that succeeded has a response. */
+bool engine_wants_response(const struct ft_engine *e, const struct ft_transfer *t);
+
 /* Publishes a reply; notes refusals for the log. */
 bool engine_respond(struct ft_engine *e, const struct ft_request *request,
 		    const struct ft_reply *reply);

@@ -27,8 +27,10 @@
  *
  *	from \ to	RECEIVING	ASSEMBLING	ABORTING	CONFLICT	removed
  *	CHECKING	verdict: new	fin		-		verdict: other	verdict: complete; abort
+ *							(or complete, and an init was refused since)
  *	RECEIVING	-		fin		-		-		abort, expiry
  *	ASSEMBLING	fin failed	-		abort		verdict: other	finished
+ *							(or finished, and an init was refused since)
  *	ABORTING	-		-		-		-		aborted, or finished before
  *	CONFLICT	-		-		-		-		init anew, abort, expiry
  */

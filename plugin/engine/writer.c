@@ -271,8 +271,8 @@ static int64_t writer_run_ms(const struct ft_writer *w)
 
 static enum ft_status writer_put_begun(struct ft_writer *w, struct writer_transfer *t)
 {
-	enum ft_catalog_state state = t->state == WRITER_CONFLICT ? FT_CATALOG_CONFLICT
-								  : FT_CATALOG_RECEIVING;
+	bool finished = t->state == WRITER_CONFLICT || t->state == WRITER_COMPLETE;
+	enum ft_catalog_state state = finished ? FT_CATALOG_CONFLICT : FT_CATALOG_RECEIVING;
 
 	return ft_catalog_put_transfer(w->core->catalog, &t->facts, state, writer_run_ms(w));
 }
@@ -390,7 +390,7 @@ static void writer_committed(struct ft_writer *w)
 	struct ft_link *link;
 
 	w->told_count = 0;
-	w->time_passed = false;
+	w->progress_made = false;
 	while ((link = ft_list_pop(&w->dirty)) != NULL) {
 		struct writer_transfer *t = FT_CONTAINER(link, struct writer_transfer, dirty);
 
@@ -431,7 +431,7 @@ enum ft_status writer_commit(struct ft_writer *w)
 {
 	enum ft_status st = FT_OK;
 
-	if (ft_list_first(&w->dirty) || w->told_count > 0 || w->time_passed) {
+	if (ft_list_first(&w->dirty) || w->told_count > 0 || w->progress_made) {
 		do
 			st = writer_try_commit(w);
 		while (st != FT_OK && writer_wait(w));
@@ -656,6 +656,7 @@ static void *writer_main(void *argument)
 	}
 	while (writer_round(w))
 		;
+	w->progress_made = true;	/* for how long this broker has run */
 	writer_sync_all(w);
 	atomic_store(&w->done, true);
 	w->core->notify(w->core->context);

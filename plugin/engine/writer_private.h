@@ -111,10 +111,10 @@ struct ft_writer {
 	struct ft_list after_commit;	/* jobs for finishers and broker */
 	uint64_t *told;			/* owned; transfers whose answer was published */
 	size_t told_count, told_room;
-	bool time_passed;		/* run_ms is to be noted, if nothing else is */
 	bool failed;			/* the catalog could not be read before the end: the log is kept */
 	uint64_t round_start;		/* position of the first record that is not committed */
-	struct ft_progress progress;
+	struct ft_progress progress;	/* last_number: no higher one was ever used; some are kept ahead */
+	bool progress_made;		/* the catalog does not have it yet */
 	int64_t start_ms, start_run_ms;	/* monotonic; run_ms at that moment */
 	int64_t now_ms;
 	int64_t space_ms, tidied_ms, seen_ms, retry_ms;	/* when these are due */
