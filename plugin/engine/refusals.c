@@ -310,9 +310,9 @@ static void refusals_write_over(struct ft_refusals *r, enum ft_status status, in
 
 void ft_refusals_over(struct ft_refusals *r, enum ft_status status, int64_t now_ms)
 {
+	assert(status < FT_STATUS_COUNT && refusals_ends[status]);
 	if (!r || r->causes[status].told == 0)
 		return;
-	assert(refusals_ends[status]);
 	r->causes[status].over = true;
 	refusals_write_over(r, status, now_ms);
 }

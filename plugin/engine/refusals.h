@@ -57,9 +57,10 @@ void ft_refusals_note(struct ft_refusals *refusals, const struct ft_refusal *ref
 		      int64_t now_ms);
 
 /*
- * The state that made the engine answer with this status has ended. Logged if a client was
- * told, at most once a minute: a state that comes and goes is logged later, if it has ended
- * then. Costs nothing where nobody was told.
+ * The state that made the engine answer with this status has ended: of FT_DISK_FULL,
+ * FT_QUOTA_EXCEEDED, FT_TOO_MANY_TRANSFERS, FT_RATE_LIMITED, FT_BUSY, FT_IO_ERROR, FT_NO_MEMORY.
+ * Logged if a client was told, at most once a minute: a state that comes and goes is logged
+ * later, if it has ended then. Costs nothing where nobody was told.
  */
 void ft_refusals_over(struct ft_refusals *refusals, enum ft_status status, int64_t now_ms);
 

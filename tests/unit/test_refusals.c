@@ -175,6 +175,11 @@ END_TEST
 
 START_TEST(test_refusals__are_over_with_the_number_of_clients_told)
 {
+	static const enum ft_status ends[] = {
+		FT_DISK_FULL, FT_QUOTA_EXCEEDED, FT_TOO_MANY_TRANSFERS, FT_RATE_LIMITED,
+		FT_IO_ERROR, FT_NO_MEMORY,
+	};
+
 	note_many(FT_DISK_FULL, 3, 1);
 	note(FT_DISK_FULL, "c1", "f", NULL);
 	note(FT_BUSY, "other", "f", NULL);
@@ -182,7 +187,8 @@ START_TEST(test_refusals__are_over_with_the_number_of_clients_told)
 	ft_refusals_over(refusals, FT_DISK_FULL, now);
 	assert_line("there is room on the disk again; 3 clients were told disk_full, 4 times");
 	ft_refusals_over(refusals, FT_DISK_FULL, now);
-	ft_refusals_over(refusals, FT_QUOTA_EXCEEDED, now);
+	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+		ft_refusals_over(refusals, ends[i], now);
 	assert_silence();
 	pass(MINUTE);
 	assert_silence();	/* what was counted is told */
