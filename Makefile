@@ -99,6 +99,9 @@ WRAPPED := malloc calloc realloc strdup strndup free EVP_MD_CTX_new EVP_MD_CTX_f
 $(BUILD)/tests/fault/test_engine_calls $(BUILD)/tests/fault/test_plugin_calls: \
 	LDFLAGS += $(WRAPPED:%=-Wl,--wrap=%)
 
+$(BUILD)/tests/unit/test_catalog $(BUILD)/tests/unit/test_catalog_held \
+	$(BUILD)/tests/unit/test_catalog_open: $(BUILD)/tests/lib/catalog_rig.o
+
 $(BUILD)/ft-%: $(BUILD)/examples/ft-%.o
 	$(call say,LINK)$(CC) $(FT_CFLAGS) -o $@ $(filter %.o,$^) $(LDFLAGS) $(FT_LDLIBS)
 

@@ -31,7 +31,7 @@ class HappyPath(Case):
         device = self.device(version=version, prefix=prefix)
         self.ok(device.init("f1"))
         self.ok(device.segment("f1", 0, b"some bytes"))
-        self.assertTrue(self.broker.storage.is_incoming(device.client_id, "f1"))
+        self.broker.storage.wait_incoming(device.client_id, "f1")
         self.ok(device.abort("f1", qos))
         self.broker.storage.wait_gone(device.client_id, "f1")
         self.answered(device.segment("f1", 0, b"x", qos=qos), "no_such_transfer",
