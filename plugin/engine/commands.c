@@ -525,6 +525,9 @@ static enum ft_status fin_again(struct call *call, struct ft_transfer *t, const 
 	enum ft_status st;
 
 	call->reply.state = FT_STATE_ASSEMBLING;
+	/* What is assembled is not what this client's last init was about. */
+	if (t->refused)
+		return FT_FILEMETA_CONFLICT;
 	if (t->state == FT_TRANSFER_ABORTING || !is_same_fin(fin, &t->fin))
 		return FT_BUSY;
 	if ((st = engine_wait(call->engine, t, &t->fins, call->request)) == FT_OK)
@@ -631,9 +634,9 @@ static enum ft_status put_again(struct call *call, struct ft_transfer *t,
 
 	if (!ft_meta_equal(&init->meta, t->meta))
 		return init_conflict(call, t);
+	t->refused = false;
 	if (t->state == FT_TRANSFER_ASSEMBLING || t->state == FT_TRANSFER_ABORTING)
 		return fin_again(call, t, &fin);
-	t->refused = false;
 	if ((st = append_describe(call, t->number, &init->terms)) != FT_OK)
 		return st;
 	return put_into(call, t);

@@ -40,6 +40,7 @@ struct ft_engine {
 	int64_t now_ms;
 	int64_t due_ms;			/* of the timers */
 	int64_t swept_ms;
+	int64_t noted_ms;		/* when the time is noted again */
 	size_t sweep_cursor;
 	size_t sweep_left;		/* buckets that are due */
 	size_t expiries;		/* in this slice */

@@ -76,9 +76,19 @@ static void timers_sweep(struct ft_engine *e)
 		ft_registry_sweep(&e->registry, &e->sweep_cursor, 1, timers_visit, e);
 }
 
+/* How long brokers have run is noted, so that expiry goes on after a kill. */
+static void timers_note_time(struct ft_engine *e)
+{
+	if (e->registry.count == 0 || e->now_ms < e->noted_ms)
+		return;
+	if (engine_append_plain(e, FT_RECORD_NEWS, 0, 0) == FT_OK)
+		e->noted_ms = e->now_ms + (int64_t)e->options->gc_interval * 1000;
+}
+
 void engine_run_timers(struct ft_engine *e)
 {
 	timers_sweep(e);
+	timers_note_time(e);
 	if (e->registry.count < e->options->max_transfers)
 		ft_refusals_over(e->refusals, FT_TOO_MANY_TRANSFERS, e->now_ms);
 	if (engine_check_memory(e, 0) == FT_OK && ft_log_fill(e->core.log) == 0)

@@ -390,6 +390,7 @@ static void writer_committed(struct ft_writer *w)
 	struct ft_link *link;
 
 	w->told_count = 0;
+	w->time_passed = false;
 	while ((link = ft_list_pop(&w->dirty)) != NULL) {
 		struct writer_transfer *t = FT_CONTAINER(link, struct writer_transfer, dirty);
 
@@ -430,7 +431,7 @@ enum ft_status writer_commit(struct ft_writer *w)
 {
 	enum ft_status st = FT_OK;
 
-	if (ft_list_first(&w->dirty) || w->told_count > 0) {
+	if (ft_list_first(&w->dirty) || w->told_count > 0 || w->time_passed) {
 		do
 			st = writer_try_commit(w);
 		while (st != FT_OK && writer_wait(w));

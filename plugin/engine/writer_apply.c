@@ -163,8 +163,13 @@ static void apply_refuse(struct ft_writer *w, const struct ft_log_record *record
 
 static void apply_news(struct ft_writer *w, const struct ft_log_record *record)
 {
-	struct writer_transfer *t = writer_lookup(w, record->number);
+	struct writer_transfer *t;
 
+	if (record->number == 0) {	/* of no transfer: only the time goes on */
+		w->time_passed = true;
+		return;
+	}
+	t = writer_lookup(w, record->number);
 	if (t && (t->state == WRITER_STORED || t->state == WRITER_CONFLICT))
 		writer_note(w, t, WRITER_NEWS_TIME);
 }

@@ -111,6 +111,7 @@ struct ft_writer {
 	struct ft_list after_commit;	/* jobs for finishers and broker */
 	uint64_t *told;			/* owned; transfers whose answer was published */
 	size_t told_count, told_room;
+	bool time_passed;		/* run_ms is to be noted, if nothing else is */
 	bool failed;			/* the catalog could not be read before the end: the log is kept */
 	uint64_t round_start;		/* position of the first record that is not committed */
 	struct ft_progress progress;

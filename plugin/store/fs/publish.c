@@ -52,6 +52,7 @@ struct publishing {
 		PUBLISH_GATHERED,	/* an upload's bytes are aside */
 		PUBLISH_WHOLE,		/* visible: `aside` has become `place` */
 		PUBLISH_INTO,		/* visible: in the directory that was there */
+		PUBLISH_OVER,		/* visible: so, and a file of that name is gone */
 		PUBLISH_THERE,		/* was there already, perhaps not yet durable */
 	} state;
 	struct fs_names names;
@@ -84,11 +85,13 @@ struct publish_search {
 	enum { PUBLISH_NO_OTHER, PUBLISH_OTHER } found;
 };
 
-static bool publish_exists(int dir, const char *name)
+/* FT_OK: there is something of that name; FT_NO_SUCH_TRANSFER: there is nothing. */
+static enum ft_status publish_exists(int dir, const char *name)
 {
 	struct stat info;
 
-	return ft_sys_fstatat(dir, name, &info, AT_SYMLINK_NOFOLLOW) == 0;
+	return ft_sys_fstatat(dir, name, &info, AT_SYMLINK_NOFOLLOW) == 0 ? FT_OK
+		: ft_sys_status(errno);
 }
 
 /* A finished file is one that has its manifest beside it. */
@@ -96,15 +99,17 @@ static enum ft_status publish_see(void *context, int dir, const char *manifest)
 {
 	struct publish_search *search = context;
 	char name[FT_NAME_ROOM];
+	enum ft_status st;
 
-	if (!fs_manifest_owner(name, manifest) || strcmp(name, search->p->what->name) == 0
-	    || !publish_exists(dir, name))
+	if (!fs_manifest_owner(name, manifest) || strcmp(name, search->p->what->name) == 0)
 		return FT_OK;
+	if ((st = publish_exists(dir, name)) != FT_OK)
+		return st == FT_NO_SUCH_TRANSFER ? FT_OK : st;
 	search->found = PUBLISH_OTHER;
-	if (search->mode == PUBLISH_REMOVE) {
-		(void)ft_sys_unlinkat(dir, name, 0);
-		(void)ft_sys_unlinkat(dir, manifest, 0);
-	}
+	/* The file first: without its manifest nobody would find what is left. */
+	if (search->mode == PUBLISH_REMOVE && (ft_sys_unlinkat(dir, name, 0) != 0
+					       || ft_sys_unlinkat(dir, manifest, 0) != 0))
+		return ft_sys_status(errno);
 	return FT_OK;
 }
 
@@ -178,14 +183,19 @@ static enum ft_status publish_owns_bytes(struct publishing *p, bool *owns)
 static enum ft_status publish_find_upload(struct publishing *p, bool *owns)
 {
 	char path[FS_PATH_ROOM];
+	enum fs_same same;
 
 	fs_path(path, FS_INCOMING, &p->names);
 	*owns = false;
-	if (fs_compare(p->fs->root, path, p->data_fd) == FS_SAME)
+	same = fs_compare(p->fs->root, path, p->data_fd);
+	if ((same == FS_OTHER || same == FS_ABSENT) && p->place_fd >= 0) {
+		same = fs_compare(p->place_fd, p->what->name, p->data_fd);
+		*owns = same == FS_SAME;
+	}
+	if (same == FS_SAME)
 		return FT_OK;
-	*owns = p->place_fd >= 0 && fs_compare(p->place_fd, p->what->name, p->data_fd) == FS_SAME;
-	if (*owns)
-		return FT_OK;
+	if (same == FS_FAILED)
+		return publish_failed(p, "look for the bytes of");
 	ft_logger_printf(p->fs->logger, FT_LOG_ERROR,
 			 "%s was removed by somebody before it was published: the client must send it again",
 			 path);
@@ -222,14 +232,19 @@ static enum ft_status publish_look(struct publishing *p)
 		: p->place_fd >= 0 && owns_manifest ? publish_owns_bytes(p, &owns_bytes) : FT_OK;
 	if (st != FT_OK)
 		return st;
-	if (owns_bytes)
+	/*
+	 * A file that was replaced cannot be taken back when an fsync fails. So it may be there,
+	 * and its bytes not on the disk, which no later fsync would say.
+	 */
+	if (owns_bytes && !(p->what->bytes && p->what->mode == FT_PUBLISH_REPLACE))
 		return publish_take_over(p);
 	if (!p->upload && !p->what->bytes && p->what->size > 0)
 		return FT_NO_SUCH_TRANSFER;
 	if (p->place_fd < 0 || p->what->mode == FT_PUBLISH_REPLACE)
 		return FT_OK;
-	if (!owns_manifest && publish_exists(p->place_fd, p->what->name))
-		return FT_ALREADY_COMPLETE;
+	st = owns_manifest ? FT_NO_SUCH_TRANSFER : publish_exists(p->place_fd, p->what->name);
+	if (st != FT_NO_SUCH_TRANSFER)
+		return st == FT_OK ? FT_ALREADY_COMPLETE : publish_failed(p, "look into");
 	if ((st = publish_look_for_others(p, &search)) != FT_OK)
 		return st;
 	return search.found == PUBLISH_OTHER ? FT_ALREADY_COMPLETE : FT_OK;
@@ -464,6 +479,7 @@ static enum ft_status publish_rename_into(struct publishing *p, int from_dir, co
 /* File and manifest, one by one. FT_NO_SUCH_TRANSFER: somebody has removed the directory. */
 static enum ft_status publish_place_into(struct publishing *p)
 {
+	bool over = publish_exists(p->place_fd, p->what->name) != FT_NO_SUCH_TRANSFER;
 	char from[FS_PATH_ROOM];
 	enum ft_status st;
 
@@ -476,7 +492,7 @@ static enum ft_status publish_place_into(struct publishing *p)
 	else
 		st = publish_rename_into(p, p->aside_fd, p->what->name, p->what->name);
 	if (st == FT_OK)
-		p->state = PUBLISH_INTO;
+		p->state = over ? PUBLISH_OVER : PUBLISH_INTO;
 	return st;
 }
 
@@ -592,7 +608,7 @@ static void publish_conclude(struct publishing *p)
 	p->what->status = p->status;
 	if (p->status == FT_OK)
 		publish_remove_former(p);
-	else if (p->state != PUBLISH_THERE)
+	else if (p->state != PUBLISH_THERE && p->state != PUBLISH_OVER)
 		publish_withdraw(p);
 	if (p->aside_fd >= 0) {
 		(void)ft_sys_unlinkat(p->fs->root, p->aside, AT_REMOVEDIR);

@@ -13,8 +13,8 @@
  *
  * What is allocated and not freed is counted in calls.live. Include it once.
  */
-#ifndef FT_TESTS_FAULT_CALLS_H
-#define FT_TESTS_FAULT_CALLS_H
+#ifndef FT_TESTS_LIB_CALLS_H
+#define FT_TESTS_LIB_CALLS_H
 
 #include <cjson/cJSON.h>
 #include <dirent.h>
@@ -23,6 +23,7 @@
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <pthread.h>
+#include <search.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -199,6 +200,11 @@ CALLS_WRAP_ALLOCATION(EVP_MD_CTX *, EVP_MD_CTX_new, (void), ())
 CALLS_WRAP_ALLOCATION(EVP_MD *, EVP_MD_fetch,
 		      (OSSL_LIB_CTX *context, const char *name, const char *properties),
 		      (context, name, properties))
+
+/* Its memory is libc's own, and is not counted. */
+CALLS_WRAP(CALLS_MEMORY, void *, NULL, tsearch,
+	   (const void *key, void **root, int (*compare)(const void *, const void *)),
+	   (key, root, compare), CALLS_ERRORS(ENOMEM))
 
 void *__real_realloc(void *old, size_t size);
 void *__wrap_realloc(void *old, size_t size);
@@ -419,9 +425,18 @@ CALLS_WRAP(CALLS_FILES, DIR *, NULL, fdopendir, (int fd), (fd), CALLS_ERRORS(ENO
 CALLS_WRAP(CALLS_FILES, DIR *, NULL, opendir, (const char *path), (path), CALLS_ERRORS(EMFILE))
 CALLS_WRAP(CALLS_FILES, struct dirent *, NULL, readdir64, (DIR *dir), (dir), CALLS_ERRORS(EIO))
 
+CALLS_WRAP_FILE(fchmodat, (int dir, const char *path, mode_t mode, int flags), (dir, path, mode, flags), EIO)
+
 /* Nothing is cut off from power here: a flush that is to succeed need not take its time. */
 int __wrap_fsync(int fd);
 int __wrap_fdatasync(int fd);
+int __wrap_syncfs(int fd);
+
+int __wrap_syncfs(int fd)
+{
+	(void)fd;
+	return calls_fail(CALLS_FILES, "syncfs", CALLS_ERRORS(EIO, ENOSPC, EINTR)) ? -1 : 0;
+}
 
 int __wrap_fsync(int fd)
 {
