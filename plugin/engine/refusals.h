@@ -11,8 +11,8 @@
  * The first refusal of a client for one cause (status) is logged at once, those of the
  * following minute are counted and logged as one line:
  *
- *	refused disk_full: client cam7, file f1: 12M are free, min_free_space is 256M
- *	refused disk_full 57 times more: client cam7, the first with file f2: 11M are ...
+ *	refused disk_full: client 'cam7', file 'f1': 12M are free, min_free_space is 256M
+ *	refused disk_full 57 times more: client 'cam7', the first with file 'f2': 11M are ...
  *	there is room on the disk again; 3 clients were told disk_full, 812 times
  *
  * Beyond FT_REFUSALS_LINES_MAX such lines in a minute one line has the number of the others.
