@@ -15,7 +15,7 @@ static void results_note_refusal(struct ft_engine *e, const struct ft_request *r
 	};
 	struct ft_command command;
 
-	if (ft_topic_parse(&command, request->topic) == FT_OK) {
+	if (ft_topic_parse(&command, request->topic) != FT_INVALID_FILEID) {
 		refusal.file = command.file;
 		refusal.file_len = command.file_len;
 	}
