@@ -48,7 +48,10 @@ struct ft_facts catalog_rig_facts(uint64_t number, const char *owner, const char
 /* The same for a finished file. */
 struct ft_finished catalog_rig_finished(uint64_t number, const char *owner, const char *file);
 
-/* A set of the pairs of numbers in a text such as "0-5 7-9". The caller's to release. */
+/* A set of the pairs of numbers in a text such as "0-5 7-9". The caller's to release in any case. */
+enum ft_status catalog_rig_parse(const char *pairs, struct ft_ranges *ranges);
+
+/* The same; aborts where there is no memory. */
 struct ft_ranges catalog_rig_ranges(const char *pairs);
 
 /*
