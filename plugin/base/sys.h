@@ -18,6 +18,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -72,6 +75,10 @@ FT_SYS_CALL(int, ftruncate, (int fd, off_t len), fd, len)
 FT_SYS_CALL(int, renameat, (int from_dir, const char *from, int to_dir, const char *to),
 	    from_dir, from, to_dir, to)
 FT_SYS_CALL(int, unlinkat, (int dir, const char *path, int flags), dir, path, flags)
+FT_SYS_CALL(int, flock, (int fd, int operation), fd, operation)
+FT_SYS_CALL(void *, mmap, (void *at, size_t len, int protection, int flags, int fd, off_t offset),
+	    at, len, protection, flags, fd, offset)
+FT_SYS_CALL(ssize_t, getrandom, (void *bytes, size_t len, unsigned flags), bytes, len, flags)
 FT_SYS_CALL(int, sync_file_range, (int fd, off_t offset, off_t len, unsigned flags),
 	    fd, offset, len, flags)
 

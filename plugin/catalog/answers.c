@@ -44,6 +44,15 @@ enum ft_status ft_answer_put_result(struct ft_catalog *c, uint64_t number, enum 
 	return ft_query_run(&q);
 }
 
+enum ft_status ft_catalog_put_answer(struct ft_catalog *c, const struct ft_answer *answer)
+{
+	enum ft_status st;
+
+	assert(c->transaction != FT_TRANSACTION_IDLE && answer->known);
+	st = ft_answer_put(c, answer->number, &answer->ticket);
+	return st == FT_OK ? ft_answer_put_result(c, answer->number, answer->result) : st;
+}
+
 static void answer_read(struct ft_query *q, struct ft_answer *answer)
 {
 	struct ft_request *ticket = &answer->ticket;

@@ -39,6 +39,7 @@
 #include "file_transfer/logger.h"
 #include "file_transfer/ranges.h"
 #include "file_transfer/status.h"
+#include "log/log.h"
 #include "protocol/facts.h"
 #include "protocol/request.h"
 
@@ -48,6 +49,7 @@ struct ft_catalog_config {
 	const char *path;		/* of catalog.db; its directory exists */
 	const char *identity;		/* of boot and storage, as the log's; NULL: not known, never the same */
 	const uint8_t *log_id;		/* FT_LOG_ID_LEN bytes; another one: the log is gone */
+	enum ft_log_medium log_medium;	/* what it lies on */
 	struct ft_logger *logger;
 };
 
@@ -91,6 +93,10 @@ enum ft_status ft_catalog_sync(struct ft_catalog *c) FT_MUST_USE;
 
 /* Moves the write-ahead log into the database, as far as readers allow; some ms. No transaction. */
 enum ft_status ft_catalog_checkpoint(struct ft_catalog *c) FT_MUST_USE;
+
+/* Another log takes the place of the one that was named at open; nothing is lost. */
+enum ft_status ft_catalog_put_log(struct ft_catalog *c, const char *identity,
+				  const uint8_t *log_id) FT_MUST_USE;
 
 /* How far the process has come; both only grow. `run_ms`: for how long a broker has run in all. */
 struct ft_progress {
@@ -218,6 +224,10 @@ typedef enum ft_status ft_catalog_visit_answer(void *context, const struct ft_an
 /* Visits all that put_fin() noted and drop_answer() did not remove. */
 enum ft_status ft_catalog_each_answer(struct ft_catalog *c, ft_catalog_visit_answer *visit,
 				      void *context) FT_MUST_USE;
+
+/* Notes a result that is to be told; put_fin() has not noted who waits for it. Replaces one. */
+enum ft_status ft_catalog_put_answer(struct ft_catalog *c,
+				     const struct ft_answer *answer) FT_MUST_USE;
 
 /* It was told. Unknown: FT_OK. */
 enum ft_status ft_catalog_drop_answer(struct ft_catalog *c, uint64_t number) FT_MUST_USE;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/sys.h"
+#include "base/identity.h"
 #include "catalog/connection.h"
 #include "catalog/query.h"
 #include "catalog/schema.h"
@@ -183,13 +184,21 @@ static enum ft_status open_make_tables(struct ft_catalog *c)
 
 /* --- what happened since --- */
 
-/* Whether what the kernel and the log had when `identity` was stored is still there. */
+/*
+ * Whether what the kernel and the log had when `identity` was stored is still there. Where
+ * the boot is not known, a log that lies in memory and is still there tells that it is the same.
+ */
 static bool past_goes_on(const struct ft_catalog_config *config, const char *identity,
 			 const void *log_id, size_t log_id_len)
 {
-	return config->identity && strcmp(config->identity, identity) == 0
-	       && log_id_len == FT_LOG_ID_LEN
-	       && memcmp(config->log_id, log_id, FT_LOG_ID_LEN) == 0;
+	enum ft_identity_change change;
+
+	if (!config->identity || log_id_len != FT_LOG_ID_LEN
+	    || memcmp(config->log_id, log_id, FT_LOG_ID_LEN) != 0)
+		return false;
+	change = ft_identity_compare(identity, config->identity);
+	return change == FT_IDENTITY_SAME
+	       || (change == FT_IDENTITY_UNKNOWN && config->log_medium == FT_LOG_IN_MEMORY);
 }
 
 /* Reads it into *goes_on, and into *filled whether the store has been read. */
@@ -216,19 +225,25 @@ static enum ft_status past_read(struct ft_catalog *c, const struct ft_catalog_co
 	return ft_query_end(&q);
 }
 
+enum ft_status ft_catalog_put_log(struct ft_catalog *c, const char *identity,
+				  const uint8_t *log_id)
+{
+	struct ft_query q = ft_query(c, FT_SQL_PUT_PAST);
+
+	assert(c->transaction != FT_TRANSACTION_IDLE);
+	ft_query_text(&q, identity);
+	ft_query_blob(&q, log_id, FT_LOG_ID_LEN);
+	return ft_query_run(&q);
+}
+
 static enum ft_status past_cut(struct ft_catalog *c, const struct ft_catalog_config *config)
 {
-	struct ft_query q;
 	enum ft_status st;
 
 	if ((st = ft_catalog_begin(c)) != FT_OK)
 		return st;
-	if ((st = ft_connection_run(c, ft_schema_cut)) == FT_OK) {
-		q = ft_query(c, FT_SQL_PUT_PAST);
-		ft_query_text(&q, config->identity);
-		ft_query_blob(&q, config->log_id, FT_LOG_ID_LEN);
-		st = ft_query_run(&q);
-	}
+	if ((st = ft_connection_run(c, ft_schema_cut)) == FT_OK)
+		st = ft_catalog_put_log(c, config->identity, config->log_id);
 	if (st == FT_OK)
 		st = ft_catalog_commit(c);
 	ft_catalog_rollback(c);

@@ -15,34 +15,50 @@
  *
  * FORMAT (version 1, all numbers little endian)
  *
- *	page 0		header: magic "ft-log\n\0", u32 version, u32 header length, u64 size of the
- *			ring, 16 bytes random id, identity[256] (text: boot, storage), u64 tail
- *	page 1...	ring of `size` bytes
+ *	header		 0 magic "ft-log\n\0"
+ *	(4,096 bytes)	 8 u32 version
+ *			12 u32 length of the header
+ *			16 u64 size of the ring, a multiple of 4,096
+ *			24 16 bytes random id
+ *			40 u64 salt, random
+ *			48 u64 tail
+ *			64 identity[256]: text, see base/identity.h
+ *	ring		`size` bytes
  *
  *	A position counts bytes from the log's creation and never decreases; it lies in the
- *	ring at position % size. A record is 8-byte aligned and never crosses the ring's end:
- *	a record of kind FT_RECORD_PAD fills what is left of a lap.
+ *	ring at position % size. A record begins at a multiple of 64, so that no two share a
+ *	cache line, and never crosses the ring's end: a record of kind FT_RECORD_PAD, a header
+ *	alone, says that the next one is at the beginning of the next lap.
  *
- *	record		u64 position	where it is: stored last, with release
- *			u32 length	header, head and bytes, without padding to 8
- *			u32 head_len
- *			u16 kind, u16 flags
- *			u32 crc		CRC-32C of all but `position` and itself; 0 unless synced
- *			u64 number	of the transfer
- *			u64 offset
- *			head_len bytes of head, then bytes
+ *	record		 0 u64 mark: position ^ salt, stored last, with release
+ *	(40 bytes,	 8 u32 length: header, head and bytes, without padding to 64
+ *	then head,	12 u32 head_len
+ *	then bytes)	16 u16 kind
+ *			18 u16 flags
+ *			20 u32 crc: CRC-32C of 8...19 and of 24...length; 0 unless synced
+ *			24 u64 number of the transfer
+ *			32 u64 offset
  *
- *	A record counts if its `position` is where it was looked for, its length fits and its
- *	kind is known; records count from `tail` on until one does not. A stale record has an
- *	older position. After a power cut (other identity) no record counts, but in a log whose
- *	records are synced those with the right crc.
+ *	A record counts if its mark is right for where it was looked for, its lengths fit and
+ *	its kind is known; records count from `tail` on until one does not. What lies in the
+ *	ring beyond them is bytes that clients sent, of earlier laps: the salt is why nobody
+ *	can send what would pass for a record. A position is used once: before anything is
+ *	written where a mark might be right already, that mark is cleared.
+ *
+ *	After a power cut (identity) the pages on the disk may be of different ages. Then only
+ *	records with the right crc count: those of a synced log, whose tail was on the disk
+ *	before anything behind it was overwritten, and what follows them is filled with zeros.
+ *	If none counts the log is made anew, with another id.
  *
  * When all is released the next record begins a new lap, so that at low rates the same few
- * pages are used. The writer touches pages ahead of the head, so that the broker's thread
- * takes no page fault that could wait for a disk.
+ * pages are used: tail and head are moved there first. The writer touches pages ahead of the
+ * head, so that the broker's thread takes no page fault that could wait for a disk.
  *
- * THREADS. append, has_room, wait_room, fill: the broker's; take, release, sleep: the writer's;
- * open and close: when there is no other thread. ft_log_wake(): any.
+ * The file is made under another name, with zeros written to all of it: a full disk is found
+ * when the broker starts, and not by a signal later. It stays locked (flock) while it is open.
+ *
+ * THREADS. append, has_room, wait_room: the broker's; take, taken, release, sleep: the
+ * writer's; open and close: when there is no other thread. wake, fill, size: any.
  */
 #ifndef FT_LOG_LOG_H
 #define FT_LOG_LOG_H
@@ -54,7 +70,8 @@
 #include "file_transfer/logger.h"
 #include "file_transfer/status.h"
 
-#define FT_LOG_IDENTITY_ROOM 256
+#define FT_LOG_SIZE_MIN ((uint64_t)4096)
+#define FT_LOG_SIZE_MAX ((uint64_t)1 << 31)
 #define FT_LOG_ID_LEN 16
 
 /* On disk: never renumber. What each carries is in log/record.h. */
@@ -77,18 +94,25 @@ enum ft_log_sync {
 	FT_LOG_SYNCED,		/* each append is on the disk when it returns */
 };
 
+/* What the log's file lies on. */
+enum ft_log_medium {
+	FT_LOG_ON_DISK,
+	FT_LOG_IN_MEMORY,	/* tmpfs: that the file is there proves that it is the same boot */
+};
+
 /* What was found when a log was opened. */
 enum ft_log_past {
 	FT_LOG_NEW,		/* no log was there, or one of another size that was empty */
-	FT_LOG_CONTINUED,	/* its records will be taken again */
-	FT_LOG_DROPPED,		/* records from before a power cut: they do not count */
+	FT_LOG_CONTINUED,	/* its records, if any, will be taken again */
+	FT_LOG_DROPPED,		/* one from before a power cut: what was in it does not count */
 };
 
 struct ft_log_config {
 	const char *path;		/* the file; its directory exists */
-	uint64_t size;			/* bytes of the ring; a multiple of the page size */
+	uint64_t size;			/* bytes of the ring; FT_LOG_SIZE_MIN ... MAX, a multiple of MIN */
 	enum ft_log_sync sync;
-	const char *identity;		/* of boot and storage: another one means a power cut */
+	enum ft_log_medium medium;
+	const char *identity;		/* ft_identity() of the storage: another one means a power cut */
 	struct ft_logger *logger;
 };
 
@@ -122,25 +146,47 @@ struct ft_log;
 
 /*
  * Opens or makes the log. `id` gets the log's random id: another one than last time means
- * that the former log, with what was in it, is gone. A file that is no log of ours, of a
- * newer version or another size with records in it: an error with one clear line (a log of
- * another size is taken over when it is empty).
- * Errors: FT_DISK_FULL, FT_NO_MEMORY, FT_IO_ERROR, FT_DAMAGED.
+ * that the former log, with what was in it, is gone. An error with one clear line: a file
+ * that is no log of ours, of a newer version, cut short, in use, somebody else's (in memory),
+ * or of another size with records in it (a log of another size is made anew when it is empty).
+ * Errors: FT_DISK_FULL, FT_NO_MEMORY, FT_IO_ERROR, FT_DAMAGED, FT_BUSY (in use).
  */
 enum ft_status ft_log_open(const struct ft_log_config *config, struct ft_log **out,
 			   enum ft_log_past *past, uint8_t id[FT_LOG_ID_LEN]) FT_MUST_USE;
 
+/*
+ * Opens what a former start left at another place (log/place.h), of whatever size, for its
+ * records to be taken; the size in `config` is ignored. *out is NULL with FT_OK where there is
+ * no file, or nothing in it counts: then it is removed. Errors: as of ft_log_open().
+ */
+enum ft_status ft_log_open_former(const struct ft_log_config *config, struct ft_log **out,
+				  uint8_t id[FT_LOG_ID_LEN]) FT_MUST_USE;
+
 /* Unmaps it; the file stays. NULL inside is ignored. */
 void ft_log_close(struct ft_log **log);
+
+/* Closes it and removes its file: what was in it is needed no more. Error: FT_IO_ERROR. */
+enum ft_status ft_log_remove(struct ft_log **log) FT_MUST_USE;
+
+/*
+ * Whether pages of the file are gone: it was truncated by somebody, or the disk failed. Then
+ * nothing is appended (FT_IO_ERROR) or taken any more, and what was taken is only good if
+ * this is false after it was read, and copied. Any thread.
+ */
+bool ft_log_is_broken(const struct ft_log *log);
 
 /*
  * Appends one record. FT_BUSY: there is no room; nothing has changed. Records of kind BYTES
  * leave a sixteenth of the ring to others, so that aborts, fins and answers find room.
- * FT_IO_ERROR: a synced log could not be synced; the record then does not count.
+ * FT_SEGMENT_TOO_LARGE: it fits into no empty log. FT_IO_ERROR: a synced log could not be
+ * synced, or the log is broken; the record then does not count.
  */
 enum ft_status ft_log_append(struct ft_log *log, const struct ft_log_entry *entry) FT_MUST_USE;
 
-/* Whether `records` records with so many bytes in all (heads included) find room now. */
+/*
+ * Whether `records` records with so many bytes in all (heads included) find room now, whatever
+ * the lengths of each; `kind`: BYTES if any of them is. True holds until something is appended.
+ */
 bool ft_log_has_room(const struct ft_log *log, enum ft_record_kind kind, size_t records,
 		     size_t bytes);
 
@@ -164,7 +210,11 @@ void ft_log_wake(struct ft_log *log);
 /* The next record, in order. False: there is none yet. */
 bool ft_log_take(struct ft_log *log, struct ft_log_record *record);
 
-/* What lies before `position` is no longer needed. Positions never go back. */
+/*
+ * What lies before `position` is no longer needed. A position before the tail is ignored. A
+ * synced log hands out the room when its tail is on the disk; where that fails, with the next
+ * release that does not.
+ */
 void ft_log_release(struct ft_log *log, uint64_t position);
 
 /* Where the next record to be taken is: release this when nothing taken is needed any more. */

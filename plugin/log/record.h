@@ -12,9 +12,17 @@
  *	EXPIRE, NEWS	-			-	-		-
  *	ANSWERED	-			-	-		-
  *
- * Heads are little endian: u64 numbers, u8 flags, and texts as u32 length and bytes, one
- * after the other in the order of record.c's functions. A reader that comes to the end too
- * early, or does not come to it, says FT_DAMAGED. Decoded text is borrowed from the head.
+ * Heads are little endian, without gaps: u64 numbers, u8 flags (0 or 1) and choices, and
+ * texts as u32 length and bytes; in a ticket a NUL follows, which the length does not count.
+ *
+ *	facts	text owner, text file, text name, u8 has_size, u64 size, u8 has_checksum,
+ *		32 bytes checksum, terms, text transfer_id, u64 received_ms
+ *	terms	u8 has_expire_at, u64 expire_at, u64 segments_ttl, u8 responses, text user_data
+ *	ticket	text client_id, text topic, u8 has_response_topic, text response_topic,
+ *		u8 has_correlation, text correlation
+ *
+ * A reader that comes to the end too early, or does not come to it, says FT_DAMAGED. Decoded
+ * text is borrowed from the head.
  */
 #ifndef FT_LOG_RECORD_H
 #define FT_LOG_RECORD_H
@@ -45,8 +53,9 @@ void ft_record_write_terms(struct ft_buf *buf, const struct ft_terms *terms);
 void ft_record_write_ticket(struct ft_buf *buf, const struct ft_request *request);
 
 /*
- * Read a head; what is read obeys the rules of init (lengths, no '/' in a name, booleans are 0
- * or 1). Texts of a ticket are NUL-terminated within the head. Error: FT_DAMAGED.
+ * Read a head; what is read obeys the rules of init (lengths, what a name may be, booleans are
+ * 0 or 1), but that user_data is not parsed again. The number is the record's. Texts of a
+ * ticket are NUL-terminated within the head; its owner is not kept. Error: FT_DAMAGED.
  */
 enum ft_status ft_record_read_facts(struct ft_facts *facts,
 				    const struct ft_log_record *record) FT_MUST_USE;
