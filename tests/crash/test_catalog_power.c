@@ -57,7 +57,7 @@ static char *learn_cut(size_t steps)
 	ck_assert_int_eq(catalog_rig_open(&rig), FT_OK);
 	for (size_t i = 0; i < steps; i++)
 		ck_assert_int_eq(catalog_story_step(rig.catalog, i), FT_OK);
-	rig.identity = "boot 2, storage 1";
+	rig.identity = CATALOG_RIG_OTHER_BOOT;
 	ck_assert_int_eq(catalog_rig_reopen(&rig), FT_OK);
 	text = dump(rig.catalog);
 	catalog_rig_release(&rig);
@@ -129,7 +129,7 @@ static void rise(size_t ops, enum sqlite_tape_end end, unsigned seed)
 	catalog_rig_init(&rig);
 	sqlite_tape_play(&tape, ops, end, seed, rig.dir);
 	if (end == SQLITE_TAPE_POWER_CUT)
-		rig.identity = "boot 2, storage 1";
+		rig.identity = CATALOG_RIG_OTHER_BOOT;
 	ck_assert_msg(catalog_rig_open(&rig) == FT_OK, "op %zu, end %d, seed %u: %s", ops, end, seed,
 		      rig.log);
 	text = dump(rig.catalog);

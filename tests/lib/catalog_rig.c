@@ -24,7 +24,8 @@ void catalog_rig_init(struct catalog_rig *rig)
 	if (!tree_make(rig->dir, sizeof rig->dir, "ft-catalog"))
 		abort();
 	snprintf(rig->path, sizeof rig->path, "%s/catalog.db", rig->dir);
-	rig->identity = "boot 1, storage 1";
+	rig->identity = CATALOG_RIG_IDENTITY;
+	rig->log_medium = FT_LOG_ON_DISK;
 	memset(rig->log_id, 7, sizeof rig->log_id);
 	rig->logger = ft_logger_new(rig_log, rig);
 	if (!rig->logger)
@@ -44,6 +45,7 @@ enum ft_status catalog_rig_open(struct catalog_rig *rig)
 		.path = rig->path,
 		.identity = rig->identity,
 		.log_id = rig->log_id,
+		.log_medium = rig->log_medium,
 		.logger = rig->logger,
 	};
 

@@ -18,11 +18,16 @@
 
 #define CATALOG_RIG_LOG_ROOM 8192
 
+/* As ft_identity() makes them. */
+#define CATALOG_RIG_IDENTITY "boot=1 fsid=2 dev=8:1 ns=3 mnt=4"
+#define CATALOG_RIG_OTHER_BOOT "boot=9 fsid=2 dev=8:1 ns=3 mnt=4"
+
 struct catalog_rig {
 	char dir[128];
 	char path[160];
 	const char *identity;
 	uint8_t log_id[FT_LOG_ID_LEN];
+	enum ft_log_medium log_medium;
 	struct ft_logger *logger;
 	char log[CATALOG_RIG_LOG_ROOM];	/* lines, each with its newline */
 	size_t log_len;
