@@ -2,8 +2,8 @@
 #include <assert.h>
 #include <stdio.h>
 
-#include "base/sys.h"
 #include "base/identity.h"
+#include "base/sys.h"
 #include "catalog/connection.h"
 #include "catalog/query.h"
 #include "catalog/schema.h"
@@ -205,17 +205,21 @@ static bool past_goes_on(const struct ft_catalog_config *config, const char *ide
 		   && config->log_medium == FT_LOG_IN_MEMORY);
 }
 
-/* Reads it into *goes_on, and into *filled whether the store has been read. */
+struct past {
+	bool goes_on;
+	bool renamed;	/* it does, but the identity is another text now, or the log another one */
+	bool filled;	/* the finished files of the store have been read */
+};
+
 static enum ft_status past_read(struct ft_catalog *c, const struct ft_catalog_config *config,
-				bool *goes_on, bool *filled)
+				struct past *past)
 {
 	struct ft_query q = ft_query(c, FT_SQL_GET_PAST);
 	const char *identity = "";
 	const void *log_id = NULL;
 	size_t log_id_len = 0;
 
-	*goes_on = false;
-	*filled = false;
+	*past = (struct past){ false };
 	if (!ft_query_row(&q)) {
 		ft_row_is_damaged(&q);
 		return ft_query_end(&q);
@@ -224,8 +228,10 @@ static enum ft_status past_read(struct ft_catalog *c, const struct ft_catalog_co
 		identity = ft_row_text(&q);
 	if (!ft_row_is_null(&q))
 		log_id = ft_row_blob(&q, &log_id_len);
-	*goes_on = past_goes_on(config, identity, log_id, log_id_len);
-	*filled = ft_row_bool(&q);
+	past->goes_on = past_goes_on(config, identity, log_id, log_id_len);
+	past->renamed = past->goes_on
+			&& (log_id_len == 0 || strcmp(identity, config->identity) != 0);
+	past->filled = ft_row_bool(&q);
 	return ft_query_end(&q);
 }
 
@@ -240,15 +246,15 @@ enum ft_status ft_catalog_put_log(struct ft_catalog *c, const char *identity,
 	return ft_query_run(&q);
 }
 
-/* Takes the log of this start for its own; what was not durable does not count where it does not go on. */
-static enum ft_status past_take_over(struct ft_catalog *c, const struct ft_catalog_config *config,
-				     bool goes_on)
+/* Whose facts these are from now on, and which are left. */
+static enum ft_status past_write(struct ft_catalog *c, const struct ft_catalog_config *config,
+				 const struct past *past)
 {
 	enum ft_status st;
 
 	if ((st = ft_catalog_begin(c)) != FT_OK)
 		return st;
-	if (!goes_on)
+	if (!past->goes_on)
 		st = ft_connection_run(c, ft_schema_cut);
 	if (st == FT_OK)
 		st = ft_catalog_put_log(c, config->identity, config->log_id);
@@ -258,18 +264,21 @@ static enum ft_status past_take_over(struct ft_catalog *c, const struct ft_catal
 	return st;
 }
 
-/* Brings a catalog, which may be empty, up to this start. */
+/*
+ * Brings a catalog, which may be empty, up to this start. The newest text of the same identity
+ * is kept: what it says of mounts can only be compared with that of the next start.
+ */
 static enum ft_status past_settle(struct ft_catalog *c, const struct ft_catalog_config *config,
-				  enum ft_catalog_past *past)
+				  enum ft_catalog_past *found)
 {
-	bool goes_on;
-	bool filled;
+	struct past past;
 	enum ft_status st;
 
-	if ((st = past_read(c, config, &goes_on, &filled)) != FT_OK)
+	if ((st = past_read(c, config, &past)) != FT_OK)
 		return st;
-	*past = !filled ? FT_CATALOG_NEW : goes_on ? FT_CATALOG_CONTINUED : FT_CATALOG_CUT;
-	return past_take_over(c, config, goes_on);
+	*found = !past.filled ? FT_CATALOG_NEW
+			      : past.goes_on ? FT_CATALOG_CONTINUED : FT_CATALOG_CUT;
+	return past.goes_on && !past.renamed ? FT_OK : past_write(c, config, &past);
 }
 
 /* --- connections --- */
