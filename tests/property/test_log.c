@@ -177,27 +177,19 @@ static void play_restart(struct play *play)
 	play->restarts++;
 }
 
-static void play_step(struct play *play, unsigned restarts_per_mille)
+/* By turns it fills up and empties. */
+static void play_step(struct play *play, unsigned turn, unsigned restarts_per_mille)
 {
-	if (chance_below(&play->chance, 1000) < restarts_per_mille) {
+	unsigned appends_percent = turn / 512 % 2 == 0 ? 75 : 20;
+
+	if (chance_below(&play->chance, 1000) < restarts_per_mille)
 		play_restart(play);
-		return;
-	}
-	switch (chance_below(&play->chance, 5)) {
-	case 0:
-	case 1:
+	else if (chance_percent(&play->chance, appends_percent))
 		play_append(play);
-		break;
-	case 2:
-	case 3:
+	else if (chance_percent(&play->chance, 90))
 		play_take(play);
-		break;
-	default:
-		/* Seldom, so that it fills up now and then. */
-		if (chance_percent(&play->chance, 6))
-			play_release(play);
-		break;
-	}
+	else
+		play_release(play);
 }
 
 static void play_all(unsigned steps, unsigned restarts_per_mille)
@@ -207,7 +199,7 @@ static void play_all(unsigned steps, unsigned restarts_per_mille)
 	play = (struct play){ .chance = chance_of(seed, 0), .next = 1, .released = 1 };
 	play_open(&play, FT_LOG_NEW);
 	for (unsigned i = 0; i < steps; i++)
-		play_step(&play, restarts_per_mille);
+		play_step(&play, i, restarts_per_mille);
 	play_restart(&play);
 	while (play.taken < play.next)
 		play_take(&play);
