@@ -86,18 +86,25 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(ARCHIVE)
 	$(call say,LINK)$(CC) $(FT_CFLAGS) -o $@ $(filter %.o,$^) $(ARCHIVE) $(LDFLAGS) \
 		-lcheck -lsubunit -lrt $(FT_LDLIBS)
 
-# The calls that tests/fault/calls.h makes fail: those of the plugin, by the names that the linker sees.
+# The calls that tests/lib/calls.h makes fail: those of the plugin, by the names that the linker sees.
 WRAPPED := malloc calloc realloc strdup strndup free EVP_MD_CTX_new EVP_MD_CTX_free EVP_MD_fetch \
 	EVP_MD_free EVP_DigestInit_ex EVP_DigestUpdate EVP_MD_CTX_copy_ex EVP_DigestFinal_ex \
 	pthread_create pthread_condattr_init pthread_mutex_init pthread_mutex_lock pthread_mutex_destroy \
 	pthread_cond_init pthread_cond_signal pthread_cond_wait pthread_cond_destroy eventfd getrandom \
 	sigaction openat64 open64 fcntl64 pwrite64 pread64 mkdirat mkdir access stat64 flock fchmod \
 	fstat64 fstatat64 fstatvfs64 ftruncate64 fallocate64 renameat unlinkat sync_file_range fdopendir opendir \
-	readdir64 fsync fdatasync mosquitto_property_add_byte mosquitto_property_add_string \
+	readdir64 fsync fdatasync syncfs fchmodat tsearch mosquitto_property_add_byte mosquitto_property_add_string \
 	mosquitto_property_add_binary
 
-$(BUILD)/tests/fault/test_engine_calls $(BUILD)/tests/fault/test_plugin_calls: \
+$(BUILD)/tests/fault/test_engine_calls $(BUILD)/tests/fault/test_plugin_calls \
+	$(BUILD)/tests/fault/test_store_calls: \
 	LDFLAGS += $(WRAPPED:%=-Wl,--wrap=%)
+
+$(BUILD)/tests/unit/test_catalog $(BUILD)/tests/unit/test_catalog_held \
+	$(BUILD)/tests/unit/test_catalog_open: $(BUILD)/tests/lib/catalog_rig.o
+
+$(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_engine*.c tests/unit/test_writer*.c \
+	tests/property/test_engine*.c)): $(BUILD)/tests/lib/rig.o $(BUILD)/tests/lib/fake_store.o
 
 $(BUILD)/ft-%: $(BUILD)/examples/ft-%.o
 	$(call say,LINK)$(CC) $(FT_CFLAGS) -o $@ $(filter %.o,$^) $(LDFLAGS) $(FT_LDLIBS)

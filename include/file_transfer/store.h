@@ -92,7 +92,7 @@ enum ft_publish_mode {
 struct ft_publication {
 	struct ft_key key;
 	struct ft_upload *upload;	/* taken and closed in any case; NULL: take `bytes` */
-	const void *bytes;		/* the whole file, where `upload` is NULL */
+	const void *bytes;		/* the whole file, where `upload` is NULL; both NULL: see publish() */
 	enum ft_publish_mode mode;
 	const char *name;		/* 1..240 bytes, no '/' */
 	uint64_t size;			/* bytes beyond it are cut off */
@@ -103,11 +103,13 @@ struct ft_publication {
 	bool bytes_lost;		/* an fsync failed: what was written may be gone */
 };
 
+#define FT_STORE_TAKEN UINT64_MAX
+
 /* A finished file, as list_finished() finds it. Borrowed for the visit. */
 struct ft_store_found {
 	const char *place;		/* for log lines: where it lies */
 	const char *name;
-	uint64_t size;
+	uint64_t size;			/* FT_STORE_TAKEN: a consumer took it, and left the manifest */
 	const char *manifest;
 	size_t manifest_len;
 };
@@ -171,6 +173,7 @@ struct ft_store_ops {
 	 * as the store's durability says; of all at once, since a disk takes hardly longer for
 	 * many than for one. Each has its own result, and none depends on another's. Where
 	 * the file of this very transfer (transfer_id) is there already, that is FT_OK.
+	 * Without any bytes only that is told, or FT_NO_SUCH_TRANSFER.
 	 * On error nothing of it is visible, and the unfinished bytes are as before, except
 	 * that bytes beyond `size` may be gone, and what `bytes_lost` says. FT_NAME_REFUSED:
 	 * the file system cannot hold such a name.

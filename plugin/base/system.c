@@ -39,6 +39,13 @@ int64_t ft_clock_unix_ms(void)
 	return clock_now_ms(CLOCK_REALTIME);
 }
 
+void ft_sleep_ms(int ms)
+{
+	const struct timespec moment = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
+
+	nanosleep(&moment, NULL);
+}
+
 void ft_rfc3339(char text[FT_RFC3339_ROOM], int64_t unix_ms)
 {
 	struct ft_buf buf = ft_buf_on(text, FT_RFC3339_ROOM);

@@ -17,6 +17,9 @@ int64_t ft_clock_coarse_ms(void);
 /* Milliseconds since the epoch: for people and files. */
 int64_t ft_clock_unix_ms(void);
 
+/* Sleeps; for threads that nobody waits for. */
+void ft_sleep_ms(int ms);
+
 /* Unix milliseconds as RFC 3339 in UTC with milliseconds; years below 0 or above 9999 are clamped. */
 void ft_rfc3339(char text[FT_RFC3339_ROOM], int64_t unix_ms);
 

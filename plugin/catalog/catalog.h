@@ -39,6 +39,7 @@
 #include "file_transfer/logger.h"
 #include "file_transfer/ranges.h"
 #include "file_transfer/status.h"
+#include "log/log.h"
 #include "protocol/facts.h"
 #include "protocol/request.h"
 
@@ -48,12 +49,13 @@ struct ft_catalog_config {
 	const char *path;		/* of catalog.db; its directory exists */
 	const char *identity;		/* of boot and storage, as the log's; NULL: not known, never the same */
 	const uint8_t *log_id;		/* FT_LOG_ID_LEN bytes; another one: the log is gone */
+	enum ft_log_medium log_medium;	/* what it lies on */
 	struct ft_logger *logger;
 };
 
 /* What was found. */
 enum ft_catalog_past {
-	FT_CATALOG_NEW,		/* made now: finished files are to be read from the store */
+	FT_CATALOG_NEW,		/* finished files are to be read from the store, see put_filled() */
 	FT_CATALOG_CONTINUED,
 	FT_CATALOG_CUT,		/* after a power cut: held is now what was durable */
 };
@@ -68,6 +70,12 @@ enum ft_status ft_catalog_open(const struct ft_catalog_config *config, struct ft
 /* Another connection to the same catalog, for another thread. */
 enum ft_status ft_catalog_join(struct ft_catalog *catalog, struct ft_catalog **out) FT_MUST_USE;
 
+/*
+ * Moves a catalog that is not open, with all files that belong to it, to another name of the
+ * same file system: so that a damaged one makes room for a new one. Not there: FT_OK.
+ */
+enum ft_status ft_catalog_move(const char *path, const char *to) FT_MUST_USE;
+
 /* Closes a connection; the one of ft_catalog_open() last. Rolls back what is open. */
 void ft_catalog_close(struct ft_catalog **catalog);
 
@@ -77,11 +85,18 @@ enum ft_status ft_catalog_begin(struct ft_catalog *c) FT_MUST_USE;
 enum ft_status ft_catalog_commit(struct ft_catalog *c) FT_MUST_USE;
 void ft_catalog_rollback(struct ft_catalog *c);
 
-/* Waits until the disk has all that any connection has committed. FT_IO_ERROR: it may not. */
+/*
+ * Waits until the disk has all that any connection has committed. FT_IO_ERROR: it may not,
+ * and never again will until the catalog is opened anew.
+ */
 enum ft_status ft_catalog_sync(struct ft_catalog *c) FT_MUST_USE;
 
 /* Moves the write-ahead log into the database, as far as readers allow; some ms. No transaction. */
 enum ft_status ft_catalog_checkpoint(struct ft_catalog *c) FT_MUST_USE;
+
+/* Another log takes the place of the one that was named at open; nothing is lost. */
+enum ft_status ft_catalog_put_log(struct ft_catalog *c, const char *identity,
+				  const uint8_t *log_id) FT_MUST_USE;
 
 /* How far the process has come; both only grow. `run_ms`: for how long a broker has run in all. */
 struct ft_progress {
@@ -93,6 +108,12 @@ enum ft_status ft_catalog_put_progress(struct ft_catalog *c,
 				       const struct ft_progress *progress) FT_MUST_USE;
 enum ft_status ft_catalog_get_progress(struct ft_catalog *c,
 				       struct ft_progress *progress) FT_MUST_USE;
+
+/*
+ * The finished files of the store have all been put. Until that is committed the catalog is
+ * FT_CATALOG_NEW at each open, so that a start that was killed half-way is made up for.
+ */
+enum ft_status ft_catalog_put_filled(struct ft_catalog *c) FT_MUST_USE;
 
 /* --- unfinished transfers --- */
 
@@ -146,7 +167,10 @@ enum ft_status ft_catalog_put_durable(struct ft_catalog *c, uint64_t number,
 				      const struct ft_ranges *ranges, uint64_t start,
 				      uint64_t end) FT_MUST_USE;
 
-/* Forgets an unfinished transfer with its ranges and its fin; unknown: FT_OK. */
+/*
+ * Forgets an unfinished transfer with its ranges and its fin; who waits for that is told
+ * FT_NO_SUCH_TRANSFER. Unknown: FT_OK.
+ */
 enum ft_status ft_catalog_drop_transfer(struct ft_catalog *c, uint64_t number) FT_MUST_USE;
 
 /* One unfinished transfer, with its ranges. Text lives until the next call on this connection;
@@ -200,6 +224,10 @@ typedef enum ft_status ft_catalog_visit_answer(void *context, const struct ft_an
 /* Visits all that put_fin() noted and drop_answer() did not remove. */
 enum ft_status ft_catalog_each_answer(struct ft_catalog *c, ft_catalog_visit_answer *visit,
 				      void *context) FT_MUST_USE;
+
+/* Notes a result that is to be told; put_fin() has not noted who waits for it. Replaces one. */
+enum ft_status ft_catalog_put_answer(struct ft_catalog *c,
+				     const struct ft_answer *answer) FT_MUST_USE;
 
 /* It was told. Unknown: FT_OK. */
 enum ft_status ft_catalog_drop_answer(struct ft_catalog *c, uint64_t number) FT_MUST_USE;

@@ -9,7 +9,8 @@
  *	BYTES		ANSWER			offset	-		the segment
  *	FIN		CHECKSUM, ANSWER	size	ticket		SHA-256, if CHECKSUM
  *	ABORT		ANSWER			-	-		-
- *	EXPIRE, NEWS	-			-	-		-
+ *	EXPIRE		-			-	-		-
+ *	NEWS		-			-	-		-	number 0: only time has passed
  *	ANSWERED	-			-	-		-
  *
  * Heads are little endian, without gaps: u64 numbers, u8 flags (0 or 1) and choices, and

@@ -19,6 +19,8 @@
 #include "protocol/pattern.h"
 #include "protocol/topic.h"
 
+#define ID_MAX 65535	/* bytes of a client id: MQTT strings */
+
 /* What is read from the message's properties; to be given back. */
 struct properties {
 	char *response_topic;
@@ -58,13 +60,38 @@ static const char *allowed_response_topic(const struct ft_plugin *plugin,
 	return topic;
 }
 
+/*
+ * Whose the transfer is. With `owner username` a client without a user name owns what it sends
+ * itself: a NUL before its id, which no user name can hold, keeps the two apart.
+ */
+static size_t owner_of(const struct ft_plugin *plugin, const struct mosquitto_evt_message *message,
+		       const char *client_id, char *room, const char **owner)
+{
+	const char *user = mosquitto_client_username(message->client);
+	size_t len = strlen(client_id);
+
+	*owner = client_id;
+	if (plugin->options.owner == FT_OWNER_CLIENT_ID)
+		return len;
+	if (user) {
+		*owner = user;
+		return strlen(user);
+	}
+	room[0] = '\0';
+	memcpy(room + 1, client_id, len);
+	*owner = room;
+	return len + 1;
+}
+
 static enum ft_status carry_out(struct ft_plugin *plugin, struct mosquitto_evt_message *message,
 				const char *client_id, int64_t now_ms)
 {
+	char room[ID_MAX + 2];
 	struct properties properties;
 	struct ft_request request = { .client_id = client_id, .topic = message->topic };
 	enum ft_status st;
 
+	request.owner_len = owner_of(plugin, message, client_id, room, &request.owner);
 	read_properties(&properties, message->properties, plugin->options.response_topics != NULL);
 	request.response_topic = allowed_response_topic(plugin, message, client_id,
 							properties.response_topic);

@@ -33,7 +33,7 @@ struct ft_plugin {
 	struct ft_ack_sink *sink;
 	struct ft_doorbell *bell;	/* NULL: the broker ticks, or it is not to be had */
 	int64_t poll_by_ms;		/* ft_clock_coarse_ms(): by then things are looked at anyway */
-	int lock;
+	struct ft_storage_lock lock;
 };
 
 #define FT_PLUGIN_MAGIC 0x66747031u

@@ -92,12 +92,14 @@ static bool publish(const struct ft_request *request, const char *topic,
 	return false;
 }
 
-void ft_respond(struct ft_logger *log, const struct ft_request *request,
+bool ft_respond(struct ft_logger *log, const struct ft_request *request,
 		const struct ft_reply *reply)
 {
 	char room[TOPIC_MAX + 1];
 	const char *topic = topic_of(request, room, sizeof room);
 
-	if (topic && !publish(request, topic, reply))
-		ft_logger_printf(log, FT_LOG_ERROR, "a response could not be published: out of memory");
+	if (!topic || publish(request, topic, reply))
+		return true;
+	ft_logger_printf(log, FT_LOG_ERROR, "a response could not be published: out of memory");
+	return false;
 }

@@ -16,6 +16,8 @@
 #include "file_transfer/store.h"
 
 #define FT_FILE_NAME_MAX 240	/* bytes; ".manifest.json" still fits behind it */
+#define FT_FILE_ID_MAX 255	/* bytes */
+#define FT_OWNER_MAX 65536	/* bytes */
 
 /* What makes two inits the same. */
 struct ft_meta {

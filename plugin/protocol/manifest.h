@@ -6,8 +6,8 @@
  *	facts, size, digest --ft_manifest_write--> text beside the finished file
  *	text --ft_manifest_read--> struct ft_finished, where a catalog is made anew
  *
- * Text is read and made by cJSON; user_data goes through to the letter. Threads: any;
- * nothing is shared.
+ * user_data goes through to the letter. In a manifest `client_id` is the owner, which is the
+ * user name with option `owner username`. Threads: any; nothing is shared.
  */
 #ifndef FT_PROTOCOL_MANIFEST_H
 #define FT_PROTOCOL_MANIFEST_H
@@ -21,7 +21,8 @@
 #include "protocol/facts.h"
 
 #define FT_INIT_PAYLOAD_MAX ((size_t)64 * 1024)
-#define FT_JSON_INTEGER_MAX ((uint64_t)1 << 53)	/* beyond it JSON numbers are not exact */
+#define FT_JSON_INTEGER_MAX ((uint64_t)1 << 53)	/* beyond it most readers of JSON round */
+#define FT_USER_DATA_DEPTH_MAX 64
 #define FT_MANIFEST_SUFFIX ".manifest.json"
 
 /* An init payload, checked. user_data borrows from the payload. */
@@ -32,12 +33,15 @@ struct ft_init {
 
 /*
  * Parses and checks an init payload. On error `detail` says which key broke which
- * rule. Errors: FT_INVALID_FILEMETA_JSON, FT_INVALID_FILEMETA, FT_NO_MEMORY.
+ * rule. Errors: FT_INVALID_FILEMETA_JSON, FT_INVALID_FILEMETA.
  */
 enum ft_status ft_init_parse(struct ft_init *init, const void *payload, size_t len,
 			     struct ft_buf *detail) FT_MUST_USE;
 
-/* Whether a name obeys the rules of init; else `why` says which one is broken (static). */
+/*
+ * Whether a name obeys the rules of init. Error: FT_INVALID_FILEMETA; `why`, else NULL, says
+ * which one is broken (static storage).
+ */
 enum ft_status ft_name_check(const char *name, size_t len, const char **why) FT_MUST_USE;
 
 /*
@@ -48,8 +52,10 @@ enum ft_status ft_manifest_write(const struct ft_facts *facts, uint64_t size,
 				 char **text, size_t *len) FT_MUST_USE;
 
 /*
- * Reads a manifest, by whichever version it was written. The key points into `ids`, which is
- * malloc'd, the caller's; `number` stays 0. Errors: FT_DAMAGED, FT_NO_MEMORY.
+ * Reads a manifest of a finished file, by whichever version it was written. The key points
+ * into `ids`, which is malloc'd, the caller's; on error it is NULL. `number` stays 0. Anything
+ * may lie on a disk: that the key is that of the place is for the caller to see. Errors:
+ * FT_DAMAGED (also where it is of an unfinished transfer), FT_NO_MEMORY.
  */
 enum ft_status ft_manifest_read(struct ft_finished *finished, char **ids, const char *text,
 				size_t len) FT_MUST_USE;

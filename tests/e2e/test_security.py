@@ -196,7 +196,7 @@ class OtherUsers(Case):
         storage = self.broker.storage
         tries = [f"ls {storage.path}", f"ls {storage.path}/files", f"ls {storage.path}/incoming",
                  f"cat {os.fsdecode(storage.finished('owner', 'f', 'data.bin'))}",
-                 f"cat {storage.path}/incoming/owner/g/journal", f"cat {storage.path}/ack-sink",
+                 f"cat {storage.path}/catalog.db", f"cat {storage.path}/ack-sink",
                  f"touch {storage.path}/x", f"mkdir {storage.path}/files/x",
                  f"ln -s /etc {storage.path}/incoming/x"]
         for command in ["ls " + self.broker.dir] + tries:
@@ -218,8 +218,12 @@ class BrokersUser(Case):
         device = self.device("owner")
         self.ok(device.init("f", checksum=sha256(SECRET)))
         self.ok(device.segment("f", 0, SECRET))
-        with open(self.broker.storage.path + "/incoming/owner/f/data", "r+b") as data:
+        path = self.broker.storage.path + "/incoming/owner/f"
+        eventually(lambda: os.path.exists(path) and os.path.getsize(path) == len(SECRET), path)
+        with open(path, "r+b") as data:
             data.write(b"forged")
+        self.broker.restart()  # what was hashed as it passed is read again
+        device = self.device("owner")
         self.answered(device.fin("f", len(SECRET)), "file_checksum_mismatch")
 
     def test_bytes_changed_after_fin_are_not(self):

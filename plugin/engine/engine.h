@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+/*
+ * The engine: carries out commands. Knows no Mosquitto.
+ *
+ *	st = ft_engine_new(&config, &engine);
+ *	st = ft_engine_command(engine, &request, payload, len, now_ms);	-> PUBACK
+ *	ft_engine_run(engine, now_ms);		on every tick, and after notify()
+ *	ft_engine_free(&engine);
+ *
+ * Every command is answered by respond(), at once or later; what it returns is what the PUBACK
+ * says. The calls above touch no disk and wait for no other thread, but new and free, and but
+ * for a short, bounded wait for room in the log while the writer makes progress.
+ *
+ * Threads: the broker's. notify() is called on others.
+ */
+#ifndef FT_ENGINE_ENGINE_H
+#define FT_ENGINE_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "file_transfer/logger.h"
+#include "file_transfer/store.h"
+#include "log/place.h"
+#include "protocol/options.h"
+#include "protocol/reply.h"
+#include "protocol/request.h"
+
+struct ft_engine;
+
+struct ft_engine_hooks {
+	void *context;
+	/* Publishes a response. False: it could not be, and is to be told after the next start. */
+	bool (*respond)(void *context, const struct ft_request *request,
+			const struct ft_reply *reply);
+	/* Something is done: make the broker's thread call ft_engine_run(). Any thread. */
+	void (*notify)(void *context);
+};
+
+struct ft_engine_config {
+	const struct ft_options *options;	/* outlive the engine */
+	struct ft_logger *logger;		/* outlives the engine */
+	const struct ft_store_ops *ops;
+	const struct ft_log_place *log_places;	/* where the log is to be, then former places */
+	size_t log_place_count;			/* at least 1 */
+	const char *identity;			/* of boot and storage, see base/identity.h */
+	struct ft_engine_hooks hooks;
+};
+
+/*
+ * Opens store, catalog and log, carries out what an earlier process left in the log, and starts
+ * the threads; may take as long as that takes. Errors are logged where they are seen.
+ */
+enum ft_status ft_engine_new(const struct ft_engine_config *config,
+			     struct ft_engine **out) FT_MUST_USE;
+
+/*
+ * Ends: what is quick is finished, the rest is left to the next start; takes 5 s at most. A
+ * thread that hangs in the disk then is left alone, with what it uses. NULL inside is ignored.
+ */
+void ft_engine_free(struct ft_engine **engine);
+
+/* Carries out one command; see above. `now_ms` is monotonic. */
+enum ft_status ft_engine_command(struct ft_engine *engine, const struct ft_request *request,
+				 const void *payload, size_t len, int64_t now_ms);
+
+/* Takes results and looks at timers. Returns whether more results wait. */
+bool ft_engine_run(struct ft_engine *engine, int64_t now_ms);
+
+/* When ft_engine_run() is to be called at the latest, if nothing else happens. */
+int64_t ft_engine_due_ms(const struct ft_engine *engine);
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+/*
+ * Inside the engine's part on the broker's thread: engine.c has its life, commands.c what
+ * clients ask, results.c what the other threads answer, timers.c what time brings.
+ */
+#ifndef FT_ENGINE_PRIVATE_H
+#define FT_ENGINE_PRIVATE_H
+
+#include "engine/core.h"
+#include "engine/engine.h"
+#include "engine/finished_set.h"
+#include "engine/finisher.h"
+#include "engine/refusals.h"
+#include "engine/registry.h"
+#include "engine/writer.h"
+
+/* What the memory account charges for one range: it is kept here, by the writer, and as durable. */
+#define ENGINE_RANGE_COST 48
+
+struct ft_engine {
+	struct ft_core core;
+	const struct ft_options *options;
+	struct ft_engine_hooks hooks;
+	struct ft_registry registry;
+	struct ft_finished_set finished;
+	struct ft_refusals *refusals;
+	struct ft_writer *writer;
+	struct ft_finishers *finishers;
+	uint64_t last_number;
+	struct ft_list aborts;		/* tickets of transfers that are gone here; struct engine_abort */
+	size_t lookups;			/* questions about finished ids on their way */
+	size_t charged;			/* bytes that clients make us keep, besides the registry's */
+	bool closing;
+
+	/* What is free on the disk. */
+	bool space_known;
+	struct ft_space space;		/* when the writer looked, less what was in the log then */
+	uint64_t appended;		/* bytes since then */
+
+	int64_t now_ms;
+	int64_t due_ms;			/* of the timers */
+	int64_t swept_ms;
+	int64_t noted_ms;		/* when the time is noted again */
+	size_t sweep_cursor;
+	size_t sweep_left;		/* buckets that are due */
+	size_t expiries;		/* in this slice */
+};
+
+/* How long to wait for room in the log, while the writer makes progress. */
+#define ENGINE_ROOM_MS 50
+
+/* An abort that waits for the bytes to be gone. */
+struct engine_abort {
+	struct ft_link link;
+	uint64_t number;
+	struct ft_ticket *ticket;	/* owned */
+};
+
+/* --- engine.c --- */
+
+/* Appends to the log; waits a moment for room where the writer makes progress. */
+enum ft_status engine_append(struct ft_engine *e, const struct ft_log_entry *entry) FT_MUST_USE;
+
+/* A record without anything but its kind. */
+enum ft_status engine_append_plain(struct ft_engine *e, enum ft_record_kind kind, uint64_t number,
+				   uint16_t flags) FT_MUST_USE;
+
+/* Whether so many bytes more may be kept for clients: FT_BUSY. */
+enum ft_status engine_check_memory(const struct ft_engine *e, size_t more) FT_MUST_USE;
+
+/* Brings the memory account up to date with a transfer's ranges. */
+void engine_charge_ranges(struct ft_engine *e, struct ft_transfer *t);
+
+/* Adds to the registry and to the account. FT_NO_MEMORY. */
+enum ft_status engine_add_transfer(struct ft_engine *e, const struct ft_facts *facts,
+				   enum ft_transfer_state state,
+				   struct ft_transfer **out) FT_MUST_USE;
+
+/* Forgets a transfer here; nobody may be waiting for it. */
+void engine_remove_transfer(struct ft_engine *e, struct ft_transfer **t);
+
+/* A ticket on the account. FT_BUSY, FT_NO_MEMORY. */
+enum ft_status engine_make_ticket(struct ft_engine *e, const struct ft_request *request,
+				  struct ft_ticket **out) FT_MUST_USE;
+void engine_drop_ticket(struct ft_engine *e, struct ft_ticket **ticket);
+
+/* A ticket in one of a transfer's lists. FT_BUSY, FT_NO_MEMORY. */
+enum ft_status engine_wait(struct ft_engine *e, struct ft_transfer *t, struct ft_list *list,
+			   const struct ft_request *request) FT_MUST_USE;
+
+/* --- results.c --- */
+
+void engine_take_job(struct ft_engine *e, struct ft_job *job);
+
+/* Answers all tickets of a list alike; the reply is completed by topic. Whether all were told. */
+bool engine_answer_all(struct ft_engine *e, struct ft_transfer *t, struct ft_list *list,
+		       struct ft_reply *reply);
+
+/* Answers everybody who waits for a transfer with an error. */
+void engine_answer_everybody(struct ft_engine *e, struct ft_transfer *t, enum ft_status st);
+
+/* Fills in state and held ranges. */
+void engine_say_transfer(struct ft_reply *reply, const struct ft_transfer *t);
+
+/* Publishes a reply; notes refusals for the log. */
+bool engine_respond(struct ft_engine *e, const struct ft_request *request,
+		    const struct ft_reply *reply);
+
+/* --- timers.c --- */
+
+void engine_run_timers(struct ft_engine *e);
+
+/* Bytes that may be taken in; UINT64_MAX: no limit. */
+uint64_t engine_available(const struct ft_engine *e);
+
+/* Seconds that a transfer may be without news. */
+uint64_t engine_ttl_s(const struct ft_engine *e, uint64_t asked_s);
+
+/* A command was carried out. */
+void engine_note_news(struct ft_engine *e, struct ft_transfer *t);
+
+#endif
