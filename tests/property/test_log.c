@@ -57,13 +57,15 @@ static void tear_down(void)
 
 /* --- what a record of a number is --- */
 
+static unsigned large_percent = 10;	/* of the records */
+
 static uint8_t content[2 * 256 + LEN_MAX];	/* any piece of it tells where it begins */
 
 
 static struct ft_log_entry made_of(uint64_t number)
 {
 	struct chance chance = chance_of(seed, number);
-	bool is_large = chance_percent(&chance, 10);
+	bool is_large = chance_percent(&chance, large_percent);
 	size_t len = chance_below(&chance, is_large ? LEN_MAX : 300);
 	size_t head_len = chance_percent(&chance, 30) ? chance_below(&chance, 100) : 0;
 
@@ -353,6 +355,7 @@ static void kill_many_times(unsigned rounds)
 	uint8_t id[FT_LOG_ID_LEN];
 	enum ft_log_past past;
 
+	large_percent = 60;	/* so that it is killed in the middle of one */
 	ledger = mmap(NULL, sizeof *ledger, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		      -1, 0);
 	hold(ledger != MAP_FAILED);
