@@ -74,7 +74,7 @@ tests: $(TESTS) $(BUILD)/tests/client/driver
 # The broker provides what is undefined here.
 $(PLUGIN): $(OBJECTS) plugin/exports.map
 	$(call say,LINK)$(CC) $(FT_CFLAGS) -shared -Wl,--version-script=plugin/exports.map \
-		-Wl,-z,relro,-z,now -o $@ $(OBJECTS) $(LDFLAGS) $(FT_LDLIBS)
+		-Wl,-z,relro,-z,now,-z,nodelete -o $@ $(OBJECTS) $(LDFLAGS) $(FT_LDLIBS)
 
 $(ARCHIVE): $(OBJECTS)
 	$(call say,AR)rm -f $@ && $(AR) rcs $@ $^

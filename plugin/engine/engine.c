@@ -579,18 +579,18 @@ static void engine_free_queue(struct ft_queue *queue)
 	ft_queue_release(queue);
 }
 
-void ft_engine_free(struct ft_engine **engine)
+enum ft_status ft_engine_free(struct ft_engine **engine)
 {
 	struct ft_engine *e = *engine;
 	struct ft_link *link;
 
 	if (!e)
-		return;
+		return FT_OK;
 	*engine = NULL;
 	if (!engine_stop_threads(e)) {
 		ft_logger_printf(e->core.logger, FT_LOG_ERROR, "the disk does not answer: the broker stops "
 				 "without it; what was accepted is in the log and in the catalog");
-		return;
+		return FT_TIMEOUT;
 	}
 	ft_finishers_free(&e->finishers);
 	ft_writer_free(&e->writer);
@@ -613,4 +613,5 @@ void ft_engine_free(struct ft_engine **engine)
 	ft_finished_set_release(&e->finished);
 	ft_refusals_free(&e->refusals);
 	free(e);
+	return FT_OK;
 }

@@ -11,7 +11,9 @@ uint64_t engine_available(const struct ft_engine *e)
 {
 	uint64_t kept = e->options->min_free_space + e->appended;
 
-	if (e->options->min_free_space == 0 || !e->space_known)
+	if (atomic_load(&e->core.disk_full))
+		return 0;
+	if (!e->space_known)
 		return UINT64_MAX;
 	return e->space.bytes > kept ? e->space.bytes - kept : 0;
 }

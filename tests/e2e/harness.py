@@ -302,7 +302,7 @@ class Broker:
         if not os.path.exists(self.log_path):
             return
         with open(self.log_path, encoding="utf-8", errors="replace") as text:
-            found = re.findall(r"file-transfer: the log is (/dev/shm/[^:]*):", text.read())
+            found = re.findall(r"file-transfer: .*the log is (/dev/shm/[^ ,]*)", text.read())
         for path in set(found):
             if os.path.exists(path):
                 os.unlink(path)
