@@ -10,6 +10,7 @@
 #define FT_TESTS_SUITE_H
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -27,6 +28,13 @@ struct ft_suite {
 #define FT_TESTS(...) \
 	.tests = (const TTest *const[]){ __VA_ARGS__ }, \
 	.count = sizeof (const TTest *const[]){ __VA_ARGS__ } / sizeof(const TTest *)
+
+/* Ends a test that cannot be run here; tests/run counts it as skipped. */
+#define FT_SKIP(why) \
+	do { \
+		printf("skipped %s: %s\n", __func__, why); \
+		return; \
+	} while (0)
 
 /* Runs and frees it; returns what main() does. */
 static inline int ft_suite_finish(Suite *suite)

@@ -545,6 +545,7 @@ static enum ft_status accept_fin(struct call *call, struct ft_transfer *t, const
 	t->waiting++;
 	t->fin = *fin;
 	ft_transfer_move(t, FT_TRANSFER_ASSEMBLING);
+	engine_note_assembling(e, t);
 	engine_note_news(e, t);
 	ft_log_wake(e->core.log);
 	call->answer = ANSWER_LATER;
@@ -763,8 +764,11 @@ static enum ft_status carry_out(struct call *call)
 	struct ft_engine *e = call->engine;
 	enum ft_status st;
 
-	if ((st = ft_topic_parse(&call->command, call->request->topic)) != FT_OK)
+	if ((st = ft_topic_parse(&call->command, call->request->topic)) != FT_OK) {
+		if (call->command.detail)
+			ft_buf_str(&call->detail, call->command.detail);
 		return st;
+	}
 	call->key.owner = call->request->owner;
 	call->key.owner_len = call->request->owner_len;
 	call->key.file = call->command.file;

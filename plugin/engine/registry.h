@@ -82,6 +82,8 @@ struct ft_transfer {
 	struct ft_list segments;	/* tickets of segments: wait for the writer, in order */
 	struct ft_list fins;		/* tickets: wait for the result */
 	size_t waiting;			/* tickets in all lists */
+	struct ft_link assembling;	/* ASSEMBLING: those that are, the one that was first to be first */
+	int64_t assembling_ms;		/* since then somebody waits */
 	struct ft_ticket *abort;	/* owned; ABORTING */
 	size_t charged;			/* bytes of ranges on the memory account */
 

@@ -15,7 +15,7 @@ static void results_note_refusal(struct ft_engine *e, const struct ft_request *r
 	};
 	struct ft_command command;
 
-	if (ft_topic_parse(&command, request->topic) == FT_OK) {
+	if (ft_topic_parse(&command, request->topic) != FT_INVALID_FILEID) {
 		refusal.file = command.file;
 		refusal.file_len = command.file_len;
 	}
@@ -165,6 +165,7 @@ static bool results_fail(struct ft_engine *e, struct ft_transfer *t, enum ft_sta
 	/* By an abort: to who waits it is as if it had come first. */
 	if (st == FT_CANCELLED)
 		return results_tell_fin(e, t, FT_NO_SUCH_TRANSFER);
+	ft_link_remove(&t->assembling);
 	if (t->state == FT_TRANSFER_ASSEMBLING)
 		ft_transfer_move(t, t->verdict == FT_VERDICT_CONFLICT ? FT_TRANSFER_CONFLICT
 								      : FT_TRANSFER_RECEIVING);

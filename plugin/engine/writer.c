@@ -14,6 +14,7 @@
 #define WRITER_IDLE_MS 10000		/* then a transfer is forgotten here; the catalog knows it */
 #define WRITER_SYNC_BYTES ((uint64_t)64 * 1024 * 1024)	/* a checkpoint after so much, */
 #define WRITER_SYNC_MS 5000		/* or so long */
+#define WRITER_SYNC_ALL_MS 1000		/* at the end */
 #define WRITER_SPACE_MS 1000
 #define WRITER_RETRY_MS 200
 #define WRITER_TIDY_MS 5000
@@ -118,11 +119,27 @@ void writer_remove(struct ft_writer *w, struct writer_transfer **transfer)
 	*transfer = NULL;
 }
 
-bool writer_wait(const struct ft_writer *w)
+static void writer_tell_space(struct ft_writer *w)
+{
+	struct ft_space_news *news;
+
+	if (w->now_ms < w->space_ms)
+		return;
+	w->space_ms = w->now_ms + WRITER_SPACE_MS;
+	news = ft_core_alloc(sizeof *news);
+	news->job.kind = FT_JOB_SPACE;
+	news->job.status = ft_store_space(w->core->store, &news->space);
+	ft_link_init(&news->job.link);
+	ft_core_tell_broker(w->core, &news->job);
+}
+
+bool writer_wait(struct ft_writer *w)
 {
 	if (w->replaying || atomic_load(&w->stop))
 		return false;
 	ft_sleep_ms(WRITER_RETRY_MS);
+	w->now_ms = ft_clock_ms();
+	writer_tell_space(w);
 	return true;
 }
 
@@ -433,11 +450,12 @@ enum ft_status writer_commit(struct ft_writer *w)
 	enum ft_status st = FT_OK;
 
 	if (ft_list_first(&w->dirty) || w->told_count > 0 || w->progress_made) {
-		do
-			st = writer_try_commit(w);
-		while (st != FT_OK && writer_wait(w));
-		if (st != FT_OK)
-			return st;
+		while ((st = writer_try_commit(w)) != FT_OK) {
+			if (st == FT_DISK_FULL)
+				atomic_store(&w->core->disk_full, true);
+			if (!writer_wait(w))
+				return st;
+		}
 		writer_committed(w);
 	}
 	writer_send(w);
@@ -544,19 +562,6 @@ static void writer_look_after_transfers(struct ft_writer *w)
 	}
 }
 
-static void writer_tell_space(struct ft_writer *w)
-{
-	struct ft_space_news *news;
-
-	if (w->now_ms < w->space_ms)
-		return;
-	w->space_ms = w->now_ms + WRITER_SPACE_MS;
-	news = ft_core_alloc(sizeof *news);
-	news->job.kind = FT_JOB_SPACE;
-	news->job.status = ft_store_space(w->core->store, &news->space);
-	writer_tell(w, &news->job);
-}
-
 static void writer_tidy(struct ft_writer *w)
 {
 	struct ft_job *job;
@@ -642,14 +647,17 @@ static void writer_sync(struct ft_writer *w, struct writer_transfer *t)
 		writer_note(w, t, WRITER_NEWS_DURABLE);
 }
 
-/* At the end: what only the kernel has is given to the disk. */
+/* At the end: what only the kernel has is given to the disk, as far as there is time. */
 static void writer_sync_all(struct ft_writer *w)
 {
+	int64_t deadline_ms = ft_clock_ms() + WRITER_SYNC_ALL_MS;
+
 	if (w->core->options->durability == FT_DURABILITY_NONE)
 		return;
 	for (size_t i = 0; i < WRITER_BUCKETS; i++) {
 		for (struct writer_transfer *t = w->transfers[i]; t; t = t->next) {
-			if (t->state == WRITER_STORED && !t->checkpointing && t->unsynced > 0)
+			if (t->state == WRITER_STORED && !t->checkpointing && t->unsynced > 0
+			    && ft_clock_ms() < deadline_ms)
 				writer_sync(w, t);
 		}
 	}

@@ -139,7 +139,7 @@ void writer_move(struct writer_transfer *t, enum writer_state to);
 struct writer_transfer *writer_find(struct ft_writer *w, uint64_t number);
 
 /* After the catalog failed: waits a moment. False: there is no time to wait any more. */
-bool writer_wait(const struct ft_writer *w);
+bool writer_wait(struct ft_writer *w);
 
 /* The transfer, read from the catalog where it is not in memory; NULL: it is over. */
 struct writer_transfer *writer_lookup(struct ft_writer *w, uint64_t number);

@@ -27,7 +27,7 @@
 #include "protocol/reply.h"
 #include "../tree.h"
 
-#define RIG_DEADLINE_S 60
+#define RIG_DEADLINE_S 30
 #define RIG_LOG_ROOM ((size_t)64 * 1024)
 
 struct rig_response {
