@@ -321,6 +321,8 @@ static enum ft_status engine_load_transfer(void *context, struct ft_unfinished *
 	ft_ranges_init(&found->held);
 	engine_charge_ranges(e, t);
 	t->news_ms = t->logged_news_ms = engine_news_ms(e, found);
+	if (t->state == FT_TRANSFER_ASSEMBLING)
+		engine_note_assembling(e, t);
 	return FT_OK;
 }
 
@@ -439,7 +441,9 @@ static enum ft_status engine_start(struct ft_engine *e, const struct ft_engine_c
 	    || (st = engine_sweep_store(e)) != FT_OK
 	    || (st = ft_finishers_new(&e->core, &e->finishers)) != FT_OK)
 		return st;
-	return ft_writer_start(e->writer);
+	st = ft_writer_start(e->writer);
+	e->started = st == FT_OK;
+	return st;
 }
 
 enum ft_status ft_engine_new(const struct ft_engine_config *config, struct ft_engine **out)
@@ -456,8 +460,11 @@ enum ft_status ft_engine_new(const struct ft_engine_config *config, struct ft_en
 	e->core.ops = config->ops;
 	e->core.notify = config->hooks.notify;
 	e->core.context = config->hooks.context;
+	e->log_medium = config->log_places[0].medium;
+	snprintf(e->identity, sizeof e->identity, "%s", config->identity);
 	e->now_ms = e->swept_ms = ft_clock_ms();
 	ft_list_init(&e->aborts);
+	ft_list_init(&e->assembling);
 	ft_finished_set_init(&e->finished);
 	*out = e;
 	if ((st = engine_start(e, config)) != FT_OK)
@@ -549,6 +556,17 @@ static bool engine_stop_threads(struct ft_engine *e)
 	return done;
 }
 
+/* After an orderly stop a log in memory has nothing more to tell, and gives its memory back. */
+static void engine_drop_log(struct ft_engine *e)
+{
+	if (e->log_medium != FT_LOG_IN_MEMORY || !e->core.catalog || !e->core.log
+	    || ft_log_fill(e->core.log) > 0 || !e->started
+	    || engine_put_log(e, e->identity, NULL) != FT_OK)
+		return;
+	if (ft_log_remove(&e->core.log) != FT_OK)
+		ft_logger_printf(e->core.logger, FT_LOG_WARNING, "the log could not be removed");
+}
+
 static void engine_free_queue(struct ft_queue *queue)
 {
 	struct ft_link *link;
@@ -561,18 +579,18 @@ static void engine_free_queue(struct ft_queue *queue)
 	ft_queue_release(queue);
 }
 
-void ft_engine_free(struct ft_engine **engine)
+enum ft_status ft_engine_free(struct ft_engine **engine)
 {
 	struct ft_engine *e = *engine;
 	struct ft_link *link;
 
 	if (!e)
-		return;
+		return FT_OK;
 	*engine = NULL;
 	if (!engine_stop_threads(e)) {
 		ft_logger_printf(e->core.logger, FT_LOG_ERROR, "the disk does not answer: the broker stops "
 				 "without it; what was accepted is in the log and in the catalog");
-		return;
+		return FT_TIMEOUT;
 	}
 	ft_finishers_free(&e->finishers);
 	ft_writer_free(&e->writer);
@@ -586,6 +604,7 @@ void ft_engine_free(struct ft_engine **engine)
 		ft_ticket_free(&abort->ticket);
 		free(abort);
 	}
+	engine_drop_log(e);
 	ft_catalog_close(&e->core.catalog);
 	ft_log_close(&e->core.log);
 	if (e->core.store)
@@ -594,4 +613,5 @@ void ft_engine_free(struct ft_engine **engine)
 	ft_finished_set_release(&e->finished);
 	ft_refusals_free(&e->refusals);
 	free(e);
+	return FT_OK;
 }

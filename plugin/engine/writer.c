@@ -14,6 +14,7 @@
 #define WRITER_IDLE_MS 10000		/* then a transfer is forgotten here; the catalog knows it */
 #define WRITER_SYNC_BYTES ((uint64_t)64 * 1024 * 1024)	/* a checkpoint after so much, */
 #define WRITER_SYNC_MS 5000		/* or so long */
+#define WRITER_SYNC_ALL_MS 1000		/* at the end */
 #define WRITER_SPACE_MS 1000
 #define WRITER_RETRY_MS 200
 #define WRITER_TIDY_MS 5000
@@ -118,11 +119,27 @@ void writer_remove(struct ft_writer *w, struct writer_transfer **transfer)
 	*transfer = NULL;
 }
 
-bool writer_wait(const struct ft_writer *w)
+static void writer_tell_space(struct ft_writer *w)
+{
+	struct ft_space_news *news;
+
+	if (w->now_ms < w->space_ms)
+		return;
+	w->space_ms = w->now_ms + WRITER_SPACE_MS;
+	news = ft_core_alloc(sizeof *news);
+	news->job.kind = FT_JOB_SPACE;
+	news->job.status = ft_store_space(w->core->store, &news->space);
+	ft_link_init(&news->job.link);
+	ft_core_tell_broker(w->core, &news->job);
+}
+
+bool writer_wait(struct ft_writer *w)
 {
 	if (w->replaying || atomic_load(&w->stop))
 		return false;
 	ft_sleep_ms(WRITER_RETRY_MS);
+	w->now_ms = ft_clock_ms();
+	writer_tell_space(w);
 	return true;
 }
 
@@ -271,8 +288,8 @@ static int64_t writer_run_ms(const struct ft_writer *w)
 
 static enum ft_status writer_put_begun(struct ft_writer *w, struct writer_transfer *t)
 {
-	enum ft_catalog_state state = t->state == WRITER_CONFLICT ? FT_CATALOG_CONFLICT
-								  : FT_CATALOG_RECEIVING;
+	bool finished = t->state == WRITER_CONFLICT || t->state == WRITER_COMPLETE;
+	enum ft_catalog_state state = finished ? FT_CATALOG_CONFLICT : FT_CATALOG_RECEIVING;
 
 	return ft_catalog_put_transfer(w->core->catalog, &t->facts, state, writer_run_ms(w));
 }
@@ -390,7 +407,7 @@ static void writer_committed(struct ft_writer *w)
 	struct ft_link *link;
 
 	w->told_count = 0;
-	w->time_passed = false;
+	w->progress_made = false;
 	while ((link = ft_list_pop(&w->dirty)) != NULL) {
 		struct writer_transfer *t = FT_CONTAINER(link, struct writer_transfer, dirty);
 
@@ -431,12 +448,13 @@ enum ft_status writer_commit(struct ft_writer *w)
 {
 	enum ft_status st = FT_OK;
 
-	if (ft_list_first(&w->dirty) || w->told_count > 0 || w->time_passed) {
-		do
-			st = writer_try_commit(w);
-		while (st != FT_OK && writer_wait(w));
-		if (st != FT_OK)
-			return st;
+	if (ft_list_first(&w->dirty) || w->told_count > 0 || w->progress_made) {
+		while ((st = writer_try_commit(w)) != FT_OK) {
+			if (st == FT_DISK_FULL)
+				atomic_store(&w->core->disk_full, true);
+			if (!writer_wait(w))
+				return st;
+		}
 		writer_committed(w);
 	}
 	writer_send(w);
@@ -543,19 +561,6 @@ static void writer_look_after_transfers(struct ft_writer *w)
 	}
 }
 
-static void writer_tell_space(struct ft_writer *w)
-{
-	struct ft_space_news *news;
-
-	if (w->now_ms < w->space_ms)
-		return;
-	w->space_ms = w->now_ms + WRITER_SPACE_MS;
-	news = ft_core_alloc(sizeof *news);
-	news->job.kind = FT_JOB_SPACE;
-	news->job.status = ft_store_space(w->core->store, &news->space);
-	writer_tell(w, &news->job);
-}
-
 static void writer_tidy(struct ft_writer *w)
 {
 	struct ft_job *job;
@@ -626,14 +631,17 @@ static int writer_sleep_ms(const struct ft_writer *w)
 	return ft_list_first(&w->pinned) ? WRITER_PENDING_MS / 2 : WRITER_SLEEP_MS;
 }
 
-/* At the end: what only the kernel has is given to the disk. */
+/* At the end: what only the kernel has is given to the disk, as far as there is time. */
 static void writer_sync_all(struct ft_writer *w)
 {
+	int64_t deadline_ms = ft_clock_ms() + WRITER_SYNC_ALL_MS;
+
 	if (w->core->options->durability == FT_DURABILITY_NONE)
 		return;
 	for (size_t i = 0; i < WRITER_BUCKETS; i++) {
 		for (struct writer_transfer *t = w->transfers[i]; t; t = t->next) {
 			if (t->state != WRITER_STORED || t->checkpointing || t->unsynced == 0
+			    || ft_clock_ms() >= deadline_ms
 			    || writer_open_upload(w, t, FT_UPLOAD_EXISTING) != FT_OK
 			    || ft_store_sync(t->upload) != FT_OK)
 				continue;
@@ -656,6 +664,7 @@ static void *writer_main(void *argument)
 	}
 	while (writer_round(w))
 		;
+	w->progress_made = true;	/* for how long this broker has run */
 	writer_sync_all(w);
 	atomic_store(&w->done, true);
 	w->core->notify(w->core->context);

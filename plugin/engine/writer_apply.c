@@ -15,6 +15,7 @@
 #include "protocol/topic.h"
 
 #define APPLY_PENDING_PIECES 256	/* of a small transfer, at most */
+#define APPLY_NUMBERS_AHEAD 65536	/* the catalog is told of numbers in lots */
 #define APPLY_QUICK_MAX 2048		/* small files that wait for a finisher in the log */
 
 static void apply_damaged(const struct ft_writer *w, const struct ft_log_record *record)
@@ -116,8 +117,11 @@ static void apply_begin(struct ft_writer *w, const struct ft_log_record *record)
 		apply_damaged(w, record);
 		return;
 	}
-	if (facts.number > w->progress.last_number)
-		w->progress.last_number = facts.number;
+	/* Else the number of a file that never got a row of its own here would be used again. */
+	if (facts.number > w->progress.last_number) {
+		w->progress.last_number = facts.number + APPLY_NUMBERS_AHEAD;
+		w->progress_made = true;
+	}
 	if (writer_find(w, facts.number) || (w->replaying && apply_is_known(w, &facts)))
 		return;
 	if (w->replaying || (record->flags & FT_RECORD_CHECK))
@@ -141,9 +145,14 @@ static void apply_describe(struct ft_writer *w, const struct ft_log_record *reco
 	}
 	if (!t || t->state == WRITER_FINISHING)
 		return;
+	if (t->state == WRITER_COMPLETE && t->refused) {
+		t->news &= ~(unsigned)WRITER_NEWS_BEGUN;
+		writer_note(w, t, WRITER_NEWS_OVER);
+	}
 	t->refused = false;
 	t->facts.terms = terms;
 	writer_set_user_data(t, &terms.user_data);
+	t->news &= ~(unsigned)WRITER_NEWS_REFUSED;	/* of before */
 	if (t->state == WRITER_STORED)
 		writer_note(w, t, WRITER_NEWS_TERMS | WRITER_NEWS_TIME);
 }
@@ -159,6 +168,10 @@ static void apply_refuse(struct ft_writer *w, const struct ft_log_record *record
 		writer_settle(w, t);
 	if (t->state == WRITER_STORED)
 		writer_note(w, t, WRITER_NEWS_REFUSED);
+	if (t->state == WRITER_COMPLETE) {	/* a place holder, so that it is so after a restart, too */
+		t->news &= ~(unsigned)WRITER_NEWS_OVER;
+		writer_note(w, t, WRITER_NEWS_BEGUN);
+	}
 }
 
 static void apply_news(struct ft_writer *w, const struct ft_log_record *record)
@@ -166,7 +179,7 @@ static void apply_news(struct ft_writer *w, const struct ft_log_record *record)
 	struct writer_transfer *t;
 
 	if (record->number == 0) {	/* of no transfer: only the time goes on */
-		w->time_passed = true;
+		w->progress_made = true;
 		return;
 	}
 	t = writer_lookup(w, record->number);
@@ -361,7 +374,9 @@ static void apply_tell_discarded(struct ft_writer *w, struct writer_transfer *t,
 
 	discard->job.kind = FT_JOB_DISCARD;
 	discard->job.number = number;
-	discard->job.status = FT_OK;
+	/* Nothing was stored for it, and what is finished stays. */
+	discard->job.status = t && (t->state == WRITER_COMPLETE || t->state == WRITER_CONFLICT)
+			      ? FT_ALREADY_COMPLETE : FT_OK;
 	discard->answer = (flags & FT_RECORD_ANSWER) != 0;
 	if (t) {	/* the handle goes along: to close it frees the space, which takes time */
 		discard->upload = t->upload;
@@ -396,7 +411,7 @@ static void apply_discard(struct ft_writer *w, struct writer_transfer *t, uint16
 	writer_unpin(t);
 	t->piece_count = 0;
 	t->gone = true;
-	if (t->state == WRITER_STORED || t->state == WRITER_CONFLICT)
+	if (t->state != WRITER_PENDING)
 		writer_note(w, t, WRITER_NEWS_OVER);
 	t->news &= WRITER_NEWS_OVER;
 	if (!(t->news & WRITER_NEWS_OVER) && !t->checkpointing)

@@ -144,7 +144,7 @@ class Fin(Case):
         with open(path, "wb") as other:
             other.write(B)
         for _ in range(2):
-            self.answered(device.fin("f", 10), "io_error", ack=0)
+            self.answered(device.fin("f", 10), "already_complete")
             self.ok(device.status("f"), state="receiving", received=10)
         with open(path, "rb") as other:
             self.assertEqual(other.read(), B)

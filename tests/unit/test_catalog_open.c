@@ -156,7 +156,7 @@ END_TEST
 START_TEST(test_catalog_open__holds_what_was_durable_after_another_boot)
 {
 	before_cut();
-	rig.identity = "boot 2, storage 1";
+	rig.identity = CATALOG_RIG_OTHER_BOOT;
 	after_cut();
 	opens(FT_CATALOG_CONTINUED);
 }
@@ -177,9 +177,43 @@ START_TEST(test_catalog_open__trusts_nothing_where_the_life_is_not_known)
 	rig.identity = NULL;
 	after_cut();
 	opens(FT_CATALOG_CUT);
-	rig.identity = "boot 1, storage 1";
+	rig.identity = CATALOG_RIG_IDENTITY;
 	opens(FT_CATALOG_CUT);
 	opens(FT_CATALOG_CONTINUED);
+}
+END_TEST
+
+START_TEST(test_catalog_open__trusts_a_log_in_memory_where_the_boot_is_not_known)
+{
+	before_cut();
+	rig.identity = "fsid=2 dev=8:1 ns=3 mnt=4";
+	rig.log_medium = FT_LOG_IN_MEMORY;
+	opens(FT_CATALOG_CONTINUED);
+	rig.log_medium = FT_LOG_ON_DISK;
+	after_cut();
+}
+END_TEST
+
+START_TEST(test_catalog_open__keeps_the_newest_name_of_the_same_life)
+{
+	before_cut();
+	rig.identity = "boot=1 fsid=2 dev=8:1 ns=30 mnt=40";
+	opens(FT_CATALOG_CONTINUED);
+	/* A remount, as seen from the namespace of the start before. */
+	rig.identity = "boot=1 fsid=2 dev=8:1 ns=30 mnt=41";
+	after_cut();
+}
+END_TEST
+
+START_TEST(test_catalog_open__takes_another_log_for_its_own)
+{
+	before_cut();
+	rig.log_id[3]++;
+	begin();
+	ck_assert_int_eq(ft_catalog_put_log(rig.catalog, rig.identity, rig.log_id), FT_OK);
+	commit();
+	opens(FT_CATALOG_CONTINUED);
+	has(" held=[0-10][20-30] durable=[2-4]\n", true);
 }
 END_TEST
 
@@ -564,6 +598,9 @@ FT_SUITE_WITH("catalog_open", setup, teardown, test_catalog_open__goes_on_in_the
 	      test_catalog_open__holds_what_was_durable_after_another_boot,
 	      test_catalog_open__holds_what_was_durable_without_its_log,
 	      test_catalog_open__trusts_nothing_where_the_life_is_not_known,
+	      test_catalog_open__trusts_a_log_in_memory_where_the_boot_is_not_known,
+	      test_catalog_open__keeps_the_newest_name_of_the_same_life,
+	      test_catalog_open__takes_another_log_for_its_own,
 	      test_catalog_open__cuts_what_is_not_filled_too,
 	      test_catalog_open__takes_an_empty_file_for_a_new_catalog,
 	      test_catalog_open__refuses_what_is_no_database,
