@@ -93,11 +93,11 @@ WRAPPED := malloc calloc realloc strdup strndup free EVP_MD_CTX_new EVP_MD_CTX_f
 	pthread_cond_init pthread_cond_signal pthread_cond_wait pthread_cond_destroy eventfd getrandom \
 	sigaction openat64 open64 fcntl64 pwrite64 pread64 mkdirat mkdir access stat64 flock fchmod \
 	fstat64 fstatat64 fstatvfs64 ftruncate64 fallocate64 renameat unlinkat sync_file_range fdopendir opendir \
-	readdir64 fsync fdatasync syncfs fchmodat tsearch mosquitto_property_add_byte mosquitto_property_add_string \
+	readdir64 mmap64 fsync fdatasync syncfs fchmodat tsearch mosquitto_property_add_byte mosquitto_property_add_string \
 	mosquitto_property_add_binary
 
 $(BUILD)/tests/fault/test_engine_calls $(BUILD)/tests/fault/test_plugin_calls \
-	$(BUILD)/tests/fault/test_store_calls: \
+	$(BUILD)/tests/fault/test_store_calls $(BUILD)/tests/fault/test_log_calls: \
 	LDFLAGS += $(WRAPPED:%=-Wl,--wrap=%)
 
 $(BUILD)/tests/unit/test_catalog $(BUILD)/tests/unit/test_catalog_held \
