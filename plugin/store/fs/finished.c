@@ -81,8 +81,12 @@ enum ft_status fs_remove_finished(struct ft_store *store, const struct ft_key *k
 	if (st != FT_OK)
 		return st == FT_NO_SUCH_TRANSFER ? FT_OK : st;
 	fs_path(path, FS_FILES, &names);
-	/* The file first: it is never there without its manifest. A directory is a consumer's. */
+	/*
+	 * The file first, and for good: after a power cut, too, it is never there without its
+	 * manifest, as nobody's file that is in the way. A directory is a consumer's.
+	 */
 	if ((ft_sys_unlinkat(dir, name, 0) != 0 && errno != ENOENT && errno != EISDIR)
+	    || (fs->durability != FT_DURABILITY_NONE && ft_sys_fsync(dir) != 0)
 	    || (ft_sys_unlinkat(dir, manifest, 0) != 0 && errno != ENOENT && errno != EISDIR))
 		st = fs_failed(fs, "remove the file in", path);
 	ft_sys_close(dir);
