@@ -253,6 +253,21 @@ static enum ft_status engine_open(struct ft_engine *e, const struct ft_engine_co
 	return st;
 }
 
+/*
+ * Whether a manifest is that of the file it lies beside. Clients named files once that look
+ * like manifests, and what is in those they made up.
+ */
+static bool engine_fits_place(const struct ft_finished *finished, const struct ft_store_found *found)
+{
+	char owner_name[FT_NAME_ROOM], file_name[FT_NAME_ROOM];
+
+	ft_escape(owner_name, finished->key.owner, finished->key.owner_len);
+	ft_escape(file_name, finished->key.file, finished->key.file_len);
+	return strcmp(owner_name, found->owner_name) == 0 && strcmp(file_name, found->file_name) == 0
+	       && strcmp(finished->name, found->name) == 0
+	       && (found->size == FT_STORE_TAKEN || finished->size == found->size);
+}
+
 /* One finished file that the store has, for a catalog that is made anew. */
 static bool engine_list_visit(void *context, const struct ft_store_found *found)
 {
@@ -261,7 +276,7 @@ static bool engine_list_visit(void *context, const struct ft_store_found *found)
 	char *ids = NULL;
 	enum ft_status st = ft_manifest_read(&finished, &ids, found->manifest, found->manifest_len);
 
-	if (st == FT_OK && (strcmp(finished.name, found->name) != 0 || finished.size != found->size))
+	if (st == FT_OK && !engine_fits_place(&finished, found))
 		st = FT_DAMAGED;
 	if (st == FT_DAMAGED)
 		ft_logger_printf(e->core.logger, FT_LOG_WARNING, "%s: its manifest does not fit, so it "
