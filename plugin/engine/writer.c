@@ -426,7 +426,6 @@ static void writer_send(struct ft_writer *w)
 	while ((link = ft_list_pop(&w->after_commit)) != NULL) {
 		struct ft_job *job = FT_CONTAINER(link, struct ft_job, link);
 		const struct ft_finish *finish = FT_CONTAINER(job, struct ft_finish, job);
-		const struct ft_discard *discard = FT_CONTAINER(job, struct ft_discard, job);
 
 		switch (job->kind) {
 		case FT_JOB_FINISH:
@@ -435,9 +434,6 @@ static void writer_send(struct ft_writer *w)
 			else
 				ft_core_submit(w->core, finish->fin.size > FT_SMALL_FILE
 					       ? FT_LANE_LARGE : FT_LANE_QUICK, job);
-			break;
-		case FT_JOB_DISCARD:
-			ft_core_submit(w->core, discard->upload ? FT_LANE_BACKGROUND : FT_LANE_QUICK, job);
 			break;
 		default:
 			ft_core_tell_broker(w->core, job);
