@@ -353,6 +353,28 @@ static enum ft_status engine_load_transfer(void *context, struct ft_unfinished *
 	return FT_OK;
 }
 
+/* What waits in the log for room in the store is held, and its fin accepted, as it was before. */
+static enum ft_status engine_load_held_back(void *context, const struct ft_held_back *held_back)
+{
+	struct ft_engine *e = context;
+	struct ft_transfer *t = ft_registry_find_number(&e->registry, held_back->number);
+	enum ft_status st = FT_OK;
+
+	for (size_t i = 0; t && st == FT_OK && i < held_back->piece_count; i++) {
+		const struct ft_piece *piece = &held_back->pieces[i];
+
+		st = ft_ranges_restore(&t->held, piece->offset, piece->offset + piece->len);
+	}
+	if (!t || st != FT_OK)
+		return st;
+	engine_charge_ranges(e, t);
+	if (!held_back->fin)
+		return FT_OK;
+	t->fin = *held_back->fin;
+	ft_transfer_move(t, FT_TRANSFER_ASSEMBLING);
+	return held_back->ticket ? engine_enlist(e, t, &t->fins, held_back->ticket) : FT_OK;
+}
+
 /* A result that an earlier process could not tell, or that is still to come. */
 static enum ft_status engine_load_answer(void *context, const struct ft_answer *answer)
 {
@@ -436,7 +458,8 @@ static enum ft_status engine_load(struct ft_engine *e)
 	enum ft_status st;
 
 	if ((st = ft_catalog_each_finished_key(c, engine_load_finished, e)) != FT_OK
-	    || (st = ft_catalog_each_transfer(c, engine_load_transfer, e)) != FT_OK)
+	    || (st = ft_catalog_each_transfer(c, engine_load_transfer, e)) != FT_OK
+	    || (st = ft_writer_each_held_back(e->writer, engine_load_held_back, e)) != FT_OK)
 		return st;
 	e->last_number = ft_writer_progress(e->writer).last_number;
 	return ft_catalog_each_answer(c, engine_load_answer, e);

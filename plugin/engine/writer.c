@@ -735,6 +735,25 @@ enum ft_status ft_writer_replay(struct ft_writer *w)
 	return FT_OK;
 }
 
+enum ft_status ft_writer_each_held_back(struct ft_writer *w, ft_writer_visit *visit,
+					void *context)
+{
+	enum ft_status st = FT_OK;
+
+	for (struct ft_link *link = w->pinned.head.next; st == FT_OK && link != &w->pinned.head;
+	     link = link->next) {
+		const struct writer_transfer *t = FT_CONTAINER(link, struct writer_transfer, pinned);
+		const struct ft_held_back held_back = {
+			.number = t->number, .pieces = t->pieces, .piece_count = t->piece_count,
+			.fin = t->fin_waits ? &t->fin : NULL,
+			.ticket = t->ticket ? &t->ticket->request : NULL,
+		};
+
+		st = visit(context, &held_back);
+	}
+	return st;
+}
+
 /* The walk makes no calls on the catalog, and no jobs yet. */
 static enum ft_status writer_resume(void *context, struct ft_unfinished *found)
 {
