@@ -187,6 +187,19 @@ static enum ft_status engine_replay(struct ft_engine *e)
 	return st == FT_OK ? ft_writer_replay(e->writer) : st;
 }
 
+static enum ft_status engine_put_log(struct ft_engine *e, const char *identity,
+				     const uint8_t *log_id)
+{
+	enum ft_status st = ft_catalog_begin(e->core.catalog);
+
+	if (st == FT_OK)
+		st = ft_catalog_put_log(e->core.catalog, identity, log_id);
+	if (st == FT_OK)
+		st = ft_catalog_commit(e->core.catalog);
+	ft_catalog_rollback(e->core.catalog);
+	return st;
+}
+
 /*
  * A log that lies elsewhere, since log_dir was changed: what is in it goes to store and catalog,
  * and then the catalog takes the new one for its own.
@@ -207,20 +220,10 @@ static enum ft_status engine_drain_former(struct ft_engine *e, const struct ft_e
 		ft_logger_printf(config->logger, FT_LOG_NOTICE, "what was in the former log %s was taken "
 				 "over", place->path);
 	ft_writer_free(&e->writer);
+	/* A kill behind the removal must not look like a log that was lost. */
+	if (st == FT_OK)
+		st = engine_put_log(e, config->identity, NULL);
 	return st == FT_OK ? ft_log_remove(&e->core.log) : st;
-}
-
-static enum ft_status engine_put_log(struct ft_engine *e, const char *identity,
-				     const uint8_t *log_id)
-{
-	enum ft_status st = ft_catalog_begin(e->core.catalog);
-
-	if (st == FT_OK)
-		st = ft_catalog_put_log(e->core.catalog, identity, log_id);
-	if (st == FT_OK)
-		st = ft_catalog_commit(e->core.catalog);
-	ft_catalog_rollback(e->core.catalog);
-	return st;
 }
 
 static enum ft_status engine_open(struct ft_engine *e, const struct ft_engine_config *config,
