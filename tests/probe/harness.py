@@ -141,7 +141,7 @@ class Broker:
 
     def ready(self, seconds=10):
         """The sink is there (2.1: from the start)."""
-        return self.suite.is_21 or until(lambda: "acknowledged with 0x00 by session" in self.log(), seconds)
+        return self.suite.is_21 or until(lambda: "acknowledged with 0x00 by a session" in self.log(), seconds)
 
     def stays_free_of_descriptors(self, before):
         check(f"{self.suite.name} {self.name}: descriptors do not leak",

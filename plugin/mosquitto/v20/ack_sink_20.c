@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include "mosquitto/v20/ack_sink_20.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -9,6 +10,11 @@
 
 #include <mosquitto.h>
 #include <mosquitto_plugin.h>
+
+#include "base/system.h"
+
+/* What the two clocks may drift apart, by NTP for example, before it counts as a step. */
+#define CLOCK_STEP_MS 2000
 
 static bool is_our_session(const struct ft_sink_20 *sink, const struct mosquitto *client)
 {
@@ -44,10 +50,10 @@ static int on_acl(int event, void *event_data, void *userdata)
 }
 
 /*
- * On a reload 2.0 checks the passwords of offline sessions too, and a session with a
- * user name of its own fails. Only an offline session has subscriptions when it is
- * asked for its password, so this lets nobody in. To be registered only where clients
- * need a password anyhow: elsewhere deferring would refuse clients with a user name.
+ * On a reload 2.0 checks the passwords of offline sessions too, and where one fails that is
+ * to expire (persistent_client_expiration) it would later use freed memory. No client can
+ * log in with the session's id, so this lets nobody in. Only registered where strangers are
+ * refused anyhow: elsewhere to defer would refuse clients with a user name.
  */
 static int on_basic_auth(int event, void *event_data, void *userdata)
 {
@@ -55,7 +61,7 @@ static int on_basic_auth(int event, void *event_data, void *userdata)
 	const struct ft_sink_20 *sink = userdata;
 
 	(void)event;
-	if (is_our_session(sink, auth->client) && mosquitto_client_sub_count(auth->client) > 0)
+	if (is_our_session(sink, auth->client))
 		return MOSQ_ERR_SUCCESS;
 	return MOSQ_ERR_PLUGIN_DEFER;
 }
@@ -76,8 +82,30 @@ static void follow(struct ft_sink_20 *sink, bool wanted, bool *registered, int e
 static void follow_wishes(struct ft_sink_20 *sink)
 {
 	follow(sink, atomic_load(&sink->wants_acl), &sink->acl_registered, MOSQ_EVT_ACL_CHECK, on_acl);
-	follow(sink, atomic_load(&sink->named), &sink->basic_registered, MOSQ_EVT_BASIC_AUTH,
-	       on_basic_auth);
+	follow(sink, atomic_load(&sink->strangers_refused), &sink->basic_registered,
+	       MOSQ_EVT_BASIC_AUTH, on_basic_auth);
+}
+
+/*
+ * Turns the id that was sent into the session's own, which differs in one byte, before the
+ * broker knows the client by it. The broker lends its own memory, as with a message's topic.
+ */
+static void rename_visitor(const struct ft_sink_20 *sink, const struct mosquitto *client)
+{
+	char *id = (char *)(uintptr_t)mosquitto_client_id(client);
+
+	assert(strlen(id) == strlen(sink->identity->client_id));
+	memcpy(id, sink->identity->client_id, strlen(id));
+}
+
+static bool is_visitor(const struct ft_sink_20 *sink, const struct mosquitto_evt_extended_auth *auth)
+{
+	const char *client_id = mosquitto_client_id(auth->client);
+
+	return atomic_load(&sink->visiting) && auth->auth_method &&
+	       strcmp(auth->auth_method, FT_SINK_AUTH_METHOD) == 0 && auth->data_in &&
+	       auth->data_in_len == FT_SINK_SECRET_LEN && secrets_equal(auth->data_in, sink->secret) &&
+	       client_id && strcmp(client_id, sink->spoken) == 0;
 }
 
 /* Other methods and other clients are as if this callback were not there. */
@@ -87,13 +115,16 @@ static int on_ext_auth(int event, void *event_data, void *userdata)
 	struct ft_sink_20 *sink = userdata;
 
 	(void)event;
-	if (!atomic_load(&sink->visiting) || !auth->auth_method ||
-	    strcmp(auth->auth_method, FT_SINK_AUTH_METHOD) != 0 ||
-	    !auth->data_in || auth->data_in_len != FT_SINK_SECRET_LEN ||
-	    !secrets_equal(auth->data_in, sink->secret) || !is_our_session(sink, auth->client))
+	if (!is_visitor(sink, auth))
 		return MOSQ_ERR_PLUGIN_DEFER;
+	rename_visitor(sink, auth->client);
 	follow_wishes(sink);
 	return MOSQ_ERR_SUCCESS;
+}
+
+static int64_t clock_gap_ms(void)
+{
+	return ft_clock_unix_ms() - ft_clock_ms();
 }
 
 static int start_helper(struct ft_sink_20 *sink)
@@ -131,12 +162,14 @@ struct ft_sink_20 *ft_sink_20_new(mosquitto_plugin_id_t *id,
 	sink->log = config->log;
 	sink->wake = config->wake;
 	sink->identity = identity;
+	ft_sink_identity_spoken(identity, sink->spoken);
+	sink->clock_gap_ms = clock_gap_ms();
 	sink->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	sink->visit_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (sink->stop_fd < 0 || sink->visit_fd < 0 ||
 	    getrandom(sink->secret, sizeof sink->secret, 0) != (ssize_t)sizeof sink->secret)
 		goto failed;
-	/* Without it there still is the anonymous way. */
+	/* Without it no listener takes the session, and the log says so. */
 	mosquitto_callback_register(id, MOSQ_EVT_EXT_AUTH_START, on_ext_auth, NULL, sink);
 	error = start_helper(sink);
 	if (error != 0) {
@@ -169,25 +202,42 @@ void ft_sink_20_free(struct ft_sink_20 **sink)
 	raise_fd(gone->stop_fd);
 	pthread_join(gone->helper, NULL);
 	atomic_store(&gone->wants_acl, false);
-	atomic_store(&gone->named, false);
+	atomic_store(&gone->strangers_refused, false);
 	follow_wishes(gone);
 	mosquitto_callback_unregister(gone->id, MOSQ_EVT_EXT_AUTH_START, on_ext_auth, NULL);
 	destroy(gone);
 }
 
+/* BASIC_AUTH goes only in on_ext_auth(): here the broker may be amid a reload that needs it. */
 void ft_sink_20_tick(struct ft_sink_20 *sink)
 {
-	follow_wishes(sink);
+	int64_t gap_ms = clock_gap_ms(), step_ms = gap_ms - sink->clock_gap_ms;
+
+	if (atomic_load(&sink->strangers_refused) || !sink->basic_registered)
+		follow_wishes(sink);
+	/* persistent_client_expiration goes by the wall clock, and a visit renews. */
+	if (step_ms > CLOCK_STEP_MS || step_ms < -CLOCK_STEP_MS) {
+		sink->clock_gap_ms = gap_ms;
+		raise_fd(sink->visit_fd);
+	}
 }
 
-void ft_sink_20_revisit(struct ft_sink_20 *sink, bool forget)
+void ft_sink_20_reload(struct ft_sink_20 *sink)
 {
-	/* A visit ends in a disconnect too. */
-	if (atomic_load(&sink->visiting) && !forget)
-		return;
-	if (forget)
-		atomic_store(&sink->forget, true);
+	atomic_store(&sink->forget, true);
 	raise_fd(sink->visit_fd);
+}
+
+void ft_sink_20_disconnected(struct ft_sink_20 *sink, const struct mosquitto *client)
+{
+	const char *client_id = client ? mosquitto_client_id(client) : NULL;
+
+	/* Without an id it never logged in, as visitors that were refused. */
+	if (!client_id || atomic_load(&sink->visiting))
+		return;
+	/* Somebody has ended the session; or made room on a listener that was full. */
+	if (!atomic_load(&sink->ready) || is_our_session(sink, client))
+		raise_fd(sink->visit_fd);
 }
 
 bool ft_sink_20_hopeless(const struct ft_sink_20 *sink)

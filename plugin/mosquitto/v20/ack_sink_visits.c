@@ -53,41 +53,48 @@ static bool pause_helper(struct ft_sink_20 *sink, int ms, bool until_visit)
 	return fds[0].revents == 0;
 }
 
-static enum ft_line_result visit_as(struct ft_sink_20 *sink, struct ft_sink_visit *visit,
-				    const struct ft_sink_way *way, size_t *drained)
+static enum ft_line_result visit_once(struct ft_sink_20 *sink, const struct ft_sink_visit *visit,
+				      bool acl, size_t *drained)
 {
 	enum ft_line_result result;
 
-	visit->login = way->login;
-	atomic_store(&sink->wants_acl, way->acl);
+	atomic_store(&sink->wants_acl, acl);
 	result = ft_sink_visit(visit, drained);
 	atomic_store(&sink->wants_acl, false);
 	return result;
 }
 
-/*
- * Without a user name where that is allowed: a reload finds such a session authorised.
- * A subscription that is refused is tried again with the ACL callback's help.
- */
-static enum ft_line_result find_way_in(struct ft_sink_20 *sink, struct ft_sink_visit *visit,
-				       struct ft_sink_way *way, size_t *drained)
+/* A subscription that is refused is tried again with the ACL callback's help. */
+static enum ft_line_result visit_twice(struct ft_sink_20 *sink, const struct ft_sink_visit *visit,
+				       struct ft_sink_place *place, size_t *drained)
 {
+	enum ft_line_result result = visit_once(sink, visit, false, drained);
+
+	place->tls = visit->tls;
+	place->acl = result == FT_LINE_SUBSCRIBE_REFUSED;
+	return place->acl ? visit_once(sink, visit, true, drained) : result;
+}
+
+/*
+ * A session without a password fails when a reload checks it again, unless on_basic_auth()
+ * helps. That callback may only be there where strangers are refused anyhow: elsewhere it
+ * would refuse clients with a user name, as 2.0 does where all callbacks defer.
+ */
+static void try_as_stranger(struct ft_sink_20 *sink)
+{
+	const struct ft_sink_visit visit = {
+		.listener = &sink->good.listener,
+		.tls = sink->good.tls,
+		.stop_fd = sink->stop_fd,
+		.timeout_ms = VISIT_MS,
+	};
 	enum ft_line_result result;
 
-	*way = (struct ft_sink_way){ .login = FT_SINK_LOGIN_ANONYMOUS };
-	result = visit_as(sink, visit, way, drained);
-	if (result == FT_LINE_SUBSCRIBE_REFUSED) {
-		*way = (struct ft_sink_way){ .login = FT_SINK_LOGIN_GUEST, .acl = true };
-		return visit_as(sink, visit, way, drained);
-	}
-	if (result != FT_LINE_LOGIN_REFUSED)
-		return result;
-	*way = (struct ft_sink_way){ .login = FT_SINK_LOGIN_NAMED };
-	result = visit_as(sink, visit, way, drained);
-	if (result != FT_LINE_SUBSCRIBE_REFUSED)
-		return result;
-	way->acl = true;
-	return visit_as(sink, visit, way, drained);
+	if (sink->knows_strangers)
+		return;
+	result = ft_sink_try_as_stranger(&visit);
+	sink->knows_strangers = result == FT_LINE_OK || result == FT_LINE_LOGIN_REFUSED;
+	atomic_store(&sink->strangers_refused, result == FT_LINE_LOGIN_REFUSED);
 }
 
 /*
@@ -99,23 +106,24 @@ static enum ft_line_result visit_place(struct ft_sink_20 *sink, struct ft_sink_p
 {
 	struct ft_sink_visit visit = {
 		.listener = &place->listener,
-		.client_id = sink->identity->client_id,
+		.client_id = sink->spoken,
 		.topic = sink->identity->topic,
 		.secret = sink->secret,
 		.stop_fd = sink->stop_fd,
 		.timeout_ms = timeout_ms,
 		.tls = place->tls,
+		/* What a session of before subscribed to is no matter any more. */
+		.clean = !sink->identity->kept && !atomic_load(&sink->ready),
 	};
 	enum ft_line_result result;
 
 	if (place->known)
-		return visit_as(sink, &visit, &place->way, drained);
-	result = find_way_in(sink, &visit, &place->way, drained);
+		return visit_once(sink, &visit, place->acl, drained);
+	result = visit_twice(sink, &visit, place, drained);
 	if (result == FT_LINE_NOT_MQTT || result == FT_LINE_CLOSED) {
 		visit.tls = true;
-		result = find_way_in(sink, &visit, &place->way, drained);
+		result = visit_twice(sink, &visit, place, drained);
 	}
-	place->tls = visit.tls;
 	place->known = result == FT_LINE_OK;
 	return result;
 }
@@ -158,14 +166,12 @@ static void note_made(struct ft_sink_20 *sink, const struct ft_sink_place *place
 	char text[FT_LISTENER_TEXT_ROOM];
 
 	sink->good = *place;
-	atomic_store(&sink->named, place->way.login == FT_SINK_LOGIN_NAMED);
 	atomic_store(&sink->ready, true);
 	/* Only now, since who reads the line may rely on it at once. */
 	if (first) {
 		ft_listener_text(&place->listener, text);
 		ft_logger_printf(sink->log, FT_LOG_INFO, "accepted commands are acknowledged with 0x00 "
-			      "by session %s, made on %s%s", sink->identity->client_id, text,
-			      place->tls ? " (TLS)" : "");
+			      "by a session made on %s%s", text, place->tls ? " (TLS)" : "");
 		announce(sink);
 	}
 }
@@ -179,6 +185,10 @@ static size_t list_places(struct ft_sink_20 *sink, struct ft_sink_place places[P
 	if (atomic_load(&sink->ready)) {
 		places[count] = sink->good;
 		sink->anew = atomic_exchange(&sink->forget, false);
+		if (sink->anew) {
+			sink->knows_strangers = false;
+			atomic_store(&sink->strangers_refused, false);
+		}
 		places[count++].known = !sink->anew;
 	}
 	for (size_t i = 0; i < found; i++)
@@ -219,8 +229,9 @@ static void complain(struct ft_sink_20 *sink)
 	sink->complained = true;
 	atomic_store(&sink->hopeless, true);
 	ft_logger_printf(sink->log, FT_LOG_WARNING, "no listener takes the session that turns PUBACK 0x10 "
-		      "into 0x00 for MQTT 5 clients (client certificates only, or "
-		      "clientid_prefixes?); add to mosquitto.conf: \"listener 0 %s\", or the lines "
+		      "into 0x00 for MQTT 5 clients (only WebSockets, "
+		      "client certificates or PSK, clientid_prefixes, or an authentication plugin above "
+		      "this one?); add to mosquitto.conf: \"listener 0 %s\", or the lines "
 		      "\"connection file-transfer-ack\", "
 		      "\"address 127.0.0.1:1\", \"start_type lazy\", \"cleansession true\", "
 		      "\"notifications false\", \"try_private false\", \"topic %s out 0\"",
@@ -237,8 +248,10 @@ static bool visit_with_patience(struct ft_sink_20 *sink)
 
 	for (size_t round = 0; ; round++) {
 		result = visit_all(sink, round == 0 ? QUICK_VISIT_MS : VISIT_MS, &passing);
-		if (result == FT_LINE_OK)
+		if (result == FT_LINE_OK) {
+			try_as_stranger(sink);
 			return true;
+		}
 		if (result == FT_LINE_STOPPED)
 			return false;
 		/* A session that was made once most likely still is there. */
@@ -250,7 +263,7 @@ static bool visit_with_patience(struct ft_sink_20 *sink)
 				return false;
 		}
 		pause_ms = retry_pauses_ms[round < RETRY_PAUSES ? round : RETRY_PAUSES - 1];
-		if (!pause_helper(sink, pause_ms, false))
+		if (!pause_helper(sink, pause_ms, true))
 			return false;
 	}
 }
