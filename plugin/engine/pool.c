@@ -5,11 +5,9 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 /* A third of the weight. With 10, a tenth, hashing falls behind the upload, and fin waits for it. */
-#define NICER_BY 5
 
 #define LATER_EACH 8	/* one of so many jobs is one that nobody waits for */
 
@@ -96,18 +94,6 @@ void ft_pool_return(struct ft_pool *pool, struct ft_job *message)
 	give_back(pool, &message, 1);
 }
 
-/*
- * Clients wait for the broker's thread, jobs for bytes that it has yet to write: where
- * cores are short it goes first. Of this thread only: that is Linux, not POSIX. Where it
- * fails, nothing is lost but that.
- */
-static void give_way(void)
-{
-	id_t self = (id_t)gettid();
-
-	setpriority(PRIO_PROCESS, self, getpriority(PRIO_PROCESS, self) + NICER_BY);
-}
-
 /* Jobs that were run and wait for their finish(), all of the same. */
 struct row {
 	struct ft_job *job[FT_JOBS_TOGETHER];
@@ -151,7 +137,6 @@ static void *work(void *argument)
 	struct row row = {.count = 0};
 	struct ft_job *job;
 
-	give_way();
 	while ((job = take(pool)) != NULL) {
 		run(pool, job, &row);
 		while (row.count > 0 && (job = take_brief(pool, &row)) != NULL)
