@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 
-from harness import PROBE, Broker, acks, certificate, check, free_port, reload, sessions, until
+from harness import PROBE, Broker, acks, certificate, check, clock_setter, free_port, reload, sessions, until
 from mqtt5 import Client, Refused
 from waking import wakes
 
@@ -277,6 +277,51 @@ def kicked(suite):
         check(f"{suite.name} kicked: 0x00", flood(client, 0.2) == {0})
 
 
+def clock_is_set(suite):
+    """persistent_client_expiration goes by the wall clock; so does the renewal."""
+    with Broker(suite, ["listener {port}", "allow_anonymous true", "persistent_client_expiration 1h", "{plugin}"],
+                name="clock is set", preload=[clock_setter()]) as broker:
+        check(f"{suite.name} {broker.name}: sink is made", broker.ready())
+        client = Client(broker.port)
+        acks(broker, client)
+        with open(os.path.join(broker.folder, "set-clock"), "w"):
+            pass
+        time.sleep(1.1)  # 2.0 and 2.1 look once a second for sessions that are over
+        check(f"{suite.name} clock is set: 0x00 again in a moment", until(lambda: flood(client, 0.2) == {0}, 3))
+        os.remove(os.path.join(broker.folder, "set-clock"))
+        check(f"{suite.name} clock is set back: 0x00", until(lambda: flood(client, 0.2) == {0}, 3))
+
+
+def touches_no_file(suite):
+    """The broker's thread, once it runs: no file and no connection of the sink's, whatever happens."""
+    with Broker(suite, ["listener {port}", "allow_anonymous true", "queue_qos0_messages true", "{plugin}"],
+                name="touches no file") as broker:
+        label = f"{suite.name} {broker.name}"
+        check(f"{label}: sink is made", broker.ready())
+        client = Client(broker.port)
+        trace = os.path.join(broker.folder, "trace")
+        calls = "%file,socket,connect,fsync,fdatasync,ftruncate,getdents64"
+        strace = subprocess.Popen(["strace", "-qq", "-e", f"trace={calls}", "-e", "signal=none", "-o", trace,
+                                   "-p", str(broker.process.pid)], stderr=subprocess.DEVNULL)
+        try:
+            def is_traced():
+                with open(f"/proc/{broker.process.pid}/status") as status:
+                    return f"TracerPid:\t{strace.pid}" in status.read()
+            check(f"{label}: is traced", until(is_traced, 5))
+            codes = many(client, 6000) | flood(client, 2.2)
+            client.publish("$file/kick/1")
+            codes |= flood(client, 0.3)
+        finally:
+            strace.terminate()
+            strace.wait(10)
+        # Mosquitto's own: TCP wrappers ask these files about each connection.
+        with open(trace) as text:
+            seen = "".join(line for line in text
+                           if "/etc/hosts." not in line and not line.startswith("newfstatat("))
+        check(f"{label}: always 0x00", codes == {0}, codes)
+        check(f"{label}: no such call", seen == "", seen[:500])
+
+
 def per_listener(suite):
     other = free_port()
     with Broker(suite, ["per_listener_settings true", f"listener {other}", "allow_anonymous true",
@@ -479,9 +524,9 @@ def late_sink(suite):
         rusher.join()
         if broker.ready(0) or not found:
             return False
-        time.sleep(1.5)
+        time.sleep(3.5)  # by now it waits for long between two attempts
         late = not broker.ready(0)
         found[0].close()
-        late = late and broker.ready(20)
+        late = late and broker.ready(1)
         acks(broker, Client(broker.port))
     return late
