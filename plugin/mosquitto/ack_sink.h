@@ -61,7 +61,7 @@ struct ft_ack_sink;
 
 struct ft_ack_sink_config {
 	bool off;			/* use FT_ACK_SINK_FIXED_TOPIC, do nothing, log nothing */
-	const char *storage_dir;	/* exists; files are touched in ft_ack_sink_new() only; NULL: nothing is kept */
+	const char *storage_dir;	/* exists; touched in ft_ack_sink_new() only; NULL: none */
 	struct ft_logger *log;		/* outlives the sink */
 	struct ft_wake *wake;		/* outlives the sink; told of log lines; may be NULL */
 };
@@ -91,7 +91,7 @@ void ft_ack_sink_tick(struct ft_ack_sink *sink, int64_t now_ms);
 /* In the RELOAD callback: who may log in how may have changed. */
 void ft_ack_sink_reload(struct ft_ack_sink *sink);
 
-/* In the DISCONNECT callback: the session may have been ended, or a full listener has room again. */
+/* In the DISCONNECT callback: the session may have been ended, or a listener has room again. */
 void ft_ack_sink_disconnected(struct ft_ack_sink *sink, const struct mosquitto *client);
 
 /* Whether this client is the sink's own session. */

@@ -69,7 +69,9 @@ static enum ft_status carry_out(struct ft_plugin *plugin, struct mosquitto_evt_m
 	read_properties(&properties, message->properties, plugin->options.response_topics != NULL);
 	request.response_topic = allowed_response_topic(plugin, message, client_id,
 							properties.response_topic);
-	request.correlation = properties.correlated && !properties.correlation ? "" : properties.correlation;
+	request.correlation = properties.correlation;
+	if (properties.correlated && !properties.correlation)
+		request.correlation = "";
 	request.correlation_len = properties.correlation_len;
 	st = ft_engine_command(plugin->engine, &request, message->payload, message->payloadlen,
 			       now_ms);

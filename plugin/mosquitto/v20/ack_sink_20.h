@@ -18,7 +18,7 @@ struct ft_sink_place {
 	struct ft_listener listener;
 	bool known;		/* the following is what worked */
 	bool tls;
-	bool acl;		/* with the help of on_acl() */
+	bool acl;		/* with the help of an ACL callback */
 };
 
 struct ft_sink_20 {
@@ -35,7 +35,7 @@ struct ft_sink_20 {
 	/* From the helper to the broker's thread. */
 	_Atomic bool visiting;		/* the secret is good */
 	_Atomic bool wants_acl;		/* the subscription needs help */
-	_Atomic bool strangers_refused;	/* somebody else decides who gets in: on_basic_auth() harms nobody */
+	_Atomic bool strangers_refused;	/* so a BASIC_AUTH callback that defers harms nobody */
 	_Atomic bool ready;
 	_Atomic bool hopeless;
 	_Atomic uint64_t visit_at;	/* the next visit is due with this use */

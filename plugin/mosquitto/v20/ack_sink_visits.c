@@ -39,7 +39,7 @@ static const int retry_pauses_ms[] = { 100, 500, 2000, 10000, 30000, 60000, 3000
 #define PLACES_MAX (FT_LISTENERS_MAX + 1)
 
 /* Returns false when it is time to end. */
-static bool pause_helper(struct ft_sink_20 *sink, int ms, bool until_visit)
+static bool visits_pause_helper(struct ft_sink_20 *sink, int ms, bool until_visit)
 {
 	struct pollfd fds[2] = {
 		{ .fd = sink->stop_fd, .events = POLLIN },
@@ -53,8 +53,8 @@ static bool pause_helper(struct ft_sink_20 *sink, int ms, bool until_visit)
 	return fds[0].revents == 0;
 }
 
-static enum ft_line_result visit_once(struct ft_sink_20 *sink, const struct ft_sink_visit *visit,
-				      bool acl, size_t *drained)
+static enum ft_line_result visits_once(struct ft_sink_20 *sink, const struct ft_sink_visit *visit,
+				       bool acl, size_t *drained)
 {
 	enum ft_line_result result;
 
@@ -65,22 +65,22 @@ static enum ft_line_result visit_once(struct ft_sink_20 *sink, const struct ft_s
 }
 
 /* A subscription that is refused is tried again with the ACL callback's help. */
-static enum ft_line_result visit_twice(struct ft_sink_20 *sink, const struct ft_sink_visit *visit,
-				       struct ft_sink_place *place, size_t *drained)
+static enum ft_line_result visits_twice(struct ft_sink_20 *sink, const struct ft_sink_visit *visit,
+					struct ft_sink_place *place, size_t *drained)
 {
-	enum ft_line_result result = visit_once(sink, visit, false, drained);
+	enum ft_line_result result = visits_once(sink, visit, false, drained);
 
 	place->tls = visit->tls;
 	place->acl = result == FT_LINE_SUBSCRIBE_REFUSED;
-	return place->acl ? visit_once(sink, visit, true, drained) : result;
+	return place->acl ? visits_once(sink, visit, true, drained) : result;
 }
 
 /*
- * A session without a password fails when a reload checks it again, unless on_basic_auth()
+ * A session without a password fails when a reload checks it again, unless sink_20_on_basic_auth()
  * helps. That callback may only be there where strangers are refused anyhow: elsewhere it
  * would refuse clients with a user name, as 2.0 does where all callbacks defer.
  */
-static void try_as_stranger(struct ft_sink_20 *sink)
+static void visits_try_as_stranger(struct ft_sink_20 *sink)
 {
 	const struct ft_sink_visit visit = {
 		.listener = &sink->good.listener,
@@ -101,8 +101,8 @@ static void try_as_stranger(struct ft_sink_20 *sink)
  * Where it is not MQTT it may be MQTT over TLS; a listener that is full closes, as one
  * with TLS does.
  */
-static enum ft_line_result visit_place(struct ft_sink_20 *sink, struct ft_sink_place *place,
-				       int timeout_ms, size_t *drained)
+static enum ft_line_result visits_place(struct ft_sink_20 *sink, struct ft_sink_place *place,
+					int timeout_ms, size_t *drained)
 {
 	struct ft_sink_visit visit = {
 		.listener = &place->listener,
@@ -118,24 +118,24 @@ static enum ft_line_result visit_place(struct ft_sink_20 *sink, struct ft_sink_p
 	enum ft_line_result result;
 
 	if (place->known)
-		return visit_once(sink, &visit, place->acl, drained);
-	result = visit_twice(sink, &visit, place, drained);
+		return visits_once(sink, &visit, place->acl, drained);
+	result = visits_twice(sink, &visit, place, drained);
 	if (result == FT_LINE_NOT_MQTT || result == FT_LINE_CLOSED) {
 		visit.tls = true;
-		result = visit_twice(sink, &visit, place, drained);
+		result = visits_twice(sink, &visit, place, drained);
 	}
 	place->known = result == FT_LINE_OK;
 	return result;
 }
 
 /* Whether a later attempt there may end otherwise. */
-static bool is_passing(enum ft_line_result result)
+static bool visits_is_passing(enum ft_line_result result)
 {
 	return result == FT_LINE_FAILED || result == FT_LINE_CLOSED;
 }
 
 /* Log lines wait for the broker's thread, and some brokers never tick. */
-static void announce(struct ft_sink_20 *sink)
+static void visits_announce(struct ft_sink_20 *sink)
 {
 	if (sink->wake)
 		ft_wake_notify(sink->wake);
@@ -145,7 +145,7 @@ static void announce(struct ft_sink_20 *sink)
  * Says when to come again, after a visit that began at `uses`. A session that queues has
  * queued all since the last one; another gets the few that come while it subscribes.
  */
-static void note_visit(struct ft_sink_20 *sink, uint64_t uses)
+static void visits_note_visit(struct ft_sink_20 *sink, uint64_t uses)
 {
 	uint64_t now = atomic_load(&sink->uses);
 	uint64_t since = uses - sink->visited;
@@ -160,7 +160,7 @@ static void note_visit(struct ft_sink_20 *sink, uint64_t uses)
 	atomic_store(&sink->visit_at, now + sink->interval);
 }
 
-static void note_made(struct ft_sink_20 *sink, const struct ft_sink_place *place)
+static void visits_note_made(struct ft_sink_20 *sink, const struct ft_sink_place *place)
 {
 	bool first = !atomic_load(&sink->ready);
 	char text[FT_LISTENER_TEXT_ROOM];
@@ -172,12 +172,12 @@ static void note_made(struct ft_sink_20 *sink, const struct ft_sink_place *place
 		ft_listener_text(&place->listener, text);
 		ft_logger_printf(sink->log, FT_LOG_INFO, "accepted commands are acknowledged with 0x00 "
 			      "by a session made on %s%s", text, place->tls ? " (TLS)" : "");
-		announce(sink);
+		visits_announce(sink);
 	}
 }
 
 /* The place of the last time first, which saves the others the odd visitor. */
-static size_t list_places(struct ft_sink_20 *sink, struct ft_sink_place places[PLACES_MAX])
+static size_t visits_list_places(struct ft_sink_20 *sink, struct ft_sink_place places[PLACES_MAX])
 {
 	struct ft_listener listeners[FT_LISTENERS_MAX];
 	size_t count = 0, found = ft_listeners_find(listeners, FT_LISTENERS_MAX);
@@ -197,10 +197,10 @@ static size_t list_places(struct ft_sink_20 *sink, struct ft_sink_place places[P
 }
 
 /* Tries each listener; `passing`: whether it makes sense to try again later. */
-static enum ft_line_result visit_all(struct ft_sink_20 *sink, int timeout_ms, bool *passing)
+static enum ft_line_result visits_all(struct ft_sink_20 *sink, int timeout_ms, bool *passing)
 {
 	struct ft_sink_place places[PLACES_MAX];
-	size_t count = list_places(sink, places), drained;
+	size_t count = visits_list_places(sink, places), drained;
 	uint64_t uses = atomic_load(&sink->uses);
 	enum ft_line_result result = FT_LINE_FAILED;
 
@@ -208,21 +208,21 @@ static enum ft_line_result visit_all(struct ft_sink_20 *sink, int timeout_ms, bo
 	atomic_store(&sink->visiting, true);
 	for (size_t i = 0; i < count; i++) {
 		drained = 0;
-		result = visit_place(sink, &places[i], timeout_ms, &drained);
+		result = visits_place(sink, &places[i], timeout_ms, &drained);
 		sink->drained += drained;
 		if (result == FT_LINE_OK) {
-			note_visit(sink, uses);
-			note_made(sink, &places[i]);
+			visits_note_visit(sink, uses);
+			visits_note_made(sink, &places[i]);
 		}
 		if (result == FT_LINE_OK || result == FT_LINE_STOPPED)
 			break;
-		*passing = *passing || is_passing(result);
+		*passing = *passing || visits_is_passing(result);
 	}
 	atomic_store(&sink->visiting, false);
 	return result;
 }
 
-static void complain(struct ft_sink_20 *sink)
+static void visits_complain(struct ft_sink_20 *sink)
 {
 	if (sink->complained)
 		return;
@@ -236,20 +236,20 @@ static void complain(struct ft_sink_20 *sink)
 		      "\"address 127.0.0.1:1\", \"start_type lazy\", \"cleansession true\", "
 		      "\"notifications false\", \"try_private false\", \"topic %s out 0\"",
 		      "/run/mosquitto/file-transfer.sock", FT_ACK_SINK_FIXED_TOPIC);
-	announce(sink);
+	visits_announce(sink);
 }
 
 /* Visits until it worked. False: it is time to end, or there is no hope. */
-static bool visit_with_patience(struct ft_sink_20 *sink)
+static bool visits_with_patience(struct ft_sink_20 *sink)
 {
 	enum ft_line_result result;
 	bool passing;
 	int pause_ms;
 
 	for (size_t round = 0; ; round++) {
-		result = visit_all(sink, round == 0 ? QUICK_VISIT_MS : VISIT_MS, &passing);
+		result = visits_all(sink, round == 0 ? QUICK_VISIT_MS : VISIT_MS, &passing);
 		if (result == FT_LINE_OK) {
-			try_as_stranger(sink);
+			visits_try_as_stranger(sink);
 			return true;
 		}
 		if (result == FT_LINE_STOPPED)
@@ -258,26 +258,26 @@ static bool visit_with_patience(struct ft_sink_20 *sink)
 		if (!atomic_load(&sink->ready)) {
 			passing = passing || round < ROUNDS_MIN;
 			if (!passing || round >= COMPLAIN_AFTER_ROUNDS)
-				complain(sink);
+				visits_complain(sink);
 			if (!passing)
 				return false;
 		}
 		pause_ms = retry_pauses_ms[round < RETRY_PAUSES ? round : RETRY_PAUSES - 1];
-		if (!pause_helper(sink, pause_ms, true))
+		if (!visits_pause_helper(sink, pause_ms, true))
 			return false;
 	}
 }
 
 /* Until there are listeners and no more of them come. */
-static bool await_listeners(struct ft_sink_20 *sink)
+static bool visits_await_listeners(struct ft_sink_20 *sink)
 {
 	struct ft_listener listeners[FT_LISTENERS_MAX];
 	size_t count = 0, before;
 	int pauses = 0;
 
 	do {
-		if (!pause_helper(sink, pauses < LISTEN_PAUSES_QUICK ? LISTEN_PAUSE_QUICK_MS :
-				  LISTEN_PAUSE_MS, false))
+		if (!visits_pause_helper(sink, pauses < LISTEN_PAUSES_QUICK ? LISTEN_PAUSE_QUICK_MS :
+					 LISTEN_PAUSE_MS, false))
 			return false;
 		pauses++;
 		before = count;
@@ -290,10 +290,10 @@ void *ft_sink_20_help(void *argument)
 {
 	struct ft_sink_20 *sink = argument;
 
-	if (!await_listeners(sink))
+	if (!visits_await_listeners(sink))
 		return NULL;
-	while (visit_with_patience(sink))
-		if (!pause_helper(sink, RENEW_EVERY_MS, true))
+	while (visits_with_patience(sink))
+		if (!visits_pause_helper(sink, RENEW_EVERY_MS, true))
 			break;
 	return NULL;
 }
