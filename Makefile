@@ -11,6 +11,7 @@
 #	make valgrind		the C tests under valgrind
 #	make coverage		every test with gcov's counters; fails below 95 % lines, 85 % branches
 #	make test-matrix	the end-to-end tests on every broker version and setting
+#	make test-mosquitto	Mosquitto's own broker tests: the same results with the plugin
 #	make kill CYCLES=1000	kill -9 of a broker under load, and what it holds after each start
 #	make crash SEEDS=100	the power fails at any file operation, in so many ways, simulated
 #	make crash-mutants	each fsync left out in turn: has the simulation noticed?
@@ -63,6 +64,7 @@ TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c tests/contract
 
 .PHONY: all plugin examples tests demo test deps install uninstall check check-floors \
 	bench bench-quick crash crash-mutants powercut fuzz kill soak soak-sanitize test-matrix \
+	test-mosquitto \
 	model netns check-exports check-warnings check-shell sanitize valgrind coverage clean
 .SECONDARY:
 
@@ -192,6 +194,11 @@ test-matrix:
 	@scripts/deps test
 	@$(MAKE) --no-print-directory all $(BUILD)/tests/client/driver
 	@tests/matrix --build $(BUILD)
+
+test-mosquitto:
+	@scripts/deps test
+	@$(MAKE) --no-print-directory plugin
+	@tests/mosquitto-suite --build $(BUILD)
 
 kill:
 	@scripts/deps test
