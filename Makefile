@@ -102,6 +102,7 @@ $(BUILD)/tests/fault/test_engine_calls $(BUILD)/tests/fault/test_plugin_calls: \
 $(BUILD)/ft-%: $(BUILD)/examples/ft-%.o
 	$(call say,LINK)$(CC) $(FT_CFLAGS) -o $@ $(filter %.o,$^) $(LDFLAGS) $(FT_LDLIBS)
 
+$(BUILD)/ft-put $(BUILD)/tests/client/driver: FT_LDLIBS += -lssl -lpopt
 $(BUILD)/ft-put: $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/ft-put/*.c))
 
 $(BUILD)/tests/client/driver: $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/ft-put/*.c))

@@ -140,6 +140,42 @@ class ClientCase(unittest.TestCase):
         self.assertEqual(code, 0, f"{program.out[-20:]} {program.err}")
         return program
 
+    def measured(self, *arguments, timeout=PATIENCE):
+        """(exit status, errors, seconds, seconds of CPU) of ft-put with these arguments."""
+        began = time.monotonic()
+        with tempfile.TemporaryFile() as err:
+            process = subprocess.Popen([FT_PUT, *map(str, arguments)], env=self.env,
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                       stderr=err)
+            timer = threading.Timer(timeout, process.kill)
+            timer.start()
+            _, status, usage = os.wait4(process.pid, 0)
+            timer.cancel()
+            process.returncode = os.waitstatus_to_exitcode(status)
+            err.seek(0)
+            text = err.read().decode()
+        return (process.returncode, text, time.monotonic() - began,
+                usage.ru_utime + usage.ru_stime)
+
+    def certificates(self):
+        """A folder with an authority, a certificate for the broker and two for clients."""
+        made = os.path.join(self.dir, "tls")
+        os.makedirs(made)
+        subprocess.run(["sh", "-ec", """
+            openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority \
+                -keyout ca.key -out ca.crt
+            for name in broker client; do
+                openssl req -newkey rsa:2048 -nodes -subj /CN=$name -keyout $name.key -out $name.csr
+                printf 'subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:several' >ext
+                openssl x509 -req -in $name.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 \
+                    -extfile ext -out $name.crt
+            done
+            openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
+                -subj /CN=ec -keyout ec.key -out ec.crt
+            chmod 644 *"""], cwd=made, check=True, stderr=subprocess.DEVNULL,
+                       stdout=subprocess.DEVNULL)
+        return made
+
     def driver(self, broker, *options, client="dev"):
         self.assertTrue(os.path.exists(DRIVER), f"no {DRIVER}: build it with make tests")
         return self.start([DRIVER, str(broker.port), client, *options])

@@ -125,23 +125,6 @@ class Connections(RealCase):
         self.assertEqual(program.wait(), 0, program.err)
         self.assertEqual(list(self.stored(broker, client)), [sha256(data(100000))])
 
-    def certificates(self):
-        """An authority, a certificate for the broker and one for a client."""
-        made = os.path.join(self.dir, "tls")
-        os.makedirs(made)
-        subprocess.run(["sh", "-ec", """
-            openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority \
-                -keyout ca.key -out ca.crt
-            for name in broker client; do
-                openssl req -newkey rsa:2048 -nodes -subj /CN=$name -keyout $name.key -out $name.csr
-                printf 'subjectAltName=IP:127.0.0.1,DNS:localhost' >ext
-                openssl x509 -req -in $name.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 \
-                    -extfile ext -out $name.crt
-            done
-            chmod 644 *"""], cwd=made, check=True, stderr=subprocess.DEVNULL,
-                       stdout=subprocess.DEVNULL)
-        return made
-
     def listener(self, *lines):
         port = harness.free_port()
         broker = self.real_broker([f"listener {port} 127.0.0.1", *lines])
