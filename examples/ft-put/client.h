@@ -2,8 +2,8 @@
 /*
  * Uploads files to a Mosquitto broker with the file transfer plugin, from within
  * another program: a device's agent, say. Needs libmosquitto, cJSON, libssl and libcrypto, and
- * all of *.c beside this header but options.c, config.c, identity.c, progress.c, report.c and
- * walk.c, which are the command line's.
+ * all of *.c beside this header but options.c, config.c, identity.c, progress.c, report.c, tone.c
+ * and walk.c, which are the command line's.
  *
  * It starts no thread and never blocks, but for the look-up of the host name. Drive it
  * from a loop of your own:

@@ -69,7 +69,8 @@ static void link_end_closed(struct link *link, const char *error)
 		break;
 	case LINK_GREETING:
 		link_end(link, LINK_LOST, "%s closed before it lets us in%s", where,
-			 link->tls ? "" : "; does it want TLS at that port?");
+			 !link->tls ? "; does it want TLS at that port?" : link->options->cert ? ""
+			 : "; does it want a certificate of ours (--cert)?");
 		break;
 	default:
 		link_end(link, LINK_LOST, "connection lost: %s", error);
@@ -141,6 +142,16 @@ static void on_subscribe(struct mosquitto *mosq, void *object, int mid, int coun
 		link->state = LINK_READY;
 }
 
+/* Errors that only a connection can have, though nobody has told us that there was one: with a
+ * fast broker all may happen while libmosquitto connects. 0: the TLS handshake failed. */
+static void note_connected(struct link *link, int error)
+{
+	if (!error || (link->tls && (error == EPIPE || error == ECONNRESET)))
+		link->state = LINK_SECURING;
+	else if (error == EPIPE || error == ECONNRESET || error == EPROTO)
+		link->state = LINK_GREETING;
+}
+
 static void judge(struct link *link, int rc)
 {
 	int error = errno;
@@ -154,7 +165,14 @@ static void judge(struct link *link, int rc)
 		return;
 	}
 	errno = error;
-	/* In libmosquitto 2.0.21 what is closed during the handshake is an error of TLS. */
+	if (link->state == LINK_DIALING)
+		note_connected(link, rc == MOSQ_ERR_TLS ? 0 : error);
+	errno = error;
+	/* What is closed during the handshake is an error of TLS, too. Whatever it is, there was a
+	 * connection, though nobody has told us. */
+	if (link->state == LINK_DIALING && (rc == MOSQ_ERR_TLS || error == EPIPE ||
+					    error == ECONNRESET))
+		link->state = link->tls ? LINK_SECURING : LINK_GREETING;
 	link_end_closed(link, rc == MOSQ_ERR_TLS ? "closed by the broker" : error_text(rc));
 }
 
@@ -315,8 +333,10 @@ static void watch_silence(struct link *link, int64_t now)
 
 	if (link->state < LINK_READY && now - link->opened_ms >
 	    (int64_t)link->options->connect_timeout_s * 1000)
-		link_end(link, LINK_LOST, "cannot connect to %s no answer within %d s",
-			 place_of(link, room, sizeof(room)), link->options->connect_timeout_s);
+		link_end(link, LINK_LOST, "cannot connect to %s no answer within %d s%s",
+			 place_of(link, room, sizeof(room)), link->options->connect_timeout_s,
+			 link->state == LINK_SECURING && !link->was_answered
+			 ? "; is TLS spoken at that port?" : "");
 	/* libmosquitto pings after one keep-alive. */
 	else if (link->state == LINK_READY && link->options->keepalive_s &&
 		 now - link->heard_ms >= (int64_t)link->options->keepalive_s * 2000)
@@ -343,12 +363,13 @@ static void watch_dialing(struct link *link, unsigned ready)
 		error = errno;
 	bool connected = getpeername(fd, (struct sockaddr *)&peer, &len) == 0 || has_written(link);
 	/* The error may have been told to libmosquitto, which kept it to itself. */
-	if (!error && !connected && (ready & LINK_HUNG_UP))
-		error = ECONNREFUSED;
+	bool lost = !error && !connected && (ready & LINK_HUNG_UP);
 	if (connected)
 		link->state = link->tls ? LINK_SECURING : LINK_GREETING;
-	if (error)
-		link_end_closed(link, strerror(error));
+	else if (error)
+		note_connected(link, error);
+	if (error || lost)
+		link_end_closed(link, error ? strerror(error) : "Connection refused or reset");
 }
 
 /* Closed or reset, and nothing is left to be read. */
@@ -364,16 +385,26 @@ static bool is_closed(struct link *link)
 	return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
 }
 
-/* libmosquitto goes on with a handshake when it reads (2.0) or writes (2.1), whatever
- * OpenSSL waits for. */
+static void note_secured(struct link *link)
+{
+	const SSL *ssl = link->state == LINK_SECURING ? mosquitto_ssl_get(link->mosq) : NULL;
+
+	if (ssl && SSL_is_init_finished(ssl))
+		link->state = LINK_GREETING;
+}
+
+/*
+ * libmosquitto goes on with a handshake when it reads (2.0) or writes (2.1), whatever OpenSSL
+ * waits for. Once it is over nothing is written before what is there has been read: the alert
+ * that says why we are not wanted would be lost.
+ */
 static void go_on_securing(struct link *link)
 {
 	judge(link, mosquitto_loop_read(link->mosq, 1));
+	note_secured(link);
 	if (link->state == LINK_SECURING)
 		judge(link, mosquitto_loop_write(link->mosq, 1));
-	const SSL *ssl = link->state == LINK_SECURING ? mosquitto_ssl_get(link->mosq) : NULL;
-	if (ssl && SSL_is_init_finished(ssl))
-		link->state = LINK_GREETING;
+	note_secured(link);
 }
 
 static void serve(struct link *link, unsigned ready)

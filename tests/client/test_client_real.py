@@ -146,6 +146,20 @@ class Connections(RealCase):
         self.assertEqual(program.wait(), 4, program.err)
         self.assertIn("trust", program.err[-1])
 
+    def test_tls_where_the_broker_has_none(self):
+        made = self.certificates()
+        program = self.put(self.real_broker(), "--cafile", f"{made}/ca.crt", self.file())
+        self.assertEqual(program.wait(), 3, program.err)
+        self.assertIn("is TLS spoken at that port", program.err[-1])
+
+    def test_no_tls_where_the_broker_has_it(self):
+        made = self.certificates()
+        _, port = self.listener(f"certfile {made}/broker.crt", f"keyfile {made}/broker.key",
+                                "allow_anonymous true")
+        program = self.put(port, self.file())
+        self.assertEqual(program.wait(), 3, program.err)
+        self.assertIn("want TLS at that port", program.err[-1])
+
     def test_tls_with_a_client_certificate(self):
         made = self.certificates()
         broker, port = self.listener(f"certfile {made}/broker.crt", f"keyfile {made}/broker.key",
