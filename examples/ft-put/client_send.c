@@ -3,6 +3,7 @@
 
 #include <cjson/cJSON.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,28 +156,36 @@ static bool is_full(const struct ft_client *client)
 	return count >= client->options.link.window || bytes >= pace_flight_bytes(&client->pace);
 }
 
-/* Whether the broker takes one more over this connection. */
-static bool has_room(const struct lane *lane)
+static unsigned flights_of(const struct lane *lane)
 {
 	unsigned count = 0;
 
-	if (!lane_is_ready(lane) || link_wants_write(&lane->link))
-		return false;
 	for (const struct file *file = lane->client->active; file; file = file->next)
 		count += upload_lane_flights(&file->upload, lane->number);
-	return count < link_window(&lane->link);
+	return count;
 }
 
-/* The next in turn. One whose last segment is still to be written is left out: so the
- * connections that work do what those that hang cannot. NULL: none. */
+/*
+ * The one with the fewest segments on their way, in turn where several have as few. So the
+ * connections that work do what those that hang cannot, which would fill the window else.
+ * One whose last segment is still to be written takes no more. NULL: none.
+ */
 static struct lane *lane_for_segment(const struct ft_client *client)
 {
+	struct lane *best = NULL;
+	unsigned fewest = UINT_MAX;
+
 	for (unsigned i = 1; i <= client->lane_count; i++) {
 		struct lane *lane = &client->lanes[(client->turn + i) % client->lane_count];
-		if (has_room(lane))
-			return lane;
+		if (!lane_is_ready(lane) || link_wants_write(&lane->link))
+			continue;
+		unsigned count = flights_of(lane);
+		if (count >= fewest || count >= link_window(&lane->link))
+			continue;
+		best = lane;
+		fewest = count;
 	}
-	return NULL;
+	return best;
 }
 
 static uint64_t segment_budget(struct ft_client *client, int64_t now)

@@ -303,10 +303,16 @@ static bool tls_load_all(struct tls *tls, char *why, size_t room)
 {
 	const struct link_options *options = tls->options;
 
-	return tls_load(tls, "cafile", options->cafile, tls_load_cafile, why, room) &&
-	       tls_load(tls, "capath", options->capath, tls_load_capath, why, room) &&
-	       tls_load(tls, "cert", options->cert, SSL_CTX_use_certificate_chain_file, why, room) &&
-	       tls_load(tls, "key", options->key, tls_load_key, why, room);
+	if (!tls_load(tls, "cafile", options->cafile, tls_load_cafile, why, room) ||
+	    !tls_load(tls, "capath", options->capath, tls_load_capath, why, room) ||
+	    !tls_load(tls, "cert", options->cert, SSL_CTX_use_certificate_chain_file, why, room) ||
+	    !tls_load(tls, "key", options->key, tls_load_key, why, room))
+		return false;
+	if (!options->key || SSL_CTX_check_private_key(tls->context))
+		return true;
+	snprintf(why, room, "--key %s: it does not belong to --cert %s", options->key,
+		 options->cert ? options->cert : "");
+	return false;
 }
 
 static const char *tls_set_up(struct tls *tls)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """What the tests of the client share: its programs, a home of their own, files to send."""
+import atexit
+import functools
 import hashlib
 import json
 import os
@@ -31,6 +33,27 @@ def data(size, seed=1):
 
 def sha256(content):
     return hashlib.sha256(content).hexdigest()
+
+
+@functools.cache
+def all_certificates():
+    """Made once: keys take their time."""
+    os.makedirs(WORK, exist_ok=True)
+    made = tempfile.mkdtemp(prefix="tls-", dir=WORK)
+    atexit.register(shutil.rmtree, made, True)
+    subprocess.run(["sh", "-ec", """
+        ec='-newkey ec -pkeyopt ec_paramgen_curve:prime256v1'
+        openssl req -x509 $ec -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.crt
+        printf 'subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:several' >ext
+        for name in broker client; do
+            test $name = broker && kind=$ec || kind='-newkey rsa:2048'
+            openssl req $kind -nodes -subj /CN=$name -keyout $name.key -out $name.csr
+            openssl x509 -req -in $name.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 \
+                -extfile ext -out $name.crt
+        done
+        openssl req -x509 $ec -nodes -days 2 -subj /CN=ec -keyout ec.key -out ec.crt
+        chmod 644 *"""], cwd=made, check=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    return made
 
 
 class Program:
@@ -160,20 +183,7 @@ class ClientCase(unittest.TestCase):
     def certificates(self):
         """A folder with an authority, a certificate for the broker and two for clients."""
         made = os.path.join(self.dir, "tls")
-        os.makedirs(made)
-        subprocess.run(["sh", "-ec", """
-            openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority \
-                -keyout ca.key -out ca.crt
-            for name in broker client; do
-                openssl req -newkey rsa:2048 -nodes -subj /CN=$name -keyout $name.key -out $name.csr
-                printf 'subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:several' >ext
-                openssl x509 -req -in $name.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 \
-                    -extfile ext -out $name.crt
-            done
-            openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
-                -subj /CN=ec -keyout ec.key -out ec.crt
-            chmod 644 *"""], cwd=made, check=True, stderr=subprocess.DEVNULL,
-                       stdout=subprocess.DEVNULL)
+        shutil.copytree(all_certificates(), made)
         return made
 
     def driver(self, broker, *options, client="dev"):

@@ -99,7 +99,7 @@ class Connection:
 
 class FakeBroker:
     def __init__(self, script=None, receive_max=20, max_packet=0, connack=0, keep_bytes=True,
-                 suback=None, apart=False, context=None):
+                 suback=None, apart=False, context=None, address="127.0.0.1"):
         self.script, self.receive_max, self.max_packet = script, receive_max, max_packet
         self.connack, self.keep_bytes, self.suback = connack, keep_bytes, suback
         self.transfers, self.seen, self.connections = {}, [], []
@@ -110,7 +110,7 @@ class FakeBroker:
         self.context = context                  # TLS
         self.read_rate = 0                      # bytes a second, 0: as fast as it goes
         self.accepting = True
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server((address, 0))
         self.port = self.listener.getsockname()[1]
 
     def __enter__(self):
