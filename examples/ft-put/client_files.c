@@ -226,18 +226,18 @@ bool file_begin_upload(struct ft_client *client, struct file *file, int64_t now)
 /* Encryption comes first, or a question. False: it has been reported and freed. */
 static bool begin_sealed(struct ft_client *client, struct file *file, int64_t now)
 {
-	const char *why = seal_begin_file(client, file);
+	const char *why = seal_name_file(client, file);
 
+	/* The same file named twice: the second one begins when the first is over. */
+	if (!why && is_in_use(client, file, file->file_id))
+		return true;
+	if (!why)
+		why = seal_begin_file(file);
 	if (why) {
 		file_finish(client, file, FT_CLIENT_FILE, -1, why);
 		return false;
 	}
-	/* The same file named twice: the second one begins when the first is over. */
-	if (is_in_use(client, file, file->file_id))
-		file->seal = SEAL_NONE;
-	if (file->seal == SEAL_NONE || file->seal == SEAL_WORKING)
-		return true;
-	return file_begin_upload(client, file, now);
+	return file->seal == SEAL_WORKING || file_begin_upload(client, file, now);
 }
 
 /* False: it has been reported and freed. */

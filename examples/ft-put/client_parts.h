@@ -186,8 +186,12 @@ bool files_hash(struct ft_client *client);
 
 /* --- client_seal.c --- */
 
-/* The source has just been opened. NULL, or what is wrong. */
-const char *seal_begin_file(struct ft_client *client, struct file *file);
+/* The source has just been opened: chooses the id, and the path of the ciphertext. NULL, or
+ * what is wrong. */
+const char *seal_name_file(struct ft_client *client, struct file *file);
+
+/* The same is not being sent already. NULL, or what is wrong. */
+const char *seal_begin_file(struct file *file);
 
 /* While it is SEAL_WORKING; ends the file, or makes it ready and begins the upload. */
 void seal_go_on(struct ft_client *client, struct file *file, int64_t now);

@@ -93,14 +93,17 @@ static bool seal_use(struct file *file, const char **why)
 	return true;
 }
 
-const char *seal_begin_file(struct ft_client *client, struct file *file)
+const char *seal_name_file(struct ft_client *client, struct file *file)
 {
-	const char *why = "out of memory";
-
 	if (mkdir(client->options.seal_dir, 0700) != 0 && errno != EEXIST)
 		return strerror(errno);
-	if (!seal_choose_names(client, file))
-		return why;
+	return seal_choose_names(client, file) ? NULL : "out of memory";
+}
+
+const char *seal_begin_file(struct file *file)
+{
+	const char *why = NULL;
+
 	file->sealed_bytes = 0;
 	if (access(file->sealed_path, R_OK) == 0)
 		return seal_use(file, &why) ? NULL : why;

@@ -152,10 +152,13 @@ class ClientCase(unittest.TestCase):
         self.addCleanup(program.kill)
         return program
 
+    @staticmethod
+    def command(broker, client="dev"):
+        return [FT_PUT, "-h", "127.0.0.1", "-p", str(getattr(broker, "port", broker)), "-i", client]
+
     def put(self, broker, *arguments, client="dev", **settings):
         """ft-put, running."""
-        return self.start([FT_PUT, "-h", "127.0.0.1", "-p", str(getattr(broker, "port", broker)),
-                           "-i", client, *map(str, arguments)], **settings)
+        return self.start([*self.command(broker, client), *map(str, arguments)], **settings)
 
     def put_ok(self, broker, *arguments, **settings):
         program = self.put(broker, *arguments, **settings)
