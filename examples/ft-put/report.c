@@ -12,6 +12,7 @@
 
 #define LINES_MAX 20		/* more files than this get no line each */
 #define JSON_EVERY_MS 500
+#define PATH_COLUMNS 60
 
 static int64_t now_ms(void)
 {
@@ -73,7 +74,7 @@ void report_expect(struct report *report, uint64_t size, const char *path)
 {
 	report->expected++;
 	report->progress.size += size;
-	snprintf(report->only_path, sizeof(report->only_path), "%s", path);
+	progress_shorten(report->only_path, sizeof(report->only_path), path, PATH_COLUMNS);
 }
 
 void report_expect_stream(struct report *report)
@@ -176,7 +177,7 @@ void report_queued(struct report *report, long owner)
 void report_begin(struct report *report)
 {
 	const char *id = report->settings->client.link.client_id;
-	char size[32], what[300];
+	char size[32], what[400];
 
 	if (report->settings->json) {
 		cJSON *object = json_begin("start", NULL);

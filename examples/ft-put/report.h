@@ -21,7 +21,7 @@ struct report {
 	bool was_lost;			/* and nothing said yet that it is back */
 	struct bad_path *bad;		/* for the JSON, where "start" comes first */
 	enum exit_code code;		/* the first that is not EXIT_DONE */
-	char only_path[200];		/* where there is one file */
+	char only_path[300];		/* where there is one file */
 };
 
 void report_init(struct report *report, const struct settings *settings);

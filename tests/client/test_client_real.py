@@ -200,6 +200,20 @@ class Connections(RealCase):
         self.assertEqual(program.wait(), 4)
         self.assertIn("--pw", program.err[-1])
 
+    def test_encrypted_over_tls_with_more_connections_than_the_broker_shares(self):
+        made = self.certificates()
+        broker, port = self.listener(f"certfile {made}/broker.crt", f"keyfile {made}/broker.key",
+                                     "allow_anonymous true")
+        path = self.file(3000000)
+        self.put_ok(port, "--cafile", f"{made}/ca.crt", "--encrypt", f"{made}/client.crt",
+                    "--connections", "3", path)
+        found, = (path for path in broker.storage.finished_files() if path.endswith(b".p7m"))
+        opened = subprocess.run(
+            ["openssl", "cms", "-decrypt", "-inform", "DER", "-in",
+             os.path.join(os.fsencode(broker.storage.path), found), "-recip",
+             f"{made}/client.crt", "-inkey", f"{made}/client.key"], stdout=subprocess.PIPE, check=True)
+        self.assertEqual(sha256(opened.stdout), sha256(data(3000000)))
+
     def test_mqtt_311(self):
         broker = self.real_broker()
         self.delivered(broker, "-h", "127.0.0.1", "-p", broker.port, "-V", "311")
