@@ -65,7 +65,7 @@ static void link_end_closed(struct link *link, const char *error)
 		break;
 	case LINK_SECURING:
 		link_end(link, LINK_LOST, "%s closed during the TLS handshake%s", where,
-			 link->was_answered ? "" : ", without an answer; is TLS spoken at that port?");
+			 tls_progress(link->tls) ? "" : ", without an answer; is TLS spoken at that port?");
 		break;
 	case LINK_GREETING:
 		link_end(link, LINK_LOST, "%s closed before it lets us in%s", where,
@@ -142,14 +142,28 @@ static void on_subscribe(struct mosquitto *mosq, void *object, int mid, int coun
 		link->state = LINK_READY;
 }
 
-/* Errors that only a connection can have, though nobody has told us that there was one: with a
- * fast broker all may happen while libmosquitto connects. 0: the TLS handshake failed. */
-static void note_connected(struct link *link, int error)
+/*
+ * How far we have come: with a fast broker all may happen while libmosquitto still connects.
+ * `error` is what it ended with, or 0; some errors only a connection can have.
+ */
+static void note_progress(struct link *link, int error)
 {
-	if (!error || (link->tls && (error == EPIPE || error == ECONNRESET)))
-		link->state = LINK_SECURING;
-	else if (error == EPIPE || error == ECONNRESET || error == EPROTO)
+	enum tls_progress progress = link->tls ? tls_progress(link->tls) : TLS_SILENT;
+	bool connected = error == EPIPE || error == ECONNRESET || error == EPROTO;
+
+	if (link->state > LINK_SECURING)
+		return;
+	if (progress == TLS_DONE || (connected && !link->tls))
 		link->state = LINK_GREETING;
+	else if (progress == TLS_ANSWERED || connected)
+		link->state = LINK_SECURING;
+}
+
+/* What TCP says where there never was a connection. */
+static bool is_unreachable(int error)
+{
+	return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH ||
+	       error == ETIMEDOUT;
 }
 
 static void judge(struct link *link, int rc)
@@ -159,21 +173,19 @@ static void judge(struct link *link, int rc)
 
 	if (rc == MOSQ_ERR_SUCCESS)
 		return;
+	/* In libmosquitto 2.0.21 a refused connection is an error of TLS, and a closed one, too. */
+	if (link->tls && tls_system_error(link->tls))
+		error = tls_system_error(link->tls);
+	else if (rc == MOSQ_ERR_TLS && !is_unreachable(error))
+		error = ECONNRESET;
+	note_progress(link, error);
 	if (*trouble) {
 		link->tls_failed = true;
 		link_end(link, LINK_REFUSED, "%s", trouble);
 		return;
 	}
 	errno = error;
-	if (link->state == LINK_DIALING)
-		note_connected(link, rc == MOSQ_ERR_TLS ? 0 : error);
-	errno = error;
-	/* What is closed during the handshake is an error of TLS, too. Whatever it is, there was a
-	 * connection, though nobody has told us. */
-	if (link->state == LINK_DIALING && (rc == MOSQ_ERR_TLS || error == EPIPE ||
-					    error == ECONNRESET))
-		link->state = link->tls ? LINK_SECURING : LINK_GREETING;
-	link_end_closed(link, rc == MOSQ_ERR_TLS ? "closed by the broker" : error_text(rc));
+	link_end_closed(link, rc == MOSQ_ERR_TLS ? strerror(error) : error_text(rc));
 }
 
 static void on_disconnect(struct mosquitto *mosq, void *object, int reason,
@@ -286,6 +298,7 @@ void link_open(struct link *link, const struct link_options *options, const char
 		link_end(link, LINK_REFUSED, "%s", error_text(rc));
 		return;
 	}
+	errno = 0;	/* where libmosquitto says "TLS", this may say more */
 	/* With port 0 libmosquitto takes the host for the path of a Unix socket. */
 	rc = mosquitto_connect_async(link->mosq, options->unix_path ? options->unix_path : address,
 				     options->unix_path ? 0 : options->port, options->keepalive_s);
@@ -335,7 +348,7 @@ static void watch_silence(struct link *link, int64_t now)
 	    (int64_t)link->options->connect_timeout_s * 1000)
 		link_end(link, LINK_LOST, "cannot connect to %s no answer within %d s%s",
 			 place_of(link, room, sizeof(room)), link->options->connect_timeout_s,
-			 link->state == LINK_SECURING && !link->was_answered
+			 link->state == LINK_SECURING && tls_progress(link->tls) == TLS_SILENT
 			 ? "; is TLS spoken at that port?" : "");
 	/* libmosquitto pings after one keep-alive. */
 	else if (link->state == LINK_READY && link->options->keepalive_s &&
@@ -366,8 +379,8 @@ static void watch_dialing(struct link *link, unsigned ready)
 	bool lost = !error && !connected && (ready & LINK_HUNG_UP);
 	if (connected)
 		link->state = link->tls ? LINK_SECURING : LINK_GREETING;
-	else if (error)
-		note_connected(link, error);
+	else
+		note_progress(link, error);
 	if (error || lost)
 		link_end_closed(link, error ? strerror(error) : "Connection refused or reset");
 }
@@ -381,16 +394,7 @@ static bool is_closed(struct link *link)
 	if (ssl && SSL_has_pending(ssl))
 		return false;
 	ssize_t got = recv(link_fd(link), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-	link->was_answered = link->was_answered || got > 0;
 	return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
-}
-
-static void note_secured(struct link *link)
-{
-	const SSL *ssl = link->state == LINK_SECURING ? mosquitto_ssl_get(link->mosq) : NULL;
-
-	if (ssl && SSL_is_init_finished(ssl))
-		link->state = LINK_GREETING;
 }
 
 /*
@@ -401,10 +405,10 @@ static void note_secured(struct link *link)
 static void go_on_securing(struct link *link)
 {
 	judge(link, mosquitto_loop_read(link->mosq, 1));
-	note_secured(link);
+	note_progress(link, 0);
 	if (link->state == LINK_SECURING)
 		judge(link, mosquitto_loop_write(link->mosq, 1));
-	note_secured(link);
+	note_progress(link, 0);
 }
 
 static void serve(struct link *link, unsigned ready)

@@ -86,7 +86,6 @@ struct link {
 	enum link_state state;
 	char why[480];			/* after LOST and REFUSED */
 	bool tls_failed;		/* REFUSED for that: a certificate may be renewed just now */
-	bool was_answered;		/* there was a byte from the other side */
 	bool was_greeted;		/* the broker has let us in */
 	uint32_t max_packet_bytes;	/* as the broker says; 0: it did not */
 	unsigned receive_max;

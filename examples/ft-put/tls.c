@@ -14,9 +14,17 @@
 
 #include "addresses.h"
 
+/* In OpenSSL 3 an error of the system has this bit, and its errno in the others. */
+#ifndef ERR_SYSTEM_FLAG
+#define ERR_SYSTEM_FLAG 0x80000000UL
+#define ERR_SYSTEM_MASK 0x7fffffffUL
+#endif
+
 struct tls {
 	const struct link_options *options;
 	SSL_CTX *context;
+	enum tls_progress progress;
+	int system_error;
 	char trouble[TLS_WHY_ROOM];
 };
 
@@ -36,6 +44,16 @@ static void tls_note(struct tls *tls, const char *format, ...)
 const char *tls_trouble(const struct tls *tls)
 {
 	return tls->trouble;
+}
+
+enum tls_progress tls_progress(const struct tls *tls)
+{
+	return tls->progress;
+}
+
+int tls_system_error(const struct tls *tls)
+{
+	return tls->system_error;
 }
 
 void *tls_context(struct tls *tls)
@@ -138,10 +156,20 @@ static void tls_note_alert(struct tls *tls, int alert)
 
 static void tls_on_info(const SSL *ssl, int where, int value)
 {
+	int error = errno;
 	struct tls *tls = tls_of(ssl);
+
+	/* Libmosquitto 2.0.21 keeps it to itself that the connection is refused. */
+	if ((where & SSL_CB_EXIT) && value < 0 && SSL_get_wbio(ssl) &&
+	    !BIO_should_retry(SSL_get_wbio(ssl)))
+		tls->system_error = error;
 
 	if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT)
 		tls_note_alert(tls, value);
+	if (SSL_get_rbio(ssl) && BIO_number_read(SSL_get_rbio(ssl)) && tls->progress == TLS_SILENT)
+		tls->progress = TLS_ANSWERED;
+	if (where & SSL_CB_HANDSHAKE_DONE)
+		tls->progress = TLS_DONE;
 	/* libmosquitto has put the address there that it dials. RFC 6066 wants names only. */
 	if (where & SSL_CB_HANDSHAKE_START)
 		SSL_set_tlsext_host_name((SSL *)(uintptr_t)ssl, addresses_is_one(tls->options->host)
@@ -155,11 +183,17 @@ void tls_take_log(struct tls *tls, const char *line)
 		"wrong version number", "packet length too long", "http request",
 		"unknown protocol", "unexpected message", "record layer failure",
 	};
-	const char *reason = strstr(line, "error:") ? strrchr(line, ':') + 1 : NULL;
+	const char *number = strstr(line, "error:");
+	const char *reason = number ? strrchr(line, ':') + 1 : NULL;
+	unsigned long code = number ? strtoul(number + strlen("error:"), NULL, 16) : 0;
 
 	/* What the peer has closed is no reason of TLS. */
 	if (!reason || strstr(reason, "unexpected eof"))
 		return;
+	if (code & ERR_SYSTEM_FLAG) {
+		tls->system_error = (int)(code & ERR_SYSTEM_MASK);
+		return;
+	}
 	for (size_t i = 0; i < sizeof(no_tls) / sizeof(no_tls[0]); i++) {
 		if (strstr(reason, no_tls[i]))
 			tls_note(tls, "what answers at port %d does not speak TLS (%s)",

@@ -32,6 +32,18 @@ void *tls_context(struct tls *tls);
 /* Why the peers do not trust, or not understand, each other; "": nothing is known. */
 const char *tls_trouble(const struct tls *tls);
 
+/* How far the handshake has come. */
+enum tls_progress {
+	TLS_SILENT,		/* no answer yet */
+	TLS_ANSWERED,
+	TLS_DONE,
+};
+
+enum tls_progress tls_progress(const struct tls *tls);
+
+/* An errno that OpenSSL has met, and libmosquitto has kept to itself; 0: none. */
+int tls_system_error(const struct tls *tls);
+
 /* A line of libmosquitto's log, which is the only place where it tells OpenSSL's reasons. */
 void tls_take_log(struct tls *tls, const char *line);
 
