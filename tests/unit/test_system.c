@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include <check.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <time.h>
 #include <unistd.h>
@@ -157,6 +158,19 @@ START_TEST(test_system__boot_id_is_random_where_there_is_none)
 }
 END_TEST
 
+START_TEST(test_system__says_errors_as_strerror_does)
+{
+	static const int errors[] = { ENOENT, EDQUOT, 0, -1, 99999 };
+
+	for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+		char room[FT_ERROR_ROOM];
+
+		memset(room, '~', sizeof room);
+		ck_assert_str_eq(ft_error_text(errors[i], room), strerror(errors[i]));
+	}
+}
+END_TEST
+
 FT_SUITE("system",
 	 test_system__tells_the_time_coarsely,
 	 test_system__writes_times_as_rfc_3339,
@@ -166,4 +180,5 @@ FT_SUITE("system",
 	 test_system__clocks_run_in_milliseconds,
 	 test_system__makes_random_uuids,
 	 test_system__boot_id_is_the_kernels,
-	 test_system__boot_id_is_random_where_there_is_none);
+	 test_system__boot_id_is_random_where_there_is_none,
+	 test_system__says_errors_as_strerror_does);
