@@ -11,12 +11,12 @@
 
 static enum ft_status open_failed(struct fs *fs, const char *dir, const char *name)
 {
-	char reason[128];
+	char reason[FT_ERROR_ROOM];
 	int error = errno;
 
 	ft_logger_printf(fs->log, FT_LOG_ERROR,
 		      "storage_dir %s: cannot use %s: %s (it must be a directory which the broker's user may write to)",
-		      dir, name, strerror_r(error, reason, sizeof reason));
+		      dir, name, ft_error_text(error, reason));
 	return ft_sys_status(error) == FT_NO_SUCH_TRANSFER ? FT_IO_ERROR : ft_sys_status(error);
 }
 

@@ -122,7 +122,7 @@ static bool purge_once(struct fs *fs, const char *name)
 
 enum ft_status fs_purge_name(struct fs *fs, const char *name)
 {
-	char reason[128];
+	char reason[FT_ERROR_ROOM];
 	int error;
 
 	for (int round = 0; round < PURGE_ROUNDS; round++) {
@@ -134,7 +134,7 @@ enum ft_status fs_purge_name(struct fs *fs, const char *name)
 	error = errno;
 	ft_logger_printf(fs->log, FT_LOG_WARNING,
 		      "cannot remove trash/%s: %s (tried again at the next start)", name,
-		      strerror_r(error, reason, sizeof reason));
+		      ft_error_text(error, reason));
 	return ft_sys_status(error);
 }
 

@@ -260,11 +260,11 @@ static bool just_said(struct fs *fs, int error)
 
 static void complain(struct fs *fs, const char *what, const struct fs_names *names, int error)
 {
-	char room[128];
+	char room[FT_ERROR_ROOM];
 
 	if (!just_said(fs, error))
 		ft_logger_printf(fs->log, FT_LOG_ERROR, "cannot %s/%s/%s: %s%s", what, names->client,
-			      names->file, strerror_r(error, room, sizeof room), remedy(error));
+			      names->file, ft_error_text(error, room), remedy(error));
 	errno = error;
 }
 
