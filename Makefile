@@ -174,7 +174,7 @@ check-claims:
 	@scripts/check-claims
 
 check-shell:
-	@shellcheck $$(grep -rlE '^#!.*(bash|/sh)' scripts tests examples .ci --include='*' \
+	@shellcheck -x $$(grep -rlE '^#(!.*(bash|/sh)| shellcheck shell=)' scripts tests examples .ci --include='*' \
 		--exclude-dir=node_modules --exclude-dir=__pycache__)
 	@echo "  SHELL	scripts are clean"
 
