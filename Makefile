@@ -132,7 +132,7 @@ demo:
 unit:
 	@scripts/deps test
 	@$(MAKE) --no-print-directory $(filter $(BUILD)/tests/unit/%,$(TESTS))
-	@tests/run --build $(BUILD) --unit --only unit/
+	@tests/run --build $(BUILD) --unit --kinds unit --jobs 2
 
 test:
 	@scripts/deps test
