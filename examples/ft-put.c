@@ -265,8 +265,10 @@ int main(int argc, char **argv)
 
 	occupy_standard_descriptors();
 	/* Segments come and go: giving their memory back each time costs more than sending. */
+#ifdef __GLIBC__
 	mallopt(M_MMAP_THRESHOLD, 64 * 1024 * 1024);
 	mallopt(M_TRIM_THRESHOLD, 64 * 1024 * 1024);
+#endif
 	if (options_parse(&settings, argc, argv, &code)) {
 		mosquitto_lib_init();
 		code = put_all(&put);
