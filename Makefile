@@ -39,7 +39,7 @@ comma := ,
 SAN ?=
 BUILD ?= build$(if $(SAN),/san-$(firstword $(subst $(comma), ,$(SAN))))
 V ?=
-say = @$(if $(V),,echo "  $(1)	$(patsubst $(BUILD)/%,%,$@)";)
+say = $(if $(V),,@echo "  $(1)	$(patsubst $(BUILD)/%,%,$@)";)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wconversion \
 	-Wformat=2 -Wpointer-arith -Wcast-qual -Wundef -Walloca
@@ -54,7 +54,7 @@ FT_CPPFLAGS := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -Iinclude -I
 	$(if $(filter libuuid,$(UUID)),-DFT_LIBUUID) -include plugin/base/banned.h $(CPPFLAGS)
 # The folder that it is built in must not show in what is built.
 FT_CFLAGS := -std=c11 $(WARNINGS) $(WERROR) -fPIC -fvisibility=hidden -pthread \
-	-fdebug-prefix-map=$(CURDIR)=. $(CFLAGS) \
+	'-fdebug-prefix-map=$(CURDIR)=.' $(CFLAGS) \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 # 64-bit atomics are functions of a library on these.
 ATOMIC := $(if $(filter mips-% mipsel-% powerpc-% sparc-% m68k-% sh4-% arm%-gnueabi arm%-musleabi, \
@@ -140,19 +140,33 @@ test:
 		$(BUILD)/tests/soak/swarm $(BUILD)/tests/soak/heap_probe.so check
 	@tests/run --build $(BUILD)
 
+test-engines:
+	@scripts/deps engines
+	@tests/engines/run $(BUILD) $(ENGINES)
+
+deb:
+	@scripts/deps deb
+	@scripts/deb $(BUILD)/deb
+
+MAN1 := $(PREFIX)/share/man/man1
+MAN7 := $(PREFIX)/share/man/man7
+# A manual page names the version it belongs to.
+man = sed '/^\.TH /s/"file transfer over MQTT"/"mosquitto-file-transfer $(VERSION)"/' $(1) >$(2) && \
+	chmod 0644 $(2)
+
 install: all
-	install -d $(DESTDIR)$(PLUGINDIR) $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(PLUGINDIR) $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(MAN1) $(DESTDIR)$(MAN7)
 	install -m 0644 $(PLUGIN) $(DESTDIR)$(PLUGINDIR)/
 	install -m 0755 $(BUILD)/ft-put $(DESTDIR)$(PREFIX)/bin/
-	install -d $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 0644 examples/ft-put.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	$(call man,examples/ft-put.1,$(DESTDIR)$(MAN1)/ft-put.1)
+	$(call man,packaging/mosquitto-file-transfer.7,$(DESTDIR)$(MAN7)/mosquitto-file-transfer.7)
 	@echo "Now add to mosquitto.conf:"
 	@echo "    plugin $(PLUGINDIR)/$(notdir $(PLUGIN))"
 	@echo "    plugin_opt_storage_dir /var/lib/mosquitto/files"
 
 uninstall:
 	rm -f $(DESTDIR)$(PLUGINDIR)/$(notdir $(PLUGIN)) $(DESTDIR)$(PREFIX)/bin/ft-put \
-		$(DESTDIR)$(PREFIX)/share/man/man1/ft-put.1
+		$(DESTDIR)$(MAN1)/ft-put.1 $(DESTDIR)$(MAN7)/mosquitto-file-transfer.7
 
 check: check-floors check-exports check-warnings check-shell check-claims
 
