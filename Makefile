@@ -102,7 +102,8 @@ $(BUILD)/tests/fault/test_engine_calls $(BUILD)/tests/fault/test_plugin_calls \
 
 $(BUILD)/tests/unit/test_catalog $(BUILD)/tests/unit/test_catalog_held \
 	$(BUILD)/tests/unit/test_catalog_open: $(BUILD)/tests/lib/catalog_rig.o
-$(BUILD)/tests/fault/test_catalog_faults $(BUILD)/tests/crash/test_catalog_power: \
+$(BUILD)/tests/fault/test_catalog_faults $(BUILD)/tests/crash/test_catalog_power \
+	$(BUILD)/tests/fault/test_catalog_checkpoint: \
 	$(patsubst %,$(BUILD)/tests/lib/%.o,catalog_rig catalog_story sqlite_tape sqlite_vfs)
 $(BUILD)/tests/crash/test_catalog_power: LDFLAGS += -Wl,--wrap=fsync
 $(BUILD)/tests/fault/test_catalog_faults: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,malloc \

@@ -256,6 +256,21 @@ static enum ft_status engine_open(struct ft_engine *e, const struct ft_engine_co
 	return st;
 }
 
+/*
+ * Whether a manifest is that of the file it lies beside. Clients named files once that look
+ * like manifests, and what is in those they made up.
+ */
+static bool engine_fits_place(const struct ft_finished *finished, const struct ft_store_found *found)
+{
+	char owner_name[FT_NAME_ROOM], file_name[FT_NAME_ROOM];
+
+	ft_escape(owner_name, finished->key.owner, finished->key.owner_len);
+	ft_escape(file_name, finished->key.file, finished->key.file_len);
+	return strcmp(owner_name, found->owner_name) == 0 && strcmp(file_name, found->file_name) == 0
+	       && strcmp(finished->name, found->name) == 0
+	       && (found->size == FT_STORE_TAKEN || finished->size == found->size);
+}
+
 /* One finished file that the store has, for a catalog that is made anew. */
 static bool engine_list_visit(void *context, const struct ft_store_found *found)
 {
@@ -264,7 +279,7 @@ static bool engine_list_visit(void *context, const struct ft_store_found *found)
 	char *ids = NULL;
 	enum ft_status st = ft_manifest_read(&finished, &ids, found->manifest, found->manifest_len);
 
-	if (st == FT_OK && (strcmp(finished.name, found->name) != 0 || finished.size != found->size))
+	if (st == FT_OK && !engine_fits_place(&finished, found))
 		st = FT_DAMAGED;
 	if (st == FT_DAMAGED)
 		ft_logger_printf(e->core.logger, FT_LOG_WARNING, "%s: its manifest does not fit, so it "
@@ -339,6 +354,28 @@ static enum ft_status engine_load_transfer(void *context, struct ft_unfinished *
 	if (t->state == FT_TRANSFER_ASSEMBLING)
 		engine_note_assembling(e, t);
 	return FT_OK;
+}
+
+/* What waits in the log for room in the store is held, and its fin accepted, as it was before. */
+static enum ft_status engine_load_held_back(void *context, const struct ft_held_back *held_back)
+{
+	struct ft_engine *e = context;
+	struct ft_transfer *t = ft_registry_find_number(&e->registry, held_back->number);
+	enum ft_status st = FT_OK;
+
+	for (size_t i = 0; t && st == FT_OK && i < held_back->piece_count; i++) {
+		const struct ft_piece *piece = &held_back->pieces[i];
+
+		st = ft_ranges_restore(&t->held, piece->offset, piece->offset + piece->len);
+	}
+	if (!t || st != FT_OK)
+		return st;
+	engine_charge_ranges(e, t);
+	if (!held_back->fin)
+		return FT_OK;
+	t->fin = *held_back->fin;
+	ft_transfer_move(t, FT_TRANSFER_ASSEMBLING);
+	return held_back->ticket ? engine_enlist(e, t, &t->fins, held_back->ticket) : FT_OK;
 }
 
 /* A result that an earlier process could not tell, or that is still to come. */
@@ -424,7 +461,8 @@ static enum ft_status engine_load(struct ft_engine *e)
 	enum ft_status st;
 
 	if ((st = ft_catalog_each_finished_key(c, engine_load_finished, e)) != FT_OK
-	    || (st = ft_catalog_each_transfer(c, engine_load_transfer, e)) != FT_OK)
+	    || (st = ft_catalog_each_transfer(c, engine_load_transfer, e)) != FT_OK
+	    || (st = ft_writer_each_held_back(e->writer, engine_load_held_back, e)) != FT_OK)
 		return st;
 	e->last_number = ft_writer_progress(e->writer).last_number;
 	return ft_catalog_each_answer(c, engine_load_answer, e);

@@ -426,7 +426,6 @@ static void writer_send(struct ft_writer *w)
 	while ((link = ft_list_pop(&w->after_commit)) != NULL) {
 		struct ft_job *job = FT_CONTAINER(link, struct ft_job, link);
 		const struct ft_finish *finish = FT_CONTAINER(job, struct ft_finish, job);
-		const struct ft_discard *discard = FT_CONTAINER(job, struct ft_discard, job);
 
 		switch (job->kind) {
 		case FT_JOB_FINISH:
@@ -435,9 +434,6 @@ static void writer_send(struct ft_writer *w)
 			else
 				ft_core_submit(w->core, finish->fin.size > FT_SMALL_FILE
 					       ? FT_LANE_LARGE : FT_LANE_QUICK, job);
-			break;
-		case FT_JOB_DISCARD:
-			ft_core_submit(w->core, discard->upload ? FT_LANE_BACKGROUND : FT_LANE_QUICK, job);
 			break;
 		default:
 			ft_core_tell_broker(w->core, job);
@@ -737,6 +733,25 @@ enum ft_status ft_writer_replay(struct ft_writer *w)
 	}
 	w->replaying = false;
 	return FT_OK;
+}
+
+enum ft_status ft_writer_each_held_back(struct ft_writer *w, ft_writer_visit *visit,
+					void *context)
+{
+	enum ft_status st = FT_OK;
+
+	for (struct ft_link *link = w->pinned.head.next; st == FT_OK && link != &w->pinned.head;
+	     link = link->next) {
+		const struct writer_transfer *t = FT_CONTAINER(link, struct writer_transfer, pinned);
+		const struct ft_held_back held_back = {
+			.number = t->number, .pieces = t->pieces, .piece_count = t->piece_count,
+			.fin = t->fin_waits ? &t->fin : NULL,
+			.ticket = t->ticket ? &t->ticket->request : NULL,
+		};
+
+		st = visit(context, &held_back);
+	}
+	return st;
 }
 
 /* The walk makes no calls on the catalog, and no jobs yet. */

@@ -310,6 +310,19 @@ static bool apply_can_finish_from_log(const struct ft_writer *w, const struct wr
 	       && ft_log_fill(w->core->log) < ft_log_size(w->core->log) / 2;
 }
 
+/* The result is known at once. It is kept until it was told, perhaps after a restart. */
+static void apply_fin_result(struct ft_writer *w, struct writer_transfer *t, enum ft_status st)
+{
+	struct ft_result *result = ft_core_alloc(sizeof *result);
+
+	t->result = st;
+	writer_note(w, t, WRITER_NEWS_ANSWER);
+	result->job.kind = FT_JOB_RESULT;
+	result->job.number = t->number;
+	result->job.status = st;
+	writer_tell(w, &result->job);
+}
+
 void writer_finish(struct ft_writer *w, struct writer_transfer *t)
 {
 	t->fin_waits = false;
@@ -319,12 +332,16 @@ void writer_finish(struct ft_writer *w, struct writer_transfer *t)
 		t->fin_waits = t->pin != WRITER_PIN_NONE;
 		if (t->fin_waits)
 			return;
+		if (!ft_ranges_cover(&t->held, 0, t->fin.size)) {	/* some could not be stored */
+			apply_fin_result(w, t, FT_INCOMPLETE);
+			return;
+		}
 		writer_note(w, t, WRITER_NEWS_FIN);
 		t->answer_kept = true;
 		writer_close_upload(w, t);
 	}
 	writer_move(t, WRITER_FINISHING);
-	if (!w->replaying && !writer_is_draining(w))
+	if (!w->replaying && !writer_is_draining(w) && !t->checkpointing)
 		writer_submit_finish(w, t);
 }
 
@@ -344,19 +361,6 @@ static enum ft_status apply_check_fin(const struct writer_transfer *t, const str
 	if (t->state == WRITER_CONFLICT || t->refused)
 		return FT_FILEMETA_CONFLICT;
 	return ft_ranges_cover(&t->held, 0, fin->size) ? FT_OK : FT_INCOMPLETE;
-}
-
-/* The result is known at once. It is kept until it was told, perhaps after a restart. */
-static void apply_fin_result(struct ft_writer *w, struct writer_transfer *t, enum ft_status st)
-{
-	struct ft_result *result = ft_core_alloc(sizeof *result);
-
-	t->result = st;
-	writer_note(w, t, WRITER_NEWS_ANSWER);
-	result->job.kind = FT_JOB_RESULT;
-	result->job.number = t->number;
-	result->job.status = st;
-	writer_tell(w, &result->job);
 }
 
 static void apply_fin(struct ft_writer *w, const struct ft_log_record *record)
@@ -407,9 +411,18 @@ static void apply_tell_discarded(struct ft_writer *w, struct writer_transfer *t,
 			w->open_count--;
 		}
 	}
-	if (w->replaying)
-		w->core->ops->upload_close(&discard->upload);
-	writer_tell(w, &discard->job);
+	/*
+	 * At once: on a full disk the catalog cannot be told before there is room. Until it is,
+	 * the record stays in the log.
+	 */
+	ft_link_init(&discard->job.link);
+	if (!w->replaying) {
+		ft_core_submit(w->core, discard->upload ? FT_LANE_BACKGROUND : FT_LANE_QUICK,
+			       &discard->job);
+		return;
+	}
+	w->core->ops->upload_close(&discard->upload);
+	free(discard);
 }
 
 /* Takes the bytes out of the store, then the facts out of the catalog. */
@@ -456,10 +469,12 @@ static void apply_abort(struct ft_writer *w, const struct ft_log_record *record)
 		atomic_store(&t->finish->cancelled, true);
 		return;
 	}
-	if (t->state == WRITER_FINISHING) {	/* replaying: nobody has it yet */
+	if (t->state == WRITER_FINISHING) {	/* no finisher has it yet */
 		writer_move(t, WRITER_STORED);
 		t->news &= ~(unsigned)WRITER_NEWS_FIN;
 		t->answer_kept = false;
+		if (!w->replaying)	/* with the answer to the abort */
+			writer_note_told(w, t->number);
 	}
 	apply_discard(w, t, record->flags);
 }
@@ -569,6 +584,27 @@ static bool apply_take_finish(struct ft_writer *w, struct writer_transfer *t,
 	return false;
 }
 
+/*
+ * A fin that came during a checkpoint has waited for it: the kernel tells of bytes that it has
+ * lost once, and a finisher's own sync would hear nothing of them.
+ */
+static void apply_go_on_with_fin(struct ft_writer *w, struct writer_transfer *t,
+				 enum ft_status checkpoint)
+{
+	if (checkpoint != FT_IO_ERROR) {
+		if (!writer_is_draining(w))
+			writer_submit_finish(w, t);
+		return;
+	}
+	writer_move(t, WRITER_STORED);
+	writer_lose_unsynced(w, t);
+	if (t->news & WRITER_NEWS_FIN)
+		t->news &= ~(unsigned)WRITER_NEWS_FIN;
+	else
+		writer_note(w, t, WRITER_NEWS_FIN_FAILED);
+	apply_fin_result(w, t, FT_INCOMPLETE);
+}
+
 static void apply_take_checkpoint(struct ft_writer *w, struct writer_transfer *t,
 				  struct ft_checkpoint *checkpoint)
 {
@@ -576,8 +612,8 @@ static void apply_take_checkpoint(struct ft_writer *w, struct writer_transfer *t
 	if (t->gone) {
 		if (t->news == 0 && !t->finish)
 			writer_remove(w, &t);
-	} else if (t->state != WRITER_STORED) {
-		/* A finisher's: it syncs by itself. */
+	} else if (t->state == WRITER_FINISHING) {
+		apply_go_on_with_fin(w, t, checkpoint->job.status);
 	} else if (checkpoint->job.status == FT_IO_ERROR) {
 		writer_lose_unsynced(w, t);
 	} else if (checkpoint->job.status == FT_OK && !t->overwritten) {

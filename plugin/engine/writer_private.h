@@ -25,7 +25,7 @@
 enum writer_state {
 	WRITER_PENDING,		/* its records are in the log only, and pin it */
 	WRITER_STORED,		/* bytes in the store, facts in the catalog or on their way there */
-	WRITER_FINISHING,	/* a finisher's; nothing of it is touched here */
+	WRITER_FINISHING,	/* a finisher's, once no checkpoint is out; nothing of it is touched here */
 	WRITER_COMPLETE,	/* not unfinished at all: the id is finished, as the init says */
 	WRITER_CONFLICT,	/* the id is finished with other content */
 	WRITER_STATES

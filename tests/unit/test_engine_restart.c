@@ -125,13 +125,22 @@ START_TEST(test_restart__tells_that_a_fin_failed)
 }
 END_TEST
 
-/* Keeps all that comes behind it in the log: its bytes find no room in the store. */
+static bool is_held_back(void)
+{
+	return atomic_load(&rig.engine->core.disk_full);
+}
+
+/*
+ * Keeps all that comes behind it in the log: its bytes find no room in the store, and are not
+ * tried again, as if the disk were not full for others.
+ */
 static void hold_the_log(void)
 {
-	fake_fail(FAKE_WRITE, FT_DISK_FULL, FAKE_ALWAYS);
+	fake_fail_write_at(77777, FT_DISK_FULL);
 	accept("$file/held/init", INIT_N);
-	accept("$file/held/0", "held");
-	usleep(400 * 1000);	/* older than what waits in the log for its fin */
+	accept("$file/held/77777", "held");
+	rig_wait_until(&rig, is_held_back);
+	atomic_store(&rig.engine->core.disk_full, false);
 }
 
 static void mend_after_a_failed_fin(void)
@@ -147,7 +156,6 @@ static void mend_after_a_failed_fin(void)
 START_TEST(test_restart__keeps_what_was_sent_after_a_fin_that_failed)
 {
 	rig_act_and_be_killed(&rig, mend_after_a_failed_fin);
-	fake_fail(FAKE_WRITE, FT_OK, 0);
 	rig_start(&rig);
 	rig_settle(&rig);
 	ck_assert_int_eq(say("$file/f/status", ""), FT_OK);
@@ -247,7 +255,6 @@ static void begin_again_and_again(void)
 START_TEST(test_restart__tells_the_transfers_of_one_id_apart)
 {
 	rig_act_and_be_killed(&rig, begin_again_and_again);
-	fake_fail(FAKE_WRITE, FT_OK, 0);
 	rig_start(&rig);
 	rig_settle(&rig);
 	ck_assert_int_eq(say("$file/f/status", ""), FT_OK);
