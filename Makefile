@@ -74,7 +74,7 @@ tests: $(TESTS) $(BUILD)/tests/client/driver
 # The broker provides what is undefined here.
 $(PLUGIN): $(OBJECTS) plugin/exports.map
 	$(call say,LINK)$(CC) $(FT_CFLAGS) -shared -Wl,--version-script=plugin/exports.map \
-		-Wl,-z,relro,-z,now -o $@ $(OBJECTS) $(LDFLAGS) $(FT_LDLIBS)
+		-Wl,-z,relro,-z,now,-z,nodelete -o $@ $(OBJECTS) $(LDFLAGS) $(FT_LDLIBS)
 
 $(ARCHIVE): $(OBJECTS)
 	$(call say,AR)rm -f $@ && $(AR) rcs $@ $^
@@ -93,15 +93,21 @@ WRAPPED := malloc calloc realloc strdup strndup free EVP_MD_CTX_new EVP_MD_CTX_f
 	pthread_cond_init pthread_cond_signal pthread_cond_wait pthread_cond_destroy eventfd getrandom \
 	sigaction openat64 open64 fcntl64 pwrite64 pread64 mkdirat mkdir access stat64 flock fchmod \
 	fstat64 fstatat64 fstatvfs64 ftruncate64 fallocate64 renameat unlinkat sync_file_range fdopendir opendir \
-	readdir64 fsync fdatasync syncfs fchmodat tsearch mosquitto_property_add_byte mosquitto_property_add_string \
+	readdir64 mmap64 fsync fdatasync syncfs fchmodat tsearch mosquitto_property_add_byte mosquitto_property_add_string \
 	mosquitto_property_add_binary
 
 $(BUILD)/tests/fault/test_engine_calls $(BUILD)/tests/fault/test_plugin_calls \
-	$(BUILD)/tests/fault/test_store_calls: \
+	$(BUILD)/tests/fault/test_store_calls $(BUILD)/tests/fault/test_log_calls: \
 	LDFLAGS += $(WRAPPED:%=-Wl,--wrap=%)
 
 $(BUILD)/tests/unit/test_catalog $(BUILD)/tests/unit/test_catalog_held \
 	$(BUILD)/tests/unit/test_catalog_open: $(BUILD)/tests/lib/catalog_rig.o
+$(BUILD)/tests/fault/test_catalog_faults $(BUILD)/tests/crash/test_catalog_power \
+	$(BUILD)/tests/fault/test_catalog_checkpoint: \
+	$(patsubst %,$(BUILD)/tests/lib/%.o,catalog_rig catalog_story sqlite_tape sqlite_vfs)
+$(BUILD)/tests/crash/test_catalog_power: LDFLAGS += -Wl,--wrap=fsync
+$(BUILD)/tests/fault/test_catalog_faults: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,malloc \
+	calloc realloc strdup strndup fsync openat64)
 
 $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_engine*.c tests/unit/test_writer*.c \
 	tests/property/test_engine*.c)): $(BUILD)/tests/lib/rig.o $(BUILD)/tests/lib/fake_store.o

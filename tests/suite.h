@@ -92,4 +92,14 @@ static inline void ft_suite_use_memory(void)
 	} \
 	struct ft_suite_ends_with_semicolon
 
+#define FT_SUITE_IN_MEMORY_WITH(title, before, after, ...) \
+	int main(void) \
+	{ \
+		ft_suite_use_memory(); \
+		return ft_suite_run(&(struct ft_suite){ \
+			.name = title, .set_up = before, .tear_down = after, \
+			FT_TESTS(__VA_ARGS__) }); \
+	} \
+	struct ft_suite_ends_with_semicolon
+
 #endif

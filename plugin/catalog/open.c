@@ -2,8 +2,8 @@
 #include <assert.h>
 #include <stdio.h>
 
-#include "base/sys.h"
 #include "base/identity.h"
+#include "base/sys.h"
 #include "catalog/connection.h"
 #include "catalog/query.h"
 #include "catalog/schema.h"
@@ -154,15 +154,17 @@ static enum ft_status open_identify(struct ft_catalog *c, enum found *found)
 
 static enum ft_status open_use_wal(struct ft_catalog *c)
 {
-	int64_t wal = 0;
+	bool wal = false;
 	sqlite3_stmt *statement = NULL;
 	int rc = sqlite3_prepare_v2(c->db, "PRAGMA journal_mode = wal", -1, &statement, NULL);
 	enum ft_status st;
 
 	if (rc == SQLITE_OK)
 		rc = sqlite3_step(statement);
-	if (rc == SQLITE_ROW)
+	if (rc == SQLITE_ROW) {
 		wal = sqlite3_stricmp((const char *)sqlite3_column_text(statement, 0), "wal") == 0;
+		rc = sqlite3_step(statement);	/* commits */
+	}
 	st = ft_connection_status(c, rc);
 	(void)sqlite3_finalize(statement);
 	if (st == FT_OK && !wal)
@@ -193,25 +195,33 @@ static bool past_goes_on(const struct ft_catalog_config *config, const char *ide
 {
 	enum ft_identity_change change;
 
-	if (!config->identity || log_id_len != FT_LOG_ID_LEN
-	    || memcmp(config->log_id, log_id, FT_LOG_ID_LEN) != 0)
+	bool same_log = log_id_len == FT_LOG_ID_LEN
+			&& memcmp(config->log_id, log_id, FT_LOG_ID_LEN) == 0;
+
+	/* An orderly stop leaves no log behind. */
+	if (!config->identity || (!same_log && log_id_len > 0))
 		return false;
 	change = ft_identity_compare(identity, config->identity);
 	return change == FT_IDENTITY_SAME
-	       || (change == FT_IDENTITY_UNKNOWN && config->log_medium == FT_LOG_IN_MEMORY);
+	       || (same_log && change == FT_IDENTITY_UNKNOWN
+		   && config->log_medium == FT_LOG_IN_MEMORY);
 }
 
-/* Reads it into *goes_on, and into *filled whether the store has been read. */
+struct past {
+	bool goes_on;
+	bool renamed;	/* it does, but the identity is another text now, or the log another one */
+	bool filled;	/* the finished files of the store have been read */
+};
+
 static enum ft_status past_read(struct ft_catalog *c, const struct ft_catalog_config *config,
-				bool *goes_on, bool *filled)
+				struct past *past)
 {
 	struct ft_query q = ft_query(c, FT_SQL_GET_PAST);
 	const char *identity = "";
 	const void *log_id = NULL;
 	size_t log_id_len = 0;
 
-	*goes_on = false;
-	*filled = false;
+	*past = (struct past){ false };
 	if (!ft_query_row(&q)) {
 		ft_row_is_damaged(&q);
 		return ft_query_end(&q);
@@ -220,8 +230,10 @@ static enum ft_status past_read(struct ft_catalog *c, const struct ft_catalog_co
 		identity = ft_row_text(&q);
 	if (!ft_row_is_null(&q))
 		log_id = ft_row_blob(&q, &log_id_len);
-	*goes_on = past_goes_on(config, identity, log_id, log_id_len);
-	*filled = ft_row_bool(&q);
+	past->goes_on = past_goes_on(config, identity, log_id, log_id_len);
+	past->renamed = past->goes_on
+			&& (log_id_len == 0 || strcmp(identity, config->identity) != 0);
+	past->filled = ft_row_bool(&q);
 	return ft_query_end(&q);
 }
 
@@ -232,17 +244,21 @@ enum ft_status ft_catalog_put_log(struct ft_catalog *c, const char *identity,
 
 	assert(c->transaction != FT_TRANSACTION_IDLE);
 	ft_query_text(&q, identity);
-	ft_query_blob(&q, log_id, FT_LOG_ID_LEN);
+	ft_query_blob(&q, log_id, log_id ? FT_LOG_ID_LEN : 0);
 	return ft_query_run(&q);
 }
 
-static enum ft_status past_cut(struct ft_catalog *c, const struct ft_catalog_config *config)
+/* Whose facts these are from now on, and which are left. */
+static enum ft_status past_write(struct ft_catalog *c, const struct ft_catalog_config *config,
+				 const struct past *past)
 {
 	enum ft_status st;
 
 	if ((st = ft_catalog_begin(c)) != FT_OK)
 		return st;
-	if ((st = ft_connection_run(c, ft_schema_cut)) == FT_OK)
+	if (!past->goes_on)
+		st = ft_connection_run(c, ft_schema_cut);
+	if (st == FT_OK)
 		st = ft_catalog_put_log(c, config->identity, config->log_id);
 	if (st == FT_OK)
 		st = ft_catalog_commit(c);
@@ -250,18 +266,21 @@ static enum ft_status past_cut(struct ft_catalog *c, const struct ft_catalog_con
 	return st;
 }
 
-/* Brings a catalog, which may be empty, up to this start. */
+/*
+ * Brings a catalog, which may be empty, up to this start. The newest text of the same identity
+ * is kept: what it says of mounts can only be compared with that of the next start.
+ */
 static enum ft_status past_settle(struct ft_catalog *c, const struct ft_catalog_config *config,
-				  enum ft_catalog_past *past)
+				  enum ft_catalog_past *found)
 {
-	bool goes_on;
-	bool filled;
+	struct past past;
 	enum ft_status st;
 
-	if ((st = past_read(c, config, &goes_on, &filled)) != FT_OK)
+	if ((st = past_read(c, config, &past)) != FT_OK)
 		return st;
-	*past = !filled ? FT_CATALOG_NEW : goes_on ? FT_CATALOG_CONTINUED : FT_CATALOG_CUT;
-	return goes_on ? FT_OK : past_cut(c, config);
+	*found = !past.filled ? FT_CATALOG_NEW
+			      : past.goes_on ? FT_CATALOG_CONTINUED : FT_CATALOG_CUT;
+	return past.goes_on && !past.renamed ? FT_OK : past_write(c, config, &past);
 }
 
 /* --- connections --- */

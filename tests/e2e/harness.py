@@ -293,8 +293,19 @@ class Broker:
 
     def remove(self):
         """After success; failures leave the folder to look at."""
+        self.remove_logs()
         self.setting.release(self)
         shutil.rmtree(self.dir, ignore_errors=True)
+
+    def remove_logs(self):
+        """Those in memory that killed brokers leave behind."""
+        if not os.path.exists(self.log_path):
+            return
+        with open(self.log_path, encoding="utf-8", errors="replace") as text:
+            found = re.findall(r"file-transfer: .*the log is (/dev/shm/[^ ,]*)", text.read())
+        for path in set(found):
+            if os.path.exists(path):
+                os.unlink(path)
 
     # --- facts about the process ----------------------------------------------------
 

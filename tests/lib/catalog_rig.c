@@ -24,7 +24,8 @@ void catalog_rig_init(struct catalog_rig *rig)
 	if (!tree_make(rig->dir, sizeof rig->dir, "ft-catalog"))
 		abort();
 	snprintf(rig->path, sizeof rig->path, "%s/catalog.db", rig->dir);
-	rig->identity = "boot 1, storage 1";
+	rig->identity = CATALOG_RIG_IDENTITY;
+	rig->log_medium = FT_LOG_ON_DISK;
 	memset(rig->log_id, 7, sizeof rig->log_id);
 	rig->logger = ft_logger_new(rig_log, rig);
 	if (!rig->logger)
@@ -44,6 +45,7 @@ enum ft_status catalog_rig_open(struct catalog_rig *rig)
 		.path = rig->path,
 		.identity = rig->identity,
 		.log_id = rig->log_id,
+		.log_medium = rig->log_medium,
 		.logger = rig->logger,
 	};
 
@@ -98,19 +100,27 @@ struct ft_finished catalog_rig_finished(uint64_t number, const char *owner, cons
 	return finished;
 }
 
-struct ft_ranges catalog_rig_ranges(const char *pairs)
+enum ft_status catalog_rig_parse(const char *pairs, struct ft_ranges *ranges)
 {
-	struct ft_ranges ranges;
+	enum ft_status st = FT_OK;
 	char *end = NULL;
 
-	ft_ranges_init(&ranges);
-	for (const char *at = pairs; *at; at = *end == ' ' ? end + 1 : end) {
+	ft_ranges_init(ranges);
+	for (const char *at = pairs; *at && st == FT_OK; at = *end == ' ' ? end + 1 : end) {
 		uint64_t from = strtoull(at, &end, 10);
 		uint64_t to = strtoull(end + 1, &end, 10);
 
-		if (ft_ranges_add(&ranges, from, to) != FT_OK)
-			abort();
+		st = ft_ranges_add(ranges, from, to);
 	}
+	return st;
+}
+
+struct ft_ranges catalog_rig_ranges(const char *pairs)
+{
+	struct ft_ranges ranges;
+
+	if (catalog_rig_parse(pairs, &ranges) != FT_OK)
+		abort();
 	return ranges;
 }
 
@@ -203,27 +213,20 @@ struct dump_keys {
 	size_t count;
 };
 
-static const char *dump_copy(const char *bytes, size_t len)
-{
-	char *copy = malloc(len + 1);
-
-	if (!copy)
-		abort();
-	memcpy(copy, bytes, len);
-	return copy;
-}
-
 static enum ft_status dump_keep_key(void *context, const struct ft_key *key)
 {
 	struct dump_keys *keys = context;
+	struct ft_key *more = realloc(keys->keys, (keys->count + 1) * sizeof *more);
+	char *bytes = more ? malloc(key->owner_len + key->file_len) : NULL;
 
-	keys->keys = realloc(keys->keys, (keys->count + 1) * sizeof *keys->keys);
-	if (!keys->keys)
-		abort();
-	keys->keys[keys->count++] = (struct ft_key){ dump_copy(key->owner, key->owner_len),
-						     key->owner_len,
-						     dump_copy(key->file, key->file_len),
-						     key->file_len };
+	if (more)
+		keys->keys = more;
+	if (!bytes)
+		return FT_NO_MEMORY;
+	memcpy(bytes, key->owner, key->owner_len);
+	memcpy(bytes + key->owner_len, key->file, key->file_len);
+	keys->keys[keys->count++] = (struct ft_key){ bytes, key->owner_len,
+						     bytes + key->owner_len, key->file_len };
 	return FT_OK;
 }
 
@@ -248,7 +251,6 @@ static enum ft_status dump_finished(FILE *to, struct ft_catalog *c)
 			putc('\n', to);
 		}
 		free((char *)(uintptr_t)keys.keys[i].owner);
-		free((char *)(uintptr_t)keys.keys[i].file);
 	}
 	free(keys.keys);
 	return st;

@@ -18,11 +18,16 @@
 
 #define CATALOG_RIG_LOG_ROOM 8192
 
+/* As ft_identity() makes them. */
+#define CATALOG_RIG_IDENTITY "boot=1 fsid=2 dev=8:1 ns=3 mnt=4"
+#define CATALOG_RIG_OTHER_BOOT "boot=9 fsid=2 dev=8:1 ns=3 mnt=4"
+
 struct catalog_rig {
 	char dir[128];
 	char path[160];
 	const char *identity;
 	uint8_t log_id[FT_LOG_ID_LEN];
+	enum ft_log_medium log_medium;
 	struct ft_logger *logger;
 	char log[CATALOG_RIG_LOG_ROOM];	/* lines, each with its newline */
 	size_t log_len;
@@ -48,7 +53,10 @@ struct ft_facts catalog_rig_facts(uint64_t number, const char *owner, const char
 /* The same for a finished file. */
 struct ft_finished catalog_rig_finished(uint64_t number, const char *owner, const char *file);
 
-/* A set of the pairs of numbers in a text such as "0-5 7-9". The caller's to release. */
+/* A set of the pairs of numbers in a text such as "0-5 7-9". The caller's to release in any case. */
+enum ft_status catalog_rig_parse(const char *pairs, struct ft_ranges *ranges);
+
+/* The same; aborts where there is no memory. */
 struct ft_ranges catalog_rig_ranges(const char *pairs);
 
 /*

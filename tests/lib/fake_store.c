@@ -36,6 +36,8 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static const struct ft_store_ops *behind;
 static struct ft_store *inner_store;
 static struct fake_plan plans[FAKE_OPS];
+static uint64_t bad_offset = UINT64_MAX;
+static enum ft_status bad_offset_status;
 static bool publish_loses;
 static bool watching;
 static pthread_t watched;
@@ -58,6 +60,7 @@ void fake_reset(const char *backend)
 	memset(plans, 0, sizeof plans);
 	memset(uses, 0, sizeof uses);
 	publish_loses = watching = false;
+	bad_offset = UINT64_MAX;
 	broken[0] = '\0';
 	pthread_mutex_unlock(&mutex);
 }
@@ -67,6 +70,14 @@ void fake_fail(enum fake_op op, enum ft_status st, size_t count)
 	pthread_mutex_lock(&mutex);
 	plans[op].status = st;
 	plans[op].failures = count;
+	pthread_mutex_unlock(&mutex);
+}
+
+void fake_fail_write_at(uint64_t offset, enum ft_status st)
+{
+	pthread_mutex_lock(&mutex);
+	bad_offset = offset;
+	bad_offset_status = st;
 	pthread_mutex_unlock(&mutex);
 }
 
@@ -96,6 +107,14 @@ void fake_await_hanging(enum fake_op op)
 		error = pthread_cond_timedwait(&changed, &mutex, &deadline);
 	pthread_mutex_unlock(&mutex);
 	ck_assert_msg(error == 0, "nobody calls %s", names[op]);
+}
+
+void fake_go_on_with(enum fake_op op)
+{
+	pthread_mutex_lock(&mutex);
+	plans[op].hangs = false;
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&mutex);
 }
 
 void fake_go_on(void)
@@ -287,6 +306,10 @@ static enum ft_status fake_write(struct ft_upload *upload, uint64_t offset, cons
 
 	fake_begin_use(FAKE_WRITE, fake->key);
 	st = fake_enter(FAKE_WRITE);
+	pthread_mutex_lock(&mutex);
+	if (st == FT_OK && offset == bad_offset)
+		st = bad_offset_status;
+	pthread_mutex_unlock(&mutex);
 	if (st == FT_OK)
 		st = behind->write(fake->inner, offset, bytes, len);
 	fake_end_use(fake->key);

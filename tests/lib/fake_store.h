@@ -48,6 +48,9 @@ void fake_reset(const char *backend);
  */
 void fake_fail(enum fake_op op, enum ft_status st, size_t count);
 
+/* Every write() at this very offset fails; UINT64_MAX: none does. */
+void fake_fail_write_at(uint64_t offset, enum ft_status st);
+
 /* Publications that fail say that an fsync has lost their bytes. */
 void fake_lose_bytes(void);
 
@@ -55,8 +58,9 @@ void fake_lose_bytes(void);
 void fake_hang(enum fake_op op);
 void fake_await_hanging(enum fake_op op);
 
-/* Nothing hangs any more. */
+/* Nothing hangs any more; or only this does not. */
 void fake_go_on(void);
+void fake_go_on_with(enum fake_op op);
 
 /* How many calls have been made. */
 size_t fake_calls(enum fake_op op);

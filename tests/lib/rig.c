@@ -93,7 +93,8 @@ void rig_start(struct rig *rig)
 
 void rig_stop(struct rig *rig)
 {
-	ft_engine_free(&rig->engine);
+	/* Else a thread hangs, and may go on at any time. */
+	rig->abandoned = ft_engine_free(&rig->engine) != FT_OK;
 	atomic_store(&rig->stopped, true);
 	rig->now_ms = 0;
 }
@@ -127,13 +128,16 @@ void rig_setup(struct rig *rig, const char *backend)
 
 void rig_teardown(struct rig *rig)
 {
-	rig_stop(rig);
+	if (!rig->abandoned)
+		rig_stop(rig);
+	tree_remove(rig->dir);
+	if (rig->abandoned)
+		return;
 	rig_forget(rig);
 	free(rig->response);
 	ft_options_release(&rig->options);
 	ft_logger_free(rig->logger);
 	sem_destroy(&rig->notified);
-	tree_remove(rig->dir);
 }
 
 void rig_act_and_be_killed(struct rig *rig, void (*act)(void))

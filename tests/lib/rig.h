@@ -27,7 +27,7 @@
 #include "protocol/reply.h"
 #include "../tree.h"
 
-#define RIG_DEADLINE_S 60
+#define RIG_DEADLINE_S 30
 #define RIG_LOG_ROOM ((size_t)64 * 1024)
 
 struct rig_response {
@@ -47,6 +47,7 @@ struct rig {
 	struct ft_engine *engine;
 	sem_t notified;
 	atomic_bool stopped;		/* notifications that come now have nobody to go to */
+	bool abandoned;			/* it was stopped while a thread hung */
 	int64_t now_ms;
 	bool respond;			/* whether responses can be published; else they are counted only */
 	size_t unpublished;

@@ -343,6 +343,16 @@ START_TEST(test_catalog__keeps_each_result)
 }
 END_TEST
 
+START_TEST(test_catalog__keeps_a_result_without_a_fin)
+{
+	const struct ft_answer answer = { 8, ticket, true, FT_ALREADY_COMPLETE };
+
+	put(ft_catalog_put_answer(rig.catalog, &answer));
+	says(PROGRESS "answer 8 result=already_complete client=cam topic=$file/f/fin/10"
+	     " to=answers/cam correlation=\\x00\\x01\n");
+}
+END_TEST
+
 START_TEST(test_catalog__makes_a_finished_file_of_a_transfer)
 {
 	struct ft_finished finished = catalog_rig_finished(1, "cam", "f");
@@ -527,7 +537,8 @@ FT_SUITE_WITH("catalog", setup, teardown, test_catalog__begins_empty,
 	      test_catalog__keeps_a_fin_of_nobody,
 	      test_catalog__tells_empty_correlation_data_from_none,
 	      test_catalog__goes_back_to_receiving_when_a_fin_fails,
-	      test_catalog__keeps_each_result, test_catalog__makes_a_finished_file_of_a_transfer,
+	      test_catalog__keeps_each_result, test_catalog__keeps_a_result_without_a_fin,
+	      test_catalog__makes_a_finished_file_of_a_transfer,
 	      test_catalog__replaces_a_finished_file_of_the_same_key,
 	      test_catalog__keeps_a_finished_file_beside_a_new_transfer,
 	      test_catalog__drops_a_finished_file_only_by_its_number,

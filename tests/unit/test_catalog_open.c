@@ -3,12 +3,10 @@
 #include <check.h>
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../lib/catalog_rig.h"
@@ -156,7 +154,7 @@ END_TEST
 START_TEST(test_catalog_open__holds_what_was_durable_after_another_boot)
 {
 	before_cut();
-	rig.identity = "boot 2, storage 1";
+	rig.identity = CATALOG_RIG_OTHER_BOOT;
 	after_cut();
 	opens(FT_CATALOG_CONTINUED);
 }
@@ -177,9 +175,43 @@ START_TEST(test_catalog_open__trusts_nothing_where_the_life_is_not_known)
 	rig.identity = NULL;
 	after_cut();
 	opens(FT_CATALOG_CUT);
-	rig.identity = "boot 1, storage 1";
+	rig.identity = CATALOG_RIG_IDENTITY;
 	opens(FT_CATALOG_CUT);
 	opens(FT_CATALOG_CONTINUED);
+}
+END_TEST
+
+START_TEST(test_catalog_open__trusts_a_log_in_memory_where_the_boot_is_not_known)
+{
+	before_cut();
+	rig.identity = "fsid=2 dev=8:1 ns=3 mnt=4";
+	rig.log_medium = FT_LOG_IN_MEMORY;
+	opens(FT_CATALOG_CONTINUED);
+	rig.log_medium = FT_LOG_ON_DISK;
+	after_cut();
+}
+END_TEST
+
+START_TEST(test_catalog_open__keeps_the_newest_name_of_the_same_life)
+{
+	before_cut();
+	rig.identity = "boot=1 fsid=2 dev=8:1 ns=30 mnt=40";
+	opens(FT_CATALOG_CONTINUED);
+	/* A remount, as seen from the namespace of the start before. */
+	rig.identity = "boot=1 fsid=2 dev=8:1 ns=30 mnt=41";
+	after_cut();
+}
+END_TEST
+
+START_TEST(test_catalog_open__takes_another_log_for_its_own)
+{
+	before_cut();
+	rig.log_id[3]++;
+	begin();
+	ck_assert_int_eq(ft_catalog_put_log(rig.catalog, rig.identity, rig.log_id), FT_OK);
+	commit();
+	opens(FT_CATALOG_CONTINUED);
+	has(" held=[0-10][20-30] durable=[2-4]\n", true);
 }
 END_TEST
 
@@ -514,56 +546,13 @@ START_TEST(test_catalog_open__begins_the_log_anew_after_a_checkpoint)
 }
 END_TEST
 
-static atomic_bool stop;
-
-static void *write_without_end(void *from)
-{
-	struct ft_catalog *mine = from;
-
-	for (int64_t i = 0; !atomic_load(&stop); i++) {
-		ck_assert_int_eq(ft_catalog_begin(mine), FT_OK);
-		for (uint64_t j = 1; j <= 20; j++) {
-			char file[32];
-			struct ft_facts facts;
-
-			snprintf(file, sizeof file, "%d", (int)j);
-			facts = catalog_rig_facts(j, "cam", file);
-			ck_assert_int_eq(ft_catalog_put_transfer(mine, &facts,
-								 FT_CATALOG_RECEIVING, i), FT_OK);
-		}
-		ck_assert_int_eq(ft_catalog_commit(mine), FT_OK);
-	}
-	return NULL;
-}
-
-/* Without making writers wait it would be larger than everything written so far. */
-START_TEST(test_catalog_open__bounds_the_log_beside_a_busy_writer)
-{
-	struct ft_catalog *mine;
-	pthread_t writer;
-	struct timespec until;
-	struct timespec now;
-
-	opens(FT_CATALOG_NEW);
-	ck_assert_int_eq(ft_catalog_join(rig.catalog, &mine), FT_OK);
-	ck_assert_int_eq(pthread_create(&writer, NULL, write_without_end, mine), 0);
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += 3;
-	do {
-		ck_assert_int_eq(ft_catalog_checkpoint(rig.catalog), FT_OK);
-		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while (now.tv_sec < until.tv_sec);
-	atomic_store(&stop, true);
-	ck_assert_int_eq(pthread_join(writer, NULL), 0);
-	ft_catalog_close(&mine);
-	ck_assert_int_le(wal_size(), 32 << 20);
-}
-END_TEST
-
 FT_SUITE_WITH("catalog_open", setup, teardown, test_catalog_open__goes_on_in_the_same_life,
 	      test_catalog_open__holds_what_was_durable_after_another_boot,
 	      test_catalog_open__holds_what_was_durable_without_its_log,
 	      test_catalog_open__trusts_nothing_where_the_life_is_not_known,
+	      test_catalog_open__trusts_a_log_in_memory_where_the_boot_is_not_known,
+	      test_catalog_open__keeps_the_newest_name_of_the_same_life,
+	      test_catalog_open__takes_another_log_for_its_own,
 	      test_catalog_open__cuts_what_is_not_filled_too,
 	      test_catalog_open__takes_an_empty_file_for_a_new_catalog,
 	      test_catalog_open__refuses_what_is_no_database,
@@ -581,5 +570,4 @@ FT_SUITE_WITH("catalog_open", setup, teardown, test_catalog_open__goes_on_in_the
 	      test_catalog_open__shows_others_what_is_committed,
 	      test_catalog_open__lets_writers_queue_up,
 	      test_catalog_open__is_busy_while_another_program_has_it,
-	      test_catalog_open__begins_the_log_anew_after_a_checkpoint,
-	      test_catalog_open__bounds_the_log_beside_a_busy_writer);
+	      test_catalog_open__begins_the_log_anew_after_a_checkpoint);

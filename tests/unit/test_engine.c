@@ -347,6 +347,7 @@ ON_EVERY_STORE(test_engine__answers_every_put_of_one_assembly)
 	rig_wait(&rig, 5);
 	ck_assert_uint_eq(rig_count(&rig, "$file/f/put/n"), 4);
 	ck_assert_int_eq(rig_response(&rig, "$file/f/put/n")->status, FT_OK);
+	ck_assert_int_eq(say("$file/f/put/n/" SHA_OF_HELLO, "hello"), FT_OK);
 	ck_assert_int_eq(say("$file/f/fin/5/" SHA_OF_HELLO, ""), FT_OK);
 }
 
@@ -376,6 +377,12 @@ ON_EVERY_STORE(test_engine__tells_no_success_of_another_file_to_who_was_refused_
 	rig_wait(&rig, 3);
 	ck_assert_uint_eq(rig_count(&rig, "$file/f/fin/5"), 2);
 	ck_assert_int_eq(rig_response(&rig, "$file/f/fin/5")->status, FT_OK);
+	/* The client's last word was about another file. */
+	ck_assert_int_eq(say("$file/f/0", "hello"), FT_FILEMETA_CONFLICT);
+	ck_assert_int_eq(say("$file/f/fin/5", ""), FT_FILEMETA_CONFLICT);
+	begin();
+	ck_assert_str_eq(rig_member(&rig, "state"), "\"complete\"");
+	ck_assert_int_eq(say("$file/f/fin/5", ""), FT_OK);
 }
 
 static void check_account_is_empty(void)
@@ -398,7 +405,7 @@ ON_EVERY_STORE(test_engine__returns_all_memory_to_the_account)
 	ck_assert_int_eq(say("$file/f/fin/5", ""), FT_OK);
 	ck_assert_int_eq(say("$file/f/abort", ""), FT_ALREADY_COMPLETE);
 	ck_assert_int_eq(say("$file/f/init", "{\"name\":\"m\"}"), FT_FILEMETA_CONFLICT);
-	ck_assert_int_eq(say("$file/f/abort", ""), FT_OK);
+	ck_assert_int_eq(say("$file/f/abort", ""), FT_ALREADY_COMPLETE);
 	check_account_is_empty();
 	ck_assert_int_eq(say("$file/g/init", "{\"name\":\"n\"}"), FT_OK);
 	for (int i = 0; i < 50; i++) {
@@ -457,7 +464,7 @@ ON_EVERY_STORE(test_engine__hashes_right_when_bytes_change_behind_the_hash)
 	}
 }
 
-FT_SUITE("engine",
+FT_SUITE_IN_MEMORY("engine",
 	 test_engine__takes_a_file_from_init_to_fin,
 	 test_engine__resumes_by_init,
 	 test_engine__knows_nothing_of_what_was_never_begun,

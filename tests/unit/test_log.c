@@ -706,11 +706,15 @@ END_TEST
 
 START_TEST(test_log__of_another_size_is_made_anew_if_it_is_empty)
 {
+	uint8_t first[FT_LOG_ID_LEN];
 	struct stat st;
 
 	open_log(FT_LOG_NEW);
+	memcpy(first, id, sizeof first);
 	config.size = 2 * SIZE;
 	reopen(FT_LOG_NEW);
+	/* To the catalog it is the same log: nothing was lost. */
+	ck_assert_mem_eq(first, id, sizeof first);
 	ck_assert_uint_eq(ft_log_size(ring), 2 * SIZE);
 	ck_assert_int_eq(append_bytes(1, 100), FT_OK);
 	config.size = SIZE;
@@ -903,13 +907,22 @@ START_TEST(test_log__former_one_gives_what_is_in_it_whatever_its_size)
 }
 END_TEST
 
+/* Its id says that what the catalog has is not from before a power cut. */
+START_TEST(test_log__former_one_is_there_although_all_is_taken)
+{
+	uint8_t first[FT_LOG_ID_LEN];
+
+	open_log(FT_LOG_NEW);
+	memcpy(first, id, sizeof first);
+	open_former();
+	ck_assert_ptr_nonnull(ring);
+	ck_assert_mem_eq(first, id, sizeof first);
+	take_none();
+}
+END_TEST
+
 START_TEST(test_log__former_one_is_removed_where_nothing_in_it_counts)
 {
-	open_log(FT_LOG_NEW);
-	config.size = 2 * SIZE;
-	open_former();
-	ck_assert_ptr_null(ring);
-	ck_assert_uint_eq(tree_entries(dir), 0);
 	open_log(FT_LOG_NEW);
 	ck_assert_int_eq(append_bytes(1, 100), FT_OK);
 	config.identity = AFTER_BOOT;
@@ -1167,6 +1180,7 @@ int main(void)
 			 test_log__survives_somebody_who_writes_into_its_file,
 			 test_log__survives_its_file_being_truncated,
 			 test_log__former_one_gives_what_is_in_it_whatever_its_size,
+			 test_log__former_one_is_there_although_all_is_taken,
 			 test_log__former_one_is_removed_where_nothing_in_it_counts,
 			 test_log__no_wake_up_is_lost,
 			 test_log__a_few_records_wake_the_writer_together,

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/sigbus.h"
+#include "base/thread.h"
 
 #include "../suite.h"
 
@@ -146,6 +147,39 @@ START_TEST(test_sigbus__watches_a_few_areas_and_no_more)
 }
 END_TEST
 
+static void *read_page(void *at)
+{
+	return get(at) == '\0' ? at : NULL;
+}
+
+static void *pending_signals(void *unused)
+{
+	static sigset_t pending;
+
+	(void)unused;
+	raise(SIGTERM);
+	sigpending(&pending);
+	return &pending;
+}
+
+/* Where the signal is blocked the kernel calls no handler. */
+START_TEST(test_sigbus__is_dealt_with_in_threads_that_take_no_other_signals)
+{
+	struct ft_sigbus_area area = { .begin = map_cut(), .len = PAGES * page };
+	pthread_t thread;
+	void *result;
+
+	ck_assert(ft_sigbus_watch(&area));
+	ck_assert_int_eq(ft_thread_start(&thread, read_page, area.begin + page), 0);
+	ck_assert_int_eq(pthread_join(thread, &result), 0);
+	ck_assert_ptr_eq(result, area.begin + page);
+	ft_sigbus_unwatch(&area);
+	ck_assert_int_eq(ft_thread_start(&thread, pending_signals, NULL), 0);
+	ck_assert_int_eq(pthread_join(thread, &result), 0);
+	ck_assert_int_eq(sigismember(result, SIGTERM), 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("sigbus");
@@ -154,6 +188,7 @@ int main(void)
 	tcase_add_test(cases, test_sigbus__page_that_is_gone_reads_as_zeros);
 	tcase_add_test(cases, test_sigbus__others_handlers_are_called_and_come_back);
 	tcase_add_test(cases, test_sigbus__watches_a_few_areas_and_no_more);
+	tcase_add_test(cases, test_sigbus__is_dealt_with_in_threads_that_take_no_other_signals);
 	tcase_add_test_raise_signal(cases, test_sigbus__of_others_ends_the_process_as_ever, SIGBUS);
 	tcase_add_test_raise_signal(cases, test_sigbus__sent_by_kill_ends_the_process_as_ever,
 				    SIGBUS);

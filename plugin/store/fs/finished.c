@@ -117,7 +117,9 @@ static enum ft_status finished_entry(void *context, int dir, const char *manifes
 {
 	struct finished_walk *walk = context;
 	char name[FT_NAME_ROOM], place[FS_PATH_ROOM + FT_NAME_ROOM];
-	struct ft_store_found found = { .place = place, .name = name };
+	struct ft_store_found found = {
+		.place = place, .owner_name = walk->client, .file_name = walk->file, .name = name,
+	};
 	struct ft_buf text = ft_buf_on(place, sizeof place);
 	enum ft_status st;
 	struct stat info;
