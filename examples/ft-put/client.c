@@ -93,6 +93,7 @@ struct ft_client *ft_client_new(const struct ft_client_options *options,
 	pace_init(&client->pace, client->options.segment_bytes,
 		  client->options.segment_max_bytes, now);
 	pace_set_rate(&client->pace, client->options.rate, now);
+	pace_set_several(&client->pace, client->options.connections > 1);
 	if (!acquire(client)) {
 		ft_client_free(client);
 		errno = ENOMEM;

@@ -390,6 +390,7 @@ void lanes_drop_others(struct ft_client *client)
 	if (client->alone)
 		return;
 	client->alone = true;
+	pace_set_several(&client->pace, false);
 	client_note(client, NULL, FT_CLIENT_ALONE, "the broker keeps the uploads of connections apart "
 		    "(it lacks \"owner username\"); going on with one");
 	for (unsigned i = 0; i < client->lane_count; i++) {
