@@ -128,8 +128,10 @@ static void no_write_and_execute(void)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
 
+	const scmp_datum_t both = PROT_EXEC | PROT_WRITE;
+
 	seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(mmap), 1,
-			 SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC | PROT_WRITE, PROT_EXEC | PROT_WRITE));
+			 SCMP_A2(SCMP_CMP_MASKED_EQ, both, both));
 	seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(mprotect), 1,
 			 SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC));
 	load(filter);
@@ -142,7 +144,7 @@ static void restrict_families(void)
 	for (unsigned i = 0; i < FAMILIES_MAX; i++)
 		if (!families[i])
 			seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-					 SCMP_A0(SCMP_CMP_EQ, i));
+					 SCMP_A0(SCMP_CMP_EQ, i, 0));
 	load(filter);
 }
 
@@ -156,7 +158,7 @@ int main(int argc, char **argv)
 	if (!rules)
 		errx(2, "usage: hardened RULES PROGRAM ARGUMENT...");
 	while (fgets(line, sizeof line, rules)) {
-		char *word = strtok(line, " \n"), *value = strtok(NULL, "\n");
+		char *rest = line, *word = strsep(&rest, " \n"), *value = strsep(&rest, "\n");
 
 		if (strcmp(word, "allow") == 0) {
 			if (!only)
@@ -165,7 +167,7 @@ int main(int argc, char **argv)
 		} else if (strcmp(word, "refuse") == 0) {
 			rule(refused, SCMP_ACT_ERRNO(EPERM), value);
 		} else if (strcmp(word, "family") == 0) {
-			any_family = families[atoi(value) % FAMILIES_MAX] = true;
+			any_family = families[strtoul(value, NULL, 10) % FAMILIES_MAX] = true;
 		} else if (strcmp(word, "nowx") == 0) {
 			nowx = true;
 		} else if (strcmp(word, "memlock") == 0) {
