@@ -590,4 +590,5 @@ FT_SUITE_IN_MEMORY_WITH("engine restart", set_up, tear_down,
 	test_restart__trusts_bytes_of_a_checkpoint_after_a_power_cut,
 	test_restart__trusts_all_bytes_after_a_stop_and_a_power_cut,
 	test_restart__does_not_trust_bytes_that_a_stop_could_not_sync,
+	test_restart__finds_that_an_accepted_file_was_published,
 	test_restart__leaves_time_to_come_back);
