@@ -122,10 +122,10 @@ enum ft_status ft_catalog_sync(struct ft_catalog *c)
 	return atomic_load(&c->shared->sync_failed) ? FT_IO_ERROR : FT_OK;
 }
 
-/* Another checkpoint at the same time is as good: FT_OK. */
-static enum ft_status catalog_copy_frames(struct ft_catalog *c, int *frames, int *copied)
+/* How many frames the log had. Another checkpoint at the same time is as good: FT_OK. */
+static enum ft_status catalog_copy_frames(struct ft_catalog *c, int *frames)
 {
-	int rc = sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_PASSIVE, frames, copied);
+	int rc = sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_PASSIVE, frames, NULL);
 
 	if ((rc & 0xff) == SQLITE_BUSY)
 		return FT_OK;
@@ -135,23 +135,21 @@ static enum ft_status catalog_copy_frames(struct ft_catalog *c, int *frames, int
 /*
  * While others commit, copying never comes to an end, and a log whose end is not reached is
  * never begun anew: it would grow for ever. So of a large one the rest is copied while others
- * wait, little as it is by then, and with the database's pages on the disk already.
+ * wait, little as it is by then, and with the database's pages on the disk already. (Whether
+ * there is a rest SQLite does not tell: its figures are those of the beginning.)
  */
 enum ft_status ft_catalog_checkpoint(struct ft_catalog *c)
 {
 	enum ft_status st;
-	int frames;
-	int copied;
+	int frames = 0;
 
 	assert(c->transaction == FT_TRANSACTION_IDLE);
-	if ((st = catalog_copy_frames(c, &frames, &copied)) != FT_OK)
+	if ((st = catalog_copy_frames(c, &frames)) != FT_OK || frames < FRAMES_MAX)
 		return st;
-	if (frames == copied || frames < FRAMES_MAX)
-		return FT_OK;
 	if ((st = catalog_sync_file(c, SQLITE_FCNTL_FILE_POINTER)) != FT_OK)
 		return st;
 	pthread_mutex_lock(&c->shared->writing);
-	st = catalog_copy_frames(c, &frames, &copied);
+	st = catalog_copy_frames(c, &frames);
 	pthread_mutex_unlock(&c->shared->writing);
 	return st;
 }

@@ -154,15 +154,17 @@ static enum ft_status open_identify(struct ft_catalog *c, enum found *found)
 
 static enum ft_status open_use_wal(struct ft_catalog *c)
 {
-	int64_t wal = 0;
+	bool wal = false;
 	sqlite3_stmt *statement = NULL;
 	int rc = sqlite3_prepare_v2(c->db, "PRAGMA journal_mode = wal", -1, &statement, NULL);
 	enum ft_status st;
 
 	if (rc == SQLITE_OK)
 		rc = sqlite3_step(statement);
-	if (rc == SQLITE_ROW)
+	if (rc == SQLITE_ROW) {
 		wal = sqlite3_stricmp((const char *)sqlite3_column_text(statement, 0), "wal") == 0;
+		rc = sqlite3_step(statement);	/* commits */
+	}
 	st = ft_connection_status(c, rc);
 	(void)sqlite3_finalize(statement);
 	if (st == FT_OK && !wal)

@@ -195,6 +195,19 @@ static enum ft_status engine_replay(struct ft_engine *e)
 	return st == FT_OK ? ft_writer_replay(e->writer) : st;
 }
 
+static enum ft_status engine_put_log(struct ft_engine *e, const char *identity,
+				     const uint8_t *log_id)
+{
+	enum ft_status st = ft_catalog_begin(e->core.catalog);
+
+	if (st == FT_OK)
+		st = ft_catalog_put_log(e->core.catalog, identity, log_id);
+	if (st == FT_OK)
+		st = ft_catalog_commit(e->core.catalog);
+	ft_catalog_rollback(e->core.catalog);
+	return st;
+}
+
 /*
  * A log that lies elsewhere, since log_dir was changed: what is in it goes to store and catalog,
  * and then the catalog takes the new one for its own.
@@ -215,20 +228,10 @@ static enum ft_status engine_drain_former(struct ft_engine *e, const struct ft_e
 		ft_logger_printf(config->logger, FT_LOG_NOTICE, "what was in the former log %s was taken "
 				 "over", place->path);
 	ft_writer_free(&e->writer);
+	/* A kill behind the removal must not look like a log that was lost. */
+	if (st == FT_OK)
+		st = engine_put_log(e, config->identity, NULL);
 	return st == FT_OK ? ft_log_remove(&e->core.log) : st;
-}
-
-static enum ft_status engine_put_log(struct ft_engine *e, const char *identity,
-				     const uint8_t *log_id)
-{
-	enum ft_status st = ft_catalog_begin(e->core.catalog);
-
-	if (st == FT_OK)
-		st = ft_catalog_put_log(e->core.catalog, identity, log_id);
-	if (st == FT_OK)
-		st = ft_catalog_commit(e->core.catalog);
-	ft_catalog_rollback(e->core.catalog);
-	return st;
 }
 
 static enum ft_status engine_open(struct ft_engine *e, const struct ft_engine_config *config,
@@ -261,6 +264,21 @@ static enum ft_status engine_open(struct ft_engine *e, const struct ft_engine_co
 	return st;
 }
 
+/*
+ * Whether a manifest is that of the file it lies beside. Clients named files once that look
+ * like manifests, and what is in those they made up.
+ */
+static bool engine_fits_place(const struct ft_finished *finished, const struct ft_store_found *found)
+{
+	char owner_name[FT_NAME_ROOM], file_name[FT_NAME_ROOM];
+
+	ft_escape(owner_name, finished->key.owner, finished->key.owner_len);
+	ft_escape(file_name, finished->key.file, finished->key.file_len);
+	return strcmp(owner_name, found->owner_name) == 0 && strcmp(file_name, found->file_name) == 0
+	       && strcmp(finished->name, found->name) == 0
+	       && (found->size == FT_STORE_TAKEN || finished->size == found->size);
+}
+
 /* One finished file that the store has, for a catalog that is made anew. */
 static bool engine_list_visit(void *context, const struct ft_store_found *found)
 {
@@ -269,7 +287,7 @@ static bool engine_list_visit(void *context, const struct ft_store_found *found)
 	char *ids = NULL;
 	enum ft_status st = ft_manifest_read(&finished, &ids, found->manifest, found->manifest_len);
 
-	if (st == FT_OK && (strcmp(finished.name, found->name) != 0 || finished.size != found->size))
+	if (st == FT_OK && !engine_fits_place(&finished, found))
 		st = FT_DAMAGED;
 	if (st == FT_DAMAGED)
 		ft_logger_printf(e->core.logger, FT_LOG_WARNING, "%s: its manifest does not fit, so it "

@@ -4,9 +4,9 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <signal.h>
 
 #include "base/system.h"
+#include "base/thread.h"
 
 #define WRITER_BUCKETS 4096		/* of active transfers; thousands at most */
 #define WRITER_ROUND_BYTES ((uint64_t)4 * 1024 * 1024)	/* of the log, between two commits */
@@ -426,7 +426,6 @@ static void writer_send(struct ft_writer *w)
 	while ((link = ft_list_pop(&w->after_commit)) != NULL) {
 		struct ft_job *job = FT_CONTAINER(link, struct ft_job, link);
 		const struct ft_finish *finish = FT_CONTAINER(job, struct ft_finish, job);
-		const struct ft_discard *discard = FT_CONTAINER(job, struct ft_discard, job);
 
 		switch (job->kind) {
 		case FT_JOB_FINISH:
@@ -435,9 +434,6 @@ static void writer_send(struct ft_writer *w)
 			else
 				ft_core_submit(w->core, finish->fin.size > FT_SMALL_FILE
 					       ? FT_LANE_LARGE : FT_LANE_QUICK, job);
-			break;
-		case FT_JOB_DISCARD:
-			ft_core_submit(w->core, discard->upload ? FT_LANE_BACKGROUND : FT_LANE_QUICK, job);
 			break;
 		default:
 			ft_core_tell_broker(w->core, job);
@@ -788,19 +784,13 @@ static enum ft_status writer_resume_fins(struct ft_writer *w)
 
 enum ft_status ft_writer_start(struct ft_writer *w)
 {
-	sigset_t all, before;
 	enum ft_status st;
-	int error;
 
 	if ((st = writer_resume_fins(w)) != FT_OK)
 		return st;
 	writer_send(w);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&w->thread, NULL, writer_main, w);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	w->started = error == 0;
-	return error == 0 ? FT_OK : FT_NO_MEMORY;
+	w->started = ft_thread_start(&w->thread, writer_main, w) == 0;
+	return w->started ? FT_OK : FT_NO_MEMORY;
 }
 
 struct ft_progress ft_writer_progress(const struct ft_writer *w)

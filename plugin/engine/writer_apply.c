@@ -411,9 +411,18 @@ static void apply_tell_discarded(struct ft_writer *w, struct writer_transfer *t,
 			w->open_count--;
 		}
 	}
-	if (w->replaying)
-		w->core->ops->upload_close(&discard->upload);
-	writer_tell(w, &discard->job);
+	/*
+	 * At once: on a full disk the catalog cannot be told before there is room. Until it is,
+	 * the record stays in the log.
+	 */
+	ft_link_init(&discard->job.link);
+	if (!w->replaying) {
+		ft_core_submit(w->core, discard->upload ? FT_LANE_BACKGROUND : FT_LANE_QUICK,
+			       &discard->job);
+		return;
+	}
+	w->core->ops->upload_close(&discard->upload);
+	free(discard);
 }
 
 /* Takes the bytes out of the store, then the facts out of the catalog. */

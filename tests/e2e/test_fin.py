@@ -139,7 +139,7 @@ class Fin(Case):
         """A file without its manifest is not ours to replace; nor is it a disk that failed."""
         device = self.begun(A)
         place = os.path.join(self.broker.storage.path, "files", device.client_id, "f")
-        os.makedirs(place)
+        os.makedirs(place, 0o750)
         path = os.path.join(place, "data.bin")
         with open(path, "wb") as other:
             other.write(B)

@@ -33,6 +33,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -421,6 +422,9 @@ CALLS_WRAP_FILE(renameat, (int from_dir, const char *from, int to_dir, const cha
 CALLS_WRAP_FILE(unlinkat, (int dir, const char *path, int flags), (dir, path, flags), EIO)
 CALLS_WRAP_FILE(sync_file_range, (int fd, off_t offset, off_t len, unsigned flags),
 		(fd, offset, len, flags), EIO, ENOSPC)
+CALLS_WRAP(CALLS_FILES, void *, MAP_FAILED, mmap64,
+	   (void *at, size_t len, int protection, int flags, int fd, off_t offset),
+	   (at, len, protection, flags, fd, offset), CALLS_ERRORS(ENOMEM, ENODEV))
 CALLS_WRAP(CALLS_FILES, DIR *, NULL, fdopendir, (int fd), (fd), CALLS_ERRORS(ENOMEM))
 CALLS_WRAP(CALLS_FILES, DIR *, NULL, opendir, (const char *path), (path), CALLS_ERRORS(EMFILE))
 CALLS_WRAP(CALLS_FILES, struct dirent *, NULL, readdir64, (DIR *dir), (dir), CALLS_ERRORS(EIO))

@@ -62,11 +62,9 @@ static int tape_watch(void *context, const struct sqlite_vfs_call *call)
 	size_t dir_len = strlen(tape->dir);
 	const char *name = call->path + dir_len + 1;
 	struct sqlite_tape_op *op;
-	bool is_log;
 
 	if (strncmp(call->path, tape->dir, dir_len) != 0 || strstr(name, "-shm"))
 		return SQLITE_OK;
-	is_log = strstr(name, "-wal") || strstr(name, "-journal");
 	switch (call->call) {
 	case SQLITE_CALL_OPEN:
 		if (!tape_has(tape, name))
@@ -86,9 +84,6 @@ static int tape_watch(void *context, const struct sqlite_vfs_call *call)
 		break;
 	case SQLITE_CALL_SYNC:
 		tape_add(tape, OP_SYNC, name);
-		/* With the first sync of each log SQLite's unix VFS syncs the directory. */
-		if (is_log)
-			tape_add(tape, OP_SYNC_DIRECTORY, "");
 		break;
 	case SQLITE_CALL_DELETE:
 		tape_add(tape, OP_REMOVE, name);

@@ -12,7 +12,8 @@
  * THE DISK. What was written is on it once the file was synced. What was written since is on
  * it or not, each sector for itself, in any order; so is a new size. The name of a file that
  * was made is on it once its directory was synced, and the removal of one may be on it at once
- * or never. A sector is old or new as a whole.
+ * or never. A sector is old or new as a whole. That SQLite syncs the directory itself does not
+ * count: it hides whether that failed.
  */
 #ifndef FT_TESTS_SQLITE_TAPE_H
 #define FT_TESTS_SQLITE_TAPE_H

@@ -3,12 +3,10 @@
 #include <check.h>
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../lib/catalog_rig.h"
@@ -548,52 +546,6 @@ START_TEST(test_catalog_open__begins_the_log_anew_after_a_checkpoint)
 }
 END_TEST
 
-static atomic_bool stop;
-
-static void *write_without_end(void *from)
-{
-	struct ft_catalog *mine = from;
-
-	for (int64_t i = 0; !atomic_load(&stop); i++) {
-		ck_assert_int_eq(ft_catalog_begin(mine), FT_OK);
-		for (uint64_t j = 1; j <= 20; j++) {
-			char file[32];
-			struct ft_facts facts;
-
-			snprintf(file, sizeof file, "%d", (int)j);
-			facts = catalog_rig_facts(j, "cam", file);
-			ck_assert_int_eq(ft_catalog_put_transfer(mine, &facts,
-								 FT_CATALOG_RECEIVING, i), FT_OK);
-		}
-		ck_assert_int_eq(ft_catalog_commit(mine), FT_OK);
-	}
-	return NULL;
-}
-
-/* Without making writers wait it would be larger than everything written so far. */
-START_TEST(test_catalog_open__bounds_the_log_beside_a_busy_writer)
-{
-	struct ft_catalog *mine;
-	pthread_t writer;
-	struct timespec until;
-	struct timespec now;
-
-	opens(FT_CATALOG_NEW);
-	ck_assert_int_eq(ft_catalog_join(rig.catalog, &mine), FT_OK);
-	ck_assert_int_eq(pthread_create(&writer, NULL, write_without_end, mine), 0);
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += 3;
-	do {
-		ck_assert_int_eq(ft_catalog_checkpoint(rig.catalog), FT_OK);
-		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while (now.tv_sec < until.tv_sec);
-	atomic_store(&stop, true);
-	ck_assert_int_eq(pthread_join(writer, NULL), 0);
-	ft_catalog_close(&mine);
-	ck_assert_int_le(wal_size(), 32 << 20);
-}
-END_TEST
-
 FT_SUITE_WITH("catalog_open", setup, teardown, test_catalog_open__goes_on_in_the_same_life,
 	      test_catalog_open__holds_what_was_durable_after_another_boot,
 	      test_catalog_open__holds_what_was_durable_without_its_log,
@@ -618,5 +570,4 @@ FT_SUITE_WITH("catalog_open", setup, teardown, test_catalog_open__goes_on_in_the
 	      test_catalog_open__shows_others_what_is_committed,
 	      test_catalog_open__lets_writers_queue_up,
 	      test_catalog_open__is_busy_while_another_program_has_it,
-	      test_catalog_open__begins_the_log_anew_after_a_checkpoint,
-	      test_catalog_open__bounds_the_log_beside_a_busy_writer);
+	      test_catalog_open__begins_the_log_anew_after_a_checkpoint);

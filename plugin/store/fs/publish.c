@@ -312,9 +312,15 @@ static enum ft_status publish_make_aside(struct publishing *p)
 static enum ft_status publish_fill(struct publishing *p)
 {
 	enum ft_status st;
+	int client;
 
 	if ((st = publish_make_aside(p)) != FT_OK)
 		return st;
+	if (p->upload) {
+		if ((st = fs_client_make(p->fs, FS_FILES, &p->names, &client)) != FT_OK)
+			return st;
+		ft_sys_close(client);
+	}
 	if (!p->upload && (st = publish_write(p, p->what->name, p->what->bytes, p->what->size,
 					      &p->data_fd)) != FT_OK)
 		return st;
@@ -370,9 +376,11 @@ static enum ft_status publish_sync_contents(struct publishing *p)
 	    || (st = publish_sync(p, p->aside_fd)) != FT_OK
 	    || !p->upload || p->state == PUBLISH_THERE)
 		return st;
-	if ((st = publish_sync_way(p, FS_INCOMING)) != FT_OK)
+	/* Wherever a power cut finds the bytes later, the way to them lasts. */
+	if ((st = publish_sync_way(p, FS_INCOMING)) != FT_OK
+	    || (st = publish_sync_way(p, FS_TMP)) != FT_OK)
 		return st;
-	return publish_sync_way(p, FS_TMP);
+	return publish_sync_way(p, FS_FILES);
 }
 
 static enum ft_status publish_sync_aside(struct publishing *p)
@@ -514,6 +522,10 @@ static enum ft_status publish_place_whole(struct publishing *p)
 		if ((st = fs_client_make(fs, FS_FILES, &p->names, &client)) != FT_OK)
 			return st;
 		ft_sys_close(client);
+		/* An upload's bytes go nowhere from where a power cut could take them. */
+		if (p->state == PUBLISH_GATHERED && fs->durability != FT_DURABILITY_NONE
+		    && (st = publish_sync_way(p, FS_FILES)) != FT_OK)
+			return st;
 		return FT_NO_SUCH_TRANSFER;
 	case ENOTEMPTY:
 	case EEXIST:
@@ -562,24 +574,41 @@ static void publish_remove_former(struct publishing *p)
 	(void)st;	/* logged; what stays harms nobody */
 }
 
+/*
+ * An upload's bytes go back to incoming/. Durable, since what they are taken from is removed
+ * next, and a power cut may keep just that.
+ */
+static enum ft_status publish_return(struct fs *fs, int dir, const char *name,
+				     const struct fs_names *names)
+{
+	char path[FS_PATH_ROOM];
+	enum ft_status st;
+	int client;
+
+	if ((st = fs_client_make(fs, FS_INCOMING, names, &client)) != FT_OK)
+		return st;
+	if (ft_sys_renameat(dir, name, client, names->file) != 0) {
+		fs_path(path, FS_INCOMING, names);
+		st = fs_failed(fs, "take the bytes back to", path);
+	}
+	ft_sys_close(client);
+	if (st == FT_OK && fs->durability != FT_DURABILITY_NONE)
+		st = fs_client_sync(fs, FS_INCOMING, names);
+	return st;
+}
+
 /* Takes the file out of a directory again, from where it may have become visible. */
 static void publish_take_back(struct publishing *p, int dir)
 {
 	enum ft_status st = FT_OK;
-	int client;
 
 	if (fs_compare(dir, p->what->name, p->data_fd) != FS_SAME)
 		return;
-	if (!p->upload) {
+	if (p->upload)
+		st = publish_return(p->fs, dir, p->what->name, &p->names);
+	else
 		(void)ft_sys_unlinkat(dir, p->what->name, 0);
-		return;
-	}
-	if (fs_client_make(p->fs, FS_INCOMING, &p->names, &client) != FT_OK)
-		return;
-	if (ft_sys_renameat(dir, p->what->name, client, p->names.file) != 0)
-		st = publish_failed(p, "take back the file in");
 	(void)st;	/* logged; from tmp/ fs_restore() takes it */
-	ft_sys_close(client);
 }
 
 /* After an error nothing of it stays visible. */
@@ -678,19 +707,13 @@ static enum ft_status publish_restore_entry(void *context, int dir, const char *
 	struct publish_restoring *r = context;
 	char owner[FT_NAME_ROOM];
 	enum ft_status st;
-	int client;
 
 	if (fs_manifest_owner(owner, name)) {
 		(void)ft_sys_unlinkat(dir, name, 0);
 		return FT_OK;
 	}
-	if ((st = fs_client_make(r->fs, FS_INCOMING, r->names, &client)) != FT_OK)
-		return st;
-	if (ft_sys_renameat(dir, name, client, r->names->file) != 0)
-		st = fs_failed(r->fs, "take back to " FS_INCOMING, name);
-	else
+	if ((st = publish_return(r->fs, dir, name, r->names)) == FT_OK)
 		r->result = PUBLISH_RESTORED;
-	ft_sys_close(client);
 	return st;
 }
 
