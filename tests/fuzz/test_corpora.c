@@ -10,6 +10,7 @@
 
 #include "fuzz_message.c"
 
+#include "fuzz_catalog.c"
 #include "fuzz_escape.c"
 #include "fuzz_manifest.c"
 #include "fuzz_options.c"
@@ -81,6 +82,7 @@ REPLAYS(manifest, test_manifest__survives_storing_for_every_kept_input)
 REPLAYS(options, test_options__say_why_they_are_refused_for_every_kept_input)
 REPLAYS(pattern, test_pattern__agrees_with_libmosquitto_for_every_kept_input)
 REPLAYS(escape, test_escape__is_injective_for_every_kept_input)
+REPLAYS(catalog, test_catalog__survives_every_kept_input)
 REPLAYS(message, test_plugin__keeps_to_the_api_for_every_kept_input)
 
 FT_SUITE("fuzz corpora",
@@ -89,4 +91,5 @@ FT_SUITE("fuzz corpora",
 	 test_options__say_why_they_are_refused_for_every_kept_input,
 	 test_pattern__agrees_with_libmosquitto_for_every_kept_input,
 	 test_escape__is_injective_for_every_kept_input,
+	 test_catalog__survives_every_kept_input,
 	 test_plugin__keeps_to_the_api_for_every_kept_input);
