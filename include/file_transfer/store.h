@@ -108,6 +108,8 @@ struct ft_publication {
 /* A finished file, as list_finished() finds it. Borrowed for the visit. */
 struct ft_store_found {
 	const char *place;		/* for log lines: where it lies */
+	const char *owner_name;		/* what the names of owner and file were made of it */
+	const char *file_name;
 	const char *name;
 	uint64_t size;			/* FT_STORE_TAKEN: a consumer took it, and left the manifest */
 	const char *manifest;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-/* What the machine says: clocks, boot, random names. Any thread. */
+/* What the machine says: clocks, boot, random names, errors. Any thread. */
 #ifndef FT_BASE_SYSTEM_H
 #define FT_BASE_SYSTEM_H
 
@@ -7,6 +7,7 @@
 
 #define FT_UUID_ROOM 37		/* 36 characters and the NUL */
 #define FT_RFC3339_ROOM 25	/* 2026-01-31T23:59:59.123Z and the NUL */
+#define FT_ERROR_ROOM 128
 
 /* Milliseconds of CLOCK_MONOTONIC: for intervals. */
 int64_t ft_clock_ms(void);
@@ -25,6 +26,12 @@ void ft_rfc3339(char text[FT_RFC3339_ROOM], int64_t unix_ms);
 
 /* A random (version 4) UUID in lower case. */
 void ft_uuid(char text[FT_UUID_ROOM]);
+
+/*
+ * What strerror() says of an errno, in any thread; in `room` or constant. Use it instead of
+ * strerror_r(), which is one function in glibc and another in musl.
+ */
+const char *ft_error_text(int error, char room[FT_ERROR_ROOM]);
 
 /*
  * The kernel's boot id. Where it cannot be read: a random UUID, another one at each

@@ -94,7 +94,10 @@ enum ft_status ft_catalog_sync(struct ft_catalog *c) FT_MUST_USE;
 /* Moves the write-ahead log into the database, as far as readers allow; some ms. No transaction. */
 enum ft_status ft_catalog_checkpoint(struct ft_catalog *c) FT_MUST_USE;
 
-/* Another log takes the place of the one that was named at open; nothing is lost. */
+/*
+ * Another log takes the place of the one that was named at open; nothing is lost. NULL: there
+ * is none, since nothing is in it that is not here; the next start may bring any.
+ */
 enum ft_status ft_catalog_put_log(struct ft_catalog *c, const char *identity,
 				  const uint8_t *log_id) FT_MUST_USE;
 

@@ -195,17 +195,21 @@ static bool past_goes_on(const struct ft_catalog_config *config, const char *ide
 {
 	enum ft_identity_change change;
 
-	if (!config->identity || log_id_len != FT_LOG_ID_LEN
-	    || memcmp(config->log_id, log_id, FT_LOG_ID_LEN) != 0)
+	bool same_log = log_id_len == FT_LOG_ID_LEN
+			&& memcmp(config->log_id, log_id, FT_LOG_ID_LEN) == 0;
+
+	/* An orderly stop leaves no log behind. */
+	if (!config->identity || (!same_log && log_id_len > 0))
 		return false;
 	change = ft_identity_compare(identity, config->identity);
 	return change == FT_IDENTITY_SAME
-	       || (change == FT_IDENTITY_UNKNOWN && config->log_medium == FT_LOG_IN_MEMORY);
+	       || (same_log && change == FT_IDENTITY_UNKNOWN
+		   && config->log_medium == FT_LOG_IN_MEMORY);
 }
 
 struct past {
 	bool goes_on;
-	bool renamed;	/* it does, but the identity is another text now */
+	bool renamed;	/* it does, but the identity is another text now, or the log another one */
 	bool filled;	/* the finished files of the store have been read */
 };
 
@@ -227,7 +231,8 @@ static enum ft_status past_read(struct ft_catalog *c, const struct ft_catalog_co
 	if (!ft_row_is_null(&q))
 		log_id = ft_row_blob(&q, &log_id_len);
 	past->goes_on = past_goes_on(config, identity, log_id, log_id_len);
-	past->renamed = past->goes_on && strcmp(identity, config->identity) != 0;
+	past->renamed = past->goes_on
+			&& (log_id_len == 0 || strcmp(identity, config->identity) != 0);
 	past->filled = ft_row_bool(&q);
 	return ft_query_end(&q);
 }
@@ -239,7 +244,7 @@ enum ft_status ft_catalog_put_log(struct ft_catalog *c, const char *identity,
 
 	assert(c->transaction != FT_TRANSACTION_IDLE);
 	ft_query_text(&q, identity);
-	ft_query_blob(&q, log_id, FT_LOG_ID_LEN);
+	ft_query_blob(&q, log_id, log_id ? FT_LOG_ID_LEN : 0);
 	return ft_query_run(&q);
 }
 

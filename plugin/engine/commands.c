@@ -445,13 +445,6 @@ static enum ft_status take_bytes(struct call *call, struct ft_transfer *t, uint6
 	return st;
 }
 
-static bool wants_response(const struct call *call, const struct ft_transfer *t)
-{
-	if (t->responses == FT_RESPONSES_DEFAULT)
-		return call->engine->options->segment_responses == FT_RESPONSES_ALL;
-	return t->responses == FT_RESPONSES_ALL;
-}
-
 /* While the verdict is awaited the response has to wait, too: what is held may be refused yet. */
 static enum ft_status take_segment(struct call *call, struct ft_transfer *t)
 {
@@ -472,7 +465,7 @@ static enum ft_status take_segment(struct call *call, struct ft_transfer *t)
 		engine_drop_ticket(call->engine, &ticket);
 	} else if (wait) {
 		call->answer = ANSWER_LATER;
-	} else if (st == FT_OK && !wants_response(call, t)) {
+	} else if (st == FT_OK && !engine_wants_response(call->engine, t)) {
 		call->answer = ANSWER_NEVER;
 	}
 	return st;
@@ -525,6 +518,9 @@ static enum ft_status fin_again(struct call *call, struct ft_transfer *t, const 
 	enum ft_status st;
 
 	call->reply.state = FT_STATE_ASSEMBLING;
+	/* What is assembled is not what this client's last init was about. */
+	if (t->refused)
+		return FT_FILEMETA_CONFLICT;
 	if (t->state == FT_TRANSFER_ABORTING || !is_same_fin(fin, &t->fin))
 		return FT_BUSY;
 	if ((st = engine_wait(call->engine, t, &t->fins, call->request)) == FT_OK)
@@ -549,6 +545,7 @@ static enum ft_status accept_fin(struct call *call, struct ft_transfer *t, const
 	t->waiting++;
 	t->fin = *fin;
 	ft_transfer_move(t, FT_TRANSFER_ASSEMBLING);
+	engine_note_assembling(e, t);
 	engine_note_news(e, t);
 	ft_log_wake(e->core.log);
 	call->answer = ANSWER_LATER;
@@ -631,9 +628,9 @@ static enum ft_status put_again(struct call *call, struct ft_transfer *t,
 
 	if (!ft_meta_equal(&init->meta, t->meta))
 		return init_conflict(call, t);
+	t->refused = false;
 	if (t->state == FT_TRANSFER_ASSEMBLING || t->state == FT_TRANSFER_ABORTING)
 		return fin_again(call, t, &fin);
-	t->refused = false;
 	if ((st = append_describe(call, t->number, &init->terms)) != FT_OK)
 		return st;
 	return put_into(call, t);
@@ -767,8 +764,11 @@ static enum ft_status carry_out(struct call *call)
 	struct ft_engine *e = call->engine;
 	enum ft_status st;
 
-	if ((st = ft_topic_parse(&call->command, call->request->topic)) != FT_OK)
+	if ((st = ft_topic_parse(&call->command, call->request->topic)) != FT_OK) {
+		if (call->command.detail)
+			ft_buf_str(&call->detail, call->command.detail);
 		return st;
+	}
 	call->key.owner = call->request->owner;
 	call->key.owner_len = call->request->owner_len;
 	call->key.file = call->command.file;

@@ -57,17 +57,21 @@ void engine_remove_transfer(struct ft_engine *e, struct ft_transfer **transfer)
 	ft_registry_remove(&e->registry, transfer);
 }
 
+static enum ft_status engine_copy_request(struct ft_engine *e, const struct ft_request *request,
+					  struct ft_ticket **out)
+{
+	if (!(*out = ft_ticket_new(request)))
+		return FT_NO_MEMORY;
+	e->charged += ft_ticket_size(request);
+	return FT_OK;
+}
+
 enum ft_status engine_make_ticket(struct ft_engine *e, const struct ft_request *request,
 				  struct ft_ticket **out)
 {
 	enum ft_status st = engine_check_memory(e, ft_ticket_size(request));
 
-	if (st != FT_OK)
-		return st;
-	if (!(*out = ft_ticket_new(request)))
-		return FT_NO_MEMORY;
-	e->charged += ft_ticket_size(request);
-	return FT_OK;
+	return st == FT_OK ? engine_copy_request(e, request, out) : st;
 }
 
 void engine_drop_ticket(struct ft_engine *e, struct ft_ticket **ticket)
@@ -76,17 +80,25 @@ void engine_drop_ticket(struct ft_engine *e, struct ft_ticket **ticket)
 	ft_ticket_free(ticket);
 }
 
-enum ft_status engine_wait(struct ft_engine *e, struct ft_transfer *t, struct ft_list *list,
-			   const struct ft_request *request)
+static enum ft_status engine_enlist(struct ft_engine *e, struct ft_transfer *t, struct ft_list *list,
+				    const struct ft_request *request)
 {
 	struct ft_ticket *ticket;
-	enum ft_status st = engine_make_ticket(e, request, &ticket);
+	enum ft_status st = engine_copy_request(e, request, &ticket);
 
 	if (st != FT_OK)
 		return st;
 	ft_list_push(list, &ticket->link);
 	t->waiting++;
 	return FT_OK;
+}
+
+enum ft_status engine_wait(struct ft_engine *e, struct ft_transfer *t, struct ft_list *list,
+			   const struct ft_request *request)
+{
+	enum ft_status st = engine_check_memory(e, ft_ticket_size(request));
+
+	return st == FT_OK ? engine_enlist(e, t, list, request) : st;
 }
 
 /* --- the log --- */
@@ -175,6 +187,19 @@ static enum ft_status engine_replay(struct ft_engine *e)
 	return st == FT_OK ? ft_writer_replay(e->writer) : st;
 }
 
+static enum ft_status engine_put_log(struct ft_engine *e, const char *identity,
+				     const uint8_t *log_id)
+{
+	enum ft_status st = ft_catalog_begin(e->core.catalog);
+
+	if (st == FT_OK)
+		st = ft_catalog_put_log(e->core.catalog, identity, log_id);
+	if (st == FT_OK)
+		st = ft_catalog_commit(e->core.catalog);
+	ft_catalog_rollback(e->core.catalog);
+	return st;
+}
+
 /*
  * A log that lies elsewhere, since log_dir was changed: what is in it goes to store and catalog,
  * and then the catalog takes the new one for its own.
@@ -195,20 +220,10 @@ static enum ft_status engine_drain_former(struct ft_engine *e, const struct ft_e
 		ft_logger_printf(config->logger, FT_LOG_NOTICE, "what was in the former log %s was taken "
 				 "over", place->path);
 	ft_writer_free(&e->writer);
+	/* A kill behind the removal must not look like a log that was lost. */
+	if (st == FT_OK)
+		st = engine_put_log(e, config->identity, NULL);
 	return st == FT_OK ? ft_log_remove(&e->core.log) : st;
-}
-
-static enum ft_status engine_put_log(struct ft_engine *e, const char *identity,
-				     const uint8_t *log_id)
-{
-	enum ft_status st = ft_catalog_begin(e->core.catalog);
-
-	if (st == FT_OK)
-		st = ft_catalog_put_log(e->core.catalog, identity, log_id);
-	if (st == FT_OK)
-		st = ft_catalog_commit(e->core.catalog);
-	ft_catalog_rollback(e->core.catalog);
-	return st;
 }
 
 static enum ft_status engine_open(struct ft_engine *e, const struct ft_engine_config *config,
@@ -241,6 +256,21 @@ static enum ft_status engine_open(struct ft_engine *e, const struct ft_engine_co
 	return st;
 }
 
+/*
+ * Whether a manifest is that of the file it lies beside. Clients named files once that look
+ * like manifests, and what is in those they made up.
+ */
+static bool engine_fits_place(const struct ft_finished *finished, const struct ft_store_found *found)
+{
+	char owner_name[FT_NAME_ROOM], file_name[FT_NAME_ROOM];
+
+	ft_escape(owner_name, finished->key.owner, finished->key.owner_len);
+	ft_escape(file_name, finished->key.file, finished->key.file_len);
+	return strcmp(owner_name, found->owner_name) == 0 && strcmp(file_name, found->file_name) == 0
+	       && strcmp(finished->name, found->name) == 0
+	       && (found->size == FT_STORE_TAKEN || finished->size == found->size);
+}
+
 /* One finished file that the store has, for a catalog that is made anew. */
 static bool engine_list_visit(void *context, const struct ft_store_found *found)
 {
@@ -249,7 +279,7 @@ static bool engine_list_visit(void *context, const struct ft_store_found *found)
 	char *ids = NULL;
 	enum ft_status st = ft_manifest_read(&finished, &ids, found->manifest, found->manifest_len);
 
-	if (st == FT_OK && (strcmp(finished.name, found->name) != 0 || finished.size != found->size))
+	if (st == FT_OK && !engine_fits_place(&finished, found))
 		st = FT_DAMAGED;
 	if (st == FT_DAMAGED)
 		ft_logger_printf(e->core.logger, FT_LOG_WARNING, "%s: its manifest does not fit, so it "
@@ -321,7 +351,31 @@ static enum ft_status engine_load_transfer(void *context, struct ft_unfinished *
 	ft_ranges_init(&found->held);
 	engine_charge_ranges(e, t);
 	t->news_ms = t->logged_news_ms = engine_news_ms(e, found);
+	if (t->state == FT_TRANSFER_ASSEMBLING)
+		engine_note_assembling(e, t);
 	return FT_OK;
+}
+
+/* What waits in the log for room in the store is held, and its fin accepted, as it was before. */
+static enum ft_status engine_load_held_back(void *context, const struct ft_held_back *held_back)
+{
+	struct ft_engine *e = context;
+	struct ft_transfer *t = ft_registry_find_number(&e->registry, held_back->number);
+	enum ft_status st = FT_OK;
+
+	for (size_t i = 0; t && st == FT_OK && i < held_back->piece_count; i++) {
+		const struct ft_piece *piece = &held_back->pieces[i];
+
+		st = ft_ranges_restore(&t->held, piece->offset, piece->offset + piece->len);
+	}
+	if (!t || st != FT_OK)
+		return st;
+	engine_charge_ranges(e, t);
+	if (!held_back->fin)
+		return FT_OK;
+	t->fin = *held_back->fin;
+	ft_transfer_move(t, FT_TRANSFER_ASSEMBLING);
+	return held_back->ticket ? engine_enlist(e, t, &t->fins, held_back->ticket) : FT_OK;
 }
 
 /* A result that an earlier process could not tell, or that is still to come. */
@@ -331,8 +385,9 @@ static enum ft_status engine_load_answer(void *context, const struct ft_answer *
 	struct ft_transfer *t = ft_registry_find_number(&e->registry, answer->number);
 	struct ft_retold *retold;
 
+	/* Accepted is accepted, though less memory may be allowed now. */
 	if (!answer->known)
-		return t ? engine_wait(e, t, &t->fins, &answer->ticket) : FT_OK;
+		return t ? engine_enlist(e, t, &t->fins, &answer->ticket) : FT_OK;
 	if (!(retold = calloc(1, sizeof *retold)))
 		return FT_NO_MEMORY;
 	if (!(retold->ticket = ft_ticket_new(&answer->ticket))) {
@@ -406,7 +461,8 @@ static enum ft_status engine_load(struct ft_engine *e)
 	enum ft_status st;
 
 	if ((st = ft_catalog_each_finished_key(c, engine_load_finished, e)) != FT_OK
-	    || (st = ft_catalog_each_transfer(c, engine_load_transfer, e)) != FT_OK)
+	    || (st = ft_catalog_each_transfer(c, engine_load_transfer, e)) != FT_OK
+	    || (st = ft_writer_each_held_back(e->writer, engine_load_held_back, e)) != FT_OK)
 		return st;
 	e->last_number = ft_writer_progress(e->writer).last_number;
 	return ft_catalog_each_answer(c, engine_load_answer, e);
@@ -439,7 +495,9 @@ static enum ft_status engine_start(struct ft_engine *e, const struct ft_engine_c
 	    || (st = engine_sweep_store(e)) != FT_OK
 	    || (st = ft_finishers_new(&e->core, &e->finishers)) != FT_OK)
 		return st;
-	return ft_writer_start(e->writer);
+	st = ft_writer_start(e->writer);
+	e->started = st == FT_OK;
+	return st;
 }
 
 enum ft_status ft_engine_new(const struct ft_engine_config *config, struct ft_engine **out)
@@ -456,8 +514,11 @@ enum ft_status ft_engine_new(const struct ft_engine_config *config, struct ft_en
 	e->core.ops = config->ops;
 	e->core.notify = config->hooks.notify;
 	e->core.context = config->hooks.context;
+	e->log_medium = config->log_places[0].medium;
+	snprintf(e->identity, sizeof e->identity, "%s", config->identity);
 	e->now_ms = e->swept_ms = ft_clock_ms();
 	ft_list_init(&e->aborts);
+	ft_list_init(&e->assembling);
 	ft_finished_set_init(&e->finished);
 	*out = e;
 	if ((st = engine_start(e, config)) != FT_OK)
@@ -549,6 +610,17 @@ static bool engine_stop_threads(struct ft_engine *e)
 	return done;
 }
 
+/* After an orderly stop a log in memory has nothing more to tell, and gives its memory back. */
+static void engine_drop_log(struct ft_engine *e)
+{
+	if (e->log_medium != FT_LOG_IN_MEMORY || !e->core.catalog || !e->core.log
+	    || ft_log_fill(e->core.log) > 0 || !e->started
+	    || engine_put_log(e, e->identity, NULL) != FT_OK)
+		return;
+	if (ft_log_remove(&e->core.log) != FT_OK)
+		ft_logger_printf(e->core.logger, FT_LOG_WARNING, "the log could not be removed");
+}
+
 static void engine_free_queue(struct ft_queue *queue)
 {
 	struct ft_link *link;
@@ -561,18 +633,18 @@ static void engine_free_queue(struct ft_queue *queue)
 	ft_queue_release(queue);
 }
 
-void ft_engine_free(struct ft_engine **engine)
+enum ft_status ft_engine_free(struct ft_engine **engine)
 {
 	struct ft_engine *e = *engine;
 	struct ft_link *link;
 
 	if (!e)
-		return;
+		return FT_OK;
 	*engine = NULL;
 	if (!engine_stop_threads(e)) {
 		ft_logger_printf(e->core.logger, FT_LOG_ERROR, "the disk does not answer: the broker stops "
 				 "without it; what was accepted is in the log and in the catalog");
-		return;
+		return FT_TIMEOUT;
 	}
 	ft_finishers_free(&e->finishers);
 	ft_writer_free(&e->writer);
@@ -586,6 +658,7 @@ void ft_engine_free(struct ft_engine **engine)
 		ft_ticket_free(&abort->ticket);
 		free(abort);
 	}
+	engine_drop_log(e);
 	ft_catalog_close(&e->core.catalog);
 	ft_log_close(&e->core.log);
 	if (e->core.store)
@@ -594,4 +667,5 @@ void ft_engine_free(struct ft_engine **engine)
 	ft_finished_set_release(&e->finished);
 	ft_refusals_free(&e->refusals);
 	free(e);
+	return FT_OK;
 }

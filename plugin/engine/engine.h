@@ -56,10 +56,11 @@ enum ft_status ft_engine_new(const struct ft_engine_config *config,
 			     struct ft_engine **out) FT_MUST_USE;
 
 /*
- * Ends: what is quick is finished, the rest is left to the next start; takes 5 s at most. A
- * thread that hangs in the disk then is left alone, with what it uses. NULL inside is ignored.
+ * Ends: what is quick is finished, the rest is left to the next start; takes 5 s at most.
+ * FT_TIMEOUT: a thread hangs in the disk and is left alone, with all that it uses, which is
+ * what the engine was given, too. NULL inside is ignored.
  */
-void ft_engine_free(struct ft_engine **engine);
+enum ft_status ft_engine_free(struct ft_engine **engine);
 
 /* Carries out one command; see above. `now_ms` is monotonic. */
 enum ft_status ft_engine_command(struct ft_engine *engine, const struct ft_request *request,

@@ -6,6 +6,7 @@
 #ifndef FT_ENGINE_PRIVATE_H
 #define FT_ENGINE_PRIVATE_H
 
+#include "base/identity.h"
 #include "engine/core.h"
 #include "engine/engine.h"
 #include "engine/finished_set.h"
@@ -27,10 +28,14 @@ struct ft_engine {
 	struct ft_writer *writer;
 	struct ft_finishers *finishers;
 	uint64_t last_number;
+	struct ft_list assembling;	/* transfers whose fin was accepted */
 	struct ft_list aborts;		/* tickets of transfers that are gone here; struct engine_abort */
 	size_t lookups;			/* questions about finished ids on their way */
 	size_t charged;			/* bytes that clients make us keep, besides the registry's */
+	bool started;
 	bool closing;
+	enum ft_log_medium log_medium;
+	char identity[FT_IDENTITY_ROOM];
 
 	/* What is free on the disk. */
 	bool space_known;
@@ -40,6 +45,7 @@ struct ft_engine {
 	int64_t now_ms;
 	int64_t due_ms;			/* of the timers */
 	int64_t swept_ms;
+	int64_t noted_ms;		/* when the time is noted again */
 	size_t sweep_cursor;
 	size_t sweep_left;		/* buckets that are due */
 	size_t expiries;		/* in this slice */
@@ -101,6 +107,9 @@ void engine_answer_everybody(struct ft_engine *e, struct ft_transfer *t, enum ft
 /* Fills in state and held ranges. */
 void engine_say_transfer(struct ft_reply *reply, const struct ft_transfer *t);
 
+/* Whether a segment of this transfer that succeeded has a response. */
+bool engine_wants_response(const struct ft_engine *e, const struct ft_transfer *t);
+
 /* Publishes a reply; notes refusals for the log. */
 bool engine_respond(struct ft_engine *e, const struct ft_request *request,
 		    const struct ft_reply *reply);
@@ -114,6 +123,9 @@ uint64_t engine_available(const struct ft_engine *e);
 
 /* Seconds that a transfer may be without news. */
 uint64_t engine_ttl_s(const struct ft_engine *e, uint64_t asked_s);
+
+/* From now on somebody waits for the end of an assembly; for assemble_timeout at most. */
+void engine_note_assembling(struct ft_engine *e, struct ft_transfer *t);
 
 /* A command was carried out. */
 void engine_note_news(struct ft_engine *e, struct ft_transfer *t);

@@ -3,11 +3,11 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/system.h"
+#include "base/thread.h"
 #include "protocol/manifest.h"
 
 #define FINISHER_TOGETHER 64		/* files published in one go, at most */
@@ -441,7 +441,7 @@ static enum ft_status finisher_start(struct ft_finishers *all, enum ft_lane lane
 		return FT_NO_MEMORY;
 	if ((st = ft_catalog_join(all->core->catalog, &f->catalog)) != FT_OK)
 		return st;
-	if (pthread_create(&f->thread, NULL, finisher_main, f) != 0)
+	if (ft_thread_start(&f->thread, finisher_main, f) != 0)
 		return FT_NO_MEMORY;
 	all->started++;
 	atomic_fetch_add(&all->running, 1);
@@ -452,21 +452,17 @@ enum ft_status ft_finishers_new(struct ft_core *core, struct ft_finishers **out)
 {
 	size_t large = (size_t)core->options->workers;
 	struct ft_finishers *all = calloc(1, sizeof *all + (large + 2) * sizeof all->finisher[0]);
-	sigset_t every, before;
 	enum ft_status st;
 
 	if (!all)
 		return FT_NO_MEMORY;
 	all->core = core;
 	*out = all;
-	sigfillset(&every);
-	pthread_sigmask(SIG_SETMASK, &every, &before);
 	st = finisher_start(all, FT_LANE_QUICK);
 	if (st == FT_OK)
 		st = finisher_start(all, FT_LANE_BACKGROUND);
 	while (st == FT_OK && all->count < large + 2)
 		st = finisher_start(all, FT_LANE_LARGE);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (st != FT_OK) {
 		ft_finishers_stop(all);
 		ft_finishers_free(out);

@@ -217,23 +217,30 @@ static bool refusals_take_line(struct ft_refusals *r, uint64_t count, int64_t no
 	return false;
 }
 
-static void refusals_write_first(struct ft_refusals *r, const struct row *row)
+/* `which` leads to the file, `times` is how often, if more than once. */
+static void refusals_write(struct ft_refusals *r, const struct row *row, const char *times,
+			   const char *which)
 {
-	ft_logger_printf(r->logger, refusals_level(row->status), "refused %s: client %s%s%s: %s",
-			 ft_status_word(row->status), row->client, *row->file ? ", file " : "",
-			 row->file, row->detail);
+	char room[sizeof row->file + 40];
+	struct ft_buf file = ft_buf_on(room, sizeof room);
+
+	if (*row->file)
+		ft_buf_printf(&file, ", %s '%s'", which, row->file);
+	ft_logger_printf(r->logger, refusals_level(row->status), "refused %s%s: client '%s'%s: %s",
+			 ft_status_word(row->status), times, row->client, room, row->detail);
 }
 
 /* The row's minute is over. */
 static void refusals_write_count(struct ft_refusals *r, struct row *row, int64_t now_ms)
 {
+	char room[40];
+	struct ft_buf times = ft_buf_on(room, sizeof room);
+
 	assert(row->state == ROW_COUNTING && row->count > 0);
+	ft_buf_printf(&times, " %llu time%s more", (unsigned long long)row->count,
+		      row->count == 1 ? "" : "s");
 	if (refusals_take_line(r, row->count, now_ms))
-		ft_logger_printf(r->logger, refusals_level(row->status),
-				 "refused %s %llu time%s more: client %s%s%s: %s",
-				 ft_status_word(row->status), (unsigned long long)row->count,
-				 row->count == 1 ? "" : "s", row->client, *row->file ? ", the first with file " : "", row->file,
-				 row->detail);
+		refusals_write(r, row, room, "the first with file");
 	row->count = 0;
 	row->since_ms = now_ms;
 }
@@ -275,7 +282,7 @@ void ft_refusals_note(struct ft_refusals *r, const struct ft_refusal *refusal, i
 	row->count = 0;
 	refusals_describe(row, refusal);
 	if (refusals_take_line(r, 1, now_ms))
-		refusals_write_first(r, row);
+		refusals_write(r, row, "", "file");
 }
 
 /* How many clients have been told since it was over last; forgets them. */
@@ -310,9 +317,9 @@ static void refusals_write_over(struct ft_refusals *r, enum ft_status status, in
 
 void ft_refusals_over(struct ft_refusals *r, enum ft_status status, int64_t now_ms)
 {
+	assert(status < FT_STATUS_COUNT && refusals_ends[status]);
 	if (!r || r->causes[status].told == 0)
 		return;
-	assert(refusals_ends[status]);
 	r->causes[status].over = true;
 	refusals_write_over(r, status, now_ms);
 }

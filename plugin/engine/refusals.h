@@ -11,8 +11,8 @@
  * The first refusal of a client for one cause (status) is logged at once, those of the
  * following minute are counted and logged as one line:
  *
- *	refused disk_full: client cam7, file f1: 12M are free, min_free_space is 256M
- *	refused disk_full 57 times more: client cam7, the first with file f2: 11M are ...
+ *	refused disk_full: client 'cam7', file 'f1': 12M are free, min_free_space is 256M
+ *	refused disk_full 57 times more: client 'cam7', the first with file 'f2': 11M are ...
  *	there is room on the disk again; 3 clients were told disk_full, 812 times
  *
  * Beyond FT_REFUSALS_LINES_MAX such lines in a minute one line has the number of the others.
@@ -57,9 +57,10 @@ void ft_refusals_note(struct ft_refusals *refusals, const struct ft_refusal *ref
 		      int64_t now_ms);
 
 /*
- * The state that made the engine answer with this status has ended. Logged if a client was
- * told, at most once a minute: a state that comes and goes is logged later, if it has ended
- * then. Costs nothing where nobody was told.
+ * The state that made the engine answer with this status has ended: of FT_DISK_FULL,
+ * FT_QUOTA_EXCEEDED, FT_TOO_MANY_TRANSFERS, FT_RATE_LIMITED, FT_BUSY, FT_IO_ERROR, FT_NO_MEMORY.
+ * Logged if a client was told, at most once a minute: a state that comes and goes is logged
+ * later, if it has ended then. Costs nothing where nobody was told.
  */
 void ft_refusals_over(struct ft_refusals *refusals, enum ft_status status, int64_t now_ms);
 

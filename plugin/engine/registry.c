@@ -81,6 +81,7 @@ static void registry_free_transfer(struct ft_transfer **transfer)
 {
 	struct ft_transfer *t = *transfer;
 
+	ft_link_remove(&t->assembling);
 	registry_free_tickets(&t->inits);
 	registry_free_tickets(&t->segments);
 	registry_free_tickets(&t->fins);
@@ -279,6 +280,7 @@ struct ft_transfer *ft_registry_add(struct ft_registry *registry, const struct f
 	ft_list_init(&t->inits);
 	ft_list_init(&t->segments);
 	ft_list_init(&t->fins);
+	ft_link_init(&t->assembling);
 	t->file_len = key->file_len;
 	memcpy(t->file, key->file, key->file_len);
 	bucket = &registry->transfers[t->hash & (registry->buckets - 1)];

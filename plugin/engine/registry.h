@@ -27,8 +27,10 @@
  *
  *	from \ to	RECEIVING	ASSEMBLING	ABORTING	CONFLICT	removed
  *	CHECKING	verdict: new	fin		-		verdict: other	verdict: complete; abort
+ *							(or complete, and an init was refused since)
  *	RECEIVING	-		fin		-		-		abort, expiry
  *	ASSEMBLING	fin failed	-		abort		verdict: other	finished
+ *							(or finished, and an init was refused since)
  *	ABORTING	-		-		-		-		aborted, or finished before
  *	CONFLICT	-		-		-		-		init anew, abort, expiry
  */
@@ -80,6 +82,8 @@ struct ft_transfer {
 	struct ft_list segments;	/* tickets of segments: wait for the writer, in order */
 	struct ft_list fins;		/* tickets: wait for the result */
 	size_t waiting;			/* tickets in all lists */
+	struct ft_link assembling;	/* ASSEMBLING: those that are, the one that was first to be first */
+	int64_t assembling_ms;		/* since then somebody waits */
 	struct ft_ticket *abort;	/* owned; ABORTING */
 	size_t charged;			/* bytes of ranges on the memory account */
 

@@ -15,7 +15,7 @@ static void results_note_refusal(struct ft_engine *e, const struct ft_request *r
 	};
 	struct ft_command command;
 
-	if (ft_topic_parse(&command, request->topic) == FT_OK) {
+	if (ft_topic_parse(&command, request->topic) != FT_INVALID_FILEID) {
 		refusal.file = command.file;
 		refusal.file_len = command.file_len;
 	}
@@ -82,6 +82,25 @@ void engine_answer_everybody(struct ft_engine *e, struct ft_transfer *t, enum ft
 	(void)engine_answer_all(e, t, &t->fins, &reply);
 }
 
+/*
+ * Nothing is unfinished under the id any more. Where an init was refused meanwhile, that was the
+ * client's last word: what follows is not about the file that is finished.
+ */
+static void results_end(struct ft_engine *e, struct ft_transfer **transfer)
+{
+	struct ft_transfer *t = *transfer;
+
+	if (!t->refused || t->state == FT_TRANSFER_ABORTING) {
+		engine_remove_transfer(e, transfer);
+		return;
+	}
+	t->verdict = FT_VERDICT_CONFLICT;
+	ft_transfer_move(t, FT_TRANSFER_CONFLICT);
+	ft_ranges_release(&t->held);
+	engine_charge_ranges(e, t);
+	t->news_ms = e->now_ms;
+}
+
 /* --- fin --- */
 
 /* What the end of an assembly says to those who wait for it. */
@@ -134,7 +153,7 @@ static bool results_finish(struct ft_engine *e, struct ft_transfer **transfer, u
 	results_answer_abort(e, t, FT_ALREADY_COMPLETE);
 	engine_answer_everybody(e, t, FT_BUSY);
 	results_note_finished(e, t);
-	engine_remove_transfer(e, transfer);
+	results_end(e, transfer);
 	return told;
 }
 
@@ -146,6 +165,7 @@ static bool results_fail(struct ft_engine *e, struct ft_transfer *t, enum ft_sta
 	/* By an abort: to who waits it is as if it had come first. */
 	if (st == FT_CANCELLED)
 		return results_tell_fin(e, t, FT_NO_SUCH_TRANSFER);
+	ft_link_remove(&t->assembling);
 	if (t->state == FT_TRANSFER_ASSEMBLING)
 		ft_transfer_move(t, t->verdict == FT_VERDICT_CONFLICT ? FT_TRANSFER_CONFLICT
 								      : FT_TRANSFER_RECEIVING);
@@ -183,7 +203,7 @@ static void results_take_result(struct ft_engine *e, struct ft_result *result)
 		result->told = engine_answer_all(e, t, &t->fins, &reply);
 		results_answer_abort(e, t, FT_ALREADY_COMPLETE);
 		engine_answer_everybody(e, t, FT_BUSY);
-		engine_remove_transfer(e, &t);
+		results_end(e, &t);
 	} else if (t) {
 		result->told = results_fail(e, t, st);
 	}
@@ -232,7 +252,7 @@ static void results_verdict_complete(struct ft_engine *e, struct ft_transfer **t
 	(void)engine_answer_all(e, t, &t->inits, &reply);
 	/* Segments and fins that were sent in the meantime get answers of their own. */
 	if (t->state == FT_TRANSFER_CHECKING && t->waiting == 0)
-		engine_remove_transfer(e, transfer);
+		results_end(e, transfer);
 }
 
 static void results_verdict_conflict(struct ft_engine *e, struct ft_transfer *t)
@@ -261,6 +281,13 @@ static void results_take_verdict(struct ft_engine *e, struct ft_verdict *verdict
 	ft_job_free(&job);
 }
 
+bool engine_wants_response(const struct ft_engine *e, const struct ft_transfer *t)
+{
+	if (t->responses == FT_RESPONSES_DEFAULT)
+		return e->options->segment_responses == FT_RESPONSES_ALL;
+	return t->responses == FT_RESPONSES_ALL;
+}
+
 /* In the order of the segments, while the verdict was not known. */
 static void results_take_segment(struct ft_engine *e, struct ft_job *job)
 {
@@ -272,11 +299,14 @@ static void results_take_segment(struct ft_engine *e, struct ft_job *job)
 		struct ft_reply reply = { .status = job->status };
 
 		t->waiting--;
-		(void)results_answer(e, &ticket, &reply);
+		if (job->status == FT_OK && !engine_wants_response(e, t))
+			engine_drop_ticket(e, &ticket);
+		else
+			(void)results_answer(e, &ticket, &reply);
 		/* Of an id that is finished as its init says, nothing is left to be told. */
 		if (t->verdict == FT_VERDICT_COMPLETE && t->state == FT_TRANSFER_CHECKING
 		    && t->waiting == 0)
-			engine_remove_transfer(e, &t);
+			results_end(e, &t);
 	}
 	ft_job_free(&job);
 }
@@ -299,11 +329,14 @@ static void results_take_discard(struct ft_engine *e, struct ft_discard *discard
 	struct ft_transfer *t = ft_registry_find_number(&e->registry, discard->job.number);
 	struct engine_abort *abort = discard->answer ? results_find_abort(e, discard->job.number)
 						     : NULL;
-	struct ft_reply reply = { .status = FT_OK, .state = FT_STATE_NONE };
+	struct ft_reply reply = {
+		.status = discard->job.status,
+		.state = discard->job.status == FT_OK ? FT_STATE_NONE : FT_STATE_COMPLETE,
+	};
 	struct ft_job *job = &discard->job;
 
 	if (t && t->state == FT_TRANSFER_ABORTING) {
-		results_answer_abort(e, t, FT_OK);
+		results_answer_abort(e, t, discard->job.status);
 		engine_answer_everybody(e, t, FT_NO_SUCH_TRANSFER);
 		engine_remove_transfer(e, &t);
 	}

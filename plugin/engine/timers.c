@@ -11,7 +11,9 @@ uint64_t engine_available(const struct ft_engine *e)
 {
 	uint64_t kept = e->options->min_free_space + e->appended;
 
-	if (e->options->min_free_space == 0 || !e->space_known)
+	if (atomic_load(&e->core.disk_full))
+		return 0;
+	if (!e->space_known)
 		return UINT64_MAX;
 	return e->space.bytes > kept ? e->space.bytes - kept : 0;
 }
@@ -76,9 +78,47 @@ static void timers_sweep(struct ft_engine *e)
 		ft_registry_sweep(&e->registry, &e->sweep_cursor, 1, timers_visit, e);
 }
 
+void engine_note_assembling(struct ft_engine *e, struct ft_transfer *t)
+{
+	ft_link_remove(&t->assembling);
+	ft_list_push(&e->assembling, &t->assembling);
+	t->assembling_ms = e->now_ms;
+}
+
+/*
+ * A disk that hangs lets nobody wait for ever. The fin stays accepted, and who asks again
+ * hears how it ended, or waits for as long once more.
+ */
+static void timers_tell_late(struct ft_engine *e)
+{
+	int64_t since_ms = e->now_ms - (int64_t)e->options->assemble_timeout * 1000;
+	struct ft_link *link;
+
+	while ((link = ft_list_first(&e->assembling)) != NULL) {
+		struct ft_transfer *t = FT_CONTAINER(link, struct ft_transfer, assembling);
+		struct ft_reply reply = { .status = FT_TIMEOUT, .state = FT_STATE_ASSEMBLING };
+
+		if (t->assembling_ms > since_ms)
+			break;
+		(void)engine_answer_all(e, t, &t->fins, &reply);
+		engine_note_assembling(e, t);
+	}
+}
+
+/* How long brokers have run is noted, so that expiry goes on after a kill. */
+static void timers_note_time(struct ft_engine *e)
+{
+	if (e->registry.count == 0 || e->now_ms < e->noted_ms)
+		return;
+	if (engine_append_plain(e, FT_RECORD_NEWS, 0, 0) == FT_OK)
+		e->noted_ms = e->now_ms + (int64_t)e->options->gc_interval * 1000;
+}
+
 void engine_run_timers(struct ft_engine *e)
 {
 	timers_sweep(e);
+	timers_tell_late(e);
+	timers_note_time(e);
 	if (e->registry.count < e->options->max_transfers)
 		ft_refusals_over(e->refusals, FT_TOO_MANY_TRANSFERS, e->now_ms);
 	if (engine_check_memory(e, 0) == FT_OK && ft_log_fill(e->core.log) == 0)

@@ -4,9 +4,9 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <signal.h>
 
 #include "base/system.h"
+#include "base/thread.h"
 
 #define WRITER_BUCKETS 4096		/* of active transfers; thousands at most */
 #define WRITER_ROUND_BYTES ((uint64_t)4 * 1024 * 1024)	/* of the log, between two commits */
@@ -14,6 +14,7 @@
 #define WRITER_IDLE_MS 10000		/* then a transfer is forgotten here; the catalog knows it */
 #define WRITER_SYNC_BYTES ((uint64_t)64 * 1024 * 1024)	/* a checkpoint after so much, */
 #define WRITER_SYNC_MS 5000		/* or so long */
+#define WRITER_SYNC_ALL_MS 1000		/* at the end */
 #define WRITER_SPACE_MS 1000
 #define WRITER_RETRY_MS 200
 #define WRITER_TIDY_MS 5000
@@ -118,11 +119,27 @@ void writer_remove(struct ft_writer *w, struct writer_transfer **transfer)
 	*transfer = NULL;
 }
 
-bool writer_wait(const struct ft_writer *w)
+static void writer_tell_space(struct ft_writer *w)
+{
+	struct ft_space_news *news;
+
+	if (w->now_ms < w->space_ms)
+		return;
+	w->space_ms = w->now_ms + WRITER_SPACE_MS;
+	news = ft_core_alloc(sizeof *news);
+	news->job.kind = FT_JOB_SPACE;
+	news->job.status = ft_store_space(w->core->store, &news->space);
+	ft_link_init(&news->job.link);
+	ft_core_tell_broker(w->core, &news->job);
+}
+
+bool writer_wait(struct ft_writer *w)
 {
 	if (w->replaying || atomic_load(&w->stop))
 		return false;
 	ft_sleep_ms(WRITER_RETRY_MS);
+	w->now_ms = ft_clock_ms();
+	writer_tell_space(w);
 	return true;
 }
 
@@ -271,8 +288,8 @@ static int64_t writer_run_ms(const struct ft_writer *w)
 
 static enum ft_status writer_put_begun(struct ft_writer *w, struct writer_transfer *t)
 {
-	enum ft_catalog_state state = t->state == WRITER_CONFLICT ? FT_CATALOG_CONFLICT
-								  : FT_CATALOG_RECEIVING;
+	bool finished = t->state == WRITER_CONFLICT || t->state == WRITER_COMPLETE;
+	enum ft_catalog_state state = finished ? FT_CATALOG_CONFLICT : FT_CATALOG_RECEIVING;
 
 	return ft_catalog_put_transfer(w->core->catalog, &t->facts, state, writer_run_ms(w));
 }
@@ -360,11 +377,12 @@ static enum ft_status writer_put_dirty(struct ft_writer *w)
 {
 	enum ft_status st = FT_OK;
 
+	/* First: the same transfer may wait for the answer to its next fin already. */
+	for (size_t i = 0; st == FT_OK && i < w->told_count; i++)
+		st = ft_catalog_drop_answer(w->core->catalog, w->told[i]);
 	for (struct ft_link *link = w->dirty.head.next; st == FT_OK && link != &w->dirty.head;
 	     link = link->next)
 		st = writer_put_all(w, FT_CONTAINER(link, struct writer_transfer, dirty));
-	for (size_t i = 0; st == FT_OK && i < w->told_count; i++)
-		st = ft_catalog_drop_answer(w->core->catalog, w->told[i]);
 	w->progress.run_ms = writer_run_ms(w);
 	if (st == FT_OK)
 		st = ft_catalog_put_progress(w->core->catalog, &w->progress);
@@ -390,6 +408,7 @@ static void writer_committed(struct ft_writer *w)
 	struct ft_link *link;
 
 	w->told_count = 0;
+	w->progress_made = false;
 	while ((link = ft_list_pop(&w->dirty)) != NULL) {
 		struct writer_transfer *t = FT_CONTAINER(link, struct writer_transfer, dirty);
 
@@ -407,7 +426,6 @@ static void writer_send(struct ft_writer *w)
 	while ((link = ft_list_pop(&w->after_commit)) != NULL) {
 		struct ft_job *job = FT_CONTAINER(link, struct ft_job, link);
 		const struct ft_finish *finish = FT_CONTAINER(job, struct ft_finish, job);
-		const struct ft_discard *discard = FT_CONTAINER(job, struct ft_discard, job);
 
 		switch (job->kind) {
 		case FT_JOB_FINISH:
@@ -416,9 +434,6 @@ static void writer_send(struct ft_writer *w)
 			else
 				ft_core_submit(w->core, finish->fin.size > FT_SMALL_FILE
 					       ? FT_LANE_LARGE : FT_LANE_QUICK, job);
-			break;
-		case FT_JOB_DISCARD:
-			ft_core_submit(w->core, discard->upload ? FT_LANE_BACKGROUND : FT_LANE_QUICK, job);
 			break;
 		default:
 			ft_core_tell_broker(w->core, job);
@@ -430,12 +445,13 @@ enum ft_status writer_commit(struct ft_writer *w)
 {
 	enum ft_status st = FT_OK;
 
-	if (ft_list_first(&w->dirty) || w->told_count > 0) {
-		do
-			st = writer_try_commit(w);
-		while (st != FT_OK && writer_wait(w));
-		if (st != FT_OK)
-			return st;
+	if (ft_list_first(&w->dirty) || w->told_count > 0 || w->progress_made) {
+		while ((st = writer_try_commit(w)) != FT_OK) {
+			if (st == FT_DISK_FULL)
+				atomic_store(&w->core->disk_full, true);
+			if (!writer_wait(w))
+				return st;
+		}
 		writer_committed(w);
 	}
 	writer_send(w);
@@ -542,19 +558,6 @@ static void writer_look_after_transfers(struct ft_writer *w)
 	}
 }
 
-static void writer_tell_space(struct ft_writer *w)
-{
-	struct ft_space_news *news;
-
-	if (w->now_ms < w->space_ms)
-		return;
-	w->space_ms = w->now_ms + WRITER_SPACE_MS;
-	news = ft_core_alloc(sizeof *news);
-	news->job.kind = FT_JOB_SPACE;
-	news->job.status = ft_store_space(w->core->store, &news->space);
-	writer_tell(w, &news->job);
-}
-
 static void writer_tidy(struct ft_writer *w)
 {
 	struct ft_job *job;
@@ -625,20 +628,33 @@ static int writer_sleep_ms(const struct ft_writer *w)
 	return ft_list_first(&w->pinned) ? WRITER_PENDING_MS / 2 : WRITER_SLEEP_MS;
 }
 
-/* At the end: what only the kernel has is given to the disk. */
+static void writer_sync(struct ft_writer *w, struct writer_transfer *t)
+{
+	enum ft_status st = writer_open_upload(w, t, FT_UPLOAD_EXISTING);
+
+	if (st == FT_OK)
+		st = ft_store_sync(t->upload);
+	if (st == FT_IO_ERROR)
+		writer_lose_unsynced(w, t);
+	if (st != FT_OK)
+		return;
+	ft_ranges_release(&t->durable);
+	if (ft_ranges_copy(&t->durable, &t->held) == FT_OK)
+		writer_note(w, t, WRITER_NEWS_DURABLE);
+}
+
+/* At the end: what only the kernel has is given to the disk, as far as there is time. */
 static void writer_sync_all(struct ft_writer *w)
 {
+	int64_t deadline_ms = ft_clock_ms() + WRITER_SYNC_ALL_MS;
+
 	if (w->core->options->durability == FT_DURABILITY_NONE)
 		return;
 	for (size_t i = 0; i < WRITER_BUCKETS; i++) {
 		for (struct writer_transfer *t = w->transfers[i]; t; t = t->next) {
-			if (t->state != WRITER_STORED || t->checkpointing || t->unsynced == 0
-			    || writer_open_upload(w, t, FT_UPLOAD_EXISTING) != FT_OK
-			    || ft_store_sync(t->upload) != FT_OK)
-				continue;
-			ft_ranges_release(&t->durable);
-			if (ft_ranges_copy(&t->durable, &t->held) == FT_OK)
-				writer_note(w, t, WRITER_NEWS_DURABLE);
+			if (t->state == WRITER_STORED && !t->checkpointing && t->unsynced > 0
+			    && ft_clock_ms() < deadline_ms)
+				writer_sync(w, t);
 		}
 	}
 	if (writer_commit(w) == FT_OK && ft_catalog_sync(w->core->catalog) != FT_OK)
@@ -655,6 +671,7 @@ static void *writer_main(void *argument)
 	}
 	while (writer_round(w))
 		;
+	w->progress_made = true;	/* for how long this broker has run */
 	writer_sync_all(w);
 	atomic_store(&w->done, true);
 	w->core->notify(w->core->context);
@@ -718,13 +735,39 @@ enum ft_status ft_writer_replay(struct ft_writer *w)
 	return FT_OK;
 }
 
+enum ft_status ft_writer_each_held_back(struct ft_writer *w, ft_writer_visit *visit,
+					void *context)
+{
+	enum ft_status st = FT_OK;
+
+	for (struct ft_link *link = w->pinned.head.next; st == FT_OK && link != &w->pinned.head;
+	     link = link->next) {
+		const struct writer_transfer *t = FT_CONTAINER(link, struct writer_transfer, pinned);
+		const struct ft_held_back held_back = {
+			.number = t->number, .pieces = t->pieces, .piece_count = t->piece_count,
+			.fin = t->fin_waits ? &t->fin : NULL,
+			.ticket = t->ticket ? &t->ticket->request : NULL,
+		};
+
+		st = visit(context, &held_back);
+	}
+	return st;
+}
+
 /* The walk makes no calls on the catalog, and no jobs yet. */
 static enum ft_status writer_resume(void *context, struct ft_unfinished *found)
 {
 	struct ft_writer *w = context;
 
-	if (found->state == FT_CATALOG_FINISHING && !writer_find(w, found->facts.number))
-		writer_move(writer_adopt(w, found), WRITER_FINISHING);
+	struct writer_transfer *t = writer_find(w, found->facts.number);
+
+	if (found->state != FT_CATALOG_FINISHING)
+		return FT_OK;
+	if (!t)
+		t = writer_adopt(w, found);
+	/* It may be here by a record behind the fin, such as that of a refused init. */
+	if (t->state == WRITER_STORED)
+		writer_move(t, WRITER_FINISHING);
 	return FT_OK;
 }
 
@@ -741,19 +784,13 @@ static enum ft_status writer_resume_fins(struct ft_writer *w)
 
 enum ft_status ft_writer_start(struct ft_writer *w)
 {
-	sigset_t all, before;
 	enum ft_status st;
-	int error;
 
 	if ((st = writer_resume_fins(w)) != FT_OK)
 		return st;
 	writer_send(w);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&w->thread, NULL, writer_main, w);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	w->started = error == 0;
-	return error == 0 ? FT_OK : FT_NO_MEMORY;
+	w->started = ft_thread_start(&w->thread, writer_main, w) == 0;
+	return w->started ? FT_OK : FT_NO_MEMORY;
 }
 
 struct ft_progress ft_writer_progress(const struct ft_writer *w)

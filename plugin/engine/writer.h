@@ -28,9 +28,24 @@ enum ft_status ft_writer_new(struct ft_core *core, struct ft_writer **out) FT_MU
 
 /*
  * Applies all records of the log, before there are other threads; afterwards everything is in
- * store and catalog, and the log is empty. Errors: those of the catalog.
+ * store and catalog, and the log is empty, but for what the store has no room for. Errors: those of the catalog.
  */
 enum ft_status ft_writer_replay(struct ft_writer *writer) FT_MUST_USE;
+
+/* A transfer that the store had no room for: it is acknowledged, and still in the log only. */
+struct ft_held_back {
+	uint64_t number;
+	const struct ft_piece *pieces;
+	size_t piece_count;
+	const struct ft_fin *fin;		/* accepted; NULL: none */
+	const struct ft_request *ticket;	/* who is to be told; NULL: nobody */
+};
+
+typedef enum ft_status ft_writer_visit(void *context, const struct ft_held_back *held_back);
+
+/* Visits those, after the replay and before the start: the catalog knows nothing of these bytes. */
+enum ft_status ft_writer_each_held_back(struct ft_writer *writer, ft_writer_visit *visit,
+					void *context) FT_MUST_USE;
 
 /* Takes up the fins that the catalog says were accepted, and starts the thread. */
 enum ft_status ft_writer_start(struct ft_writer *writer) FT_MUST_USE;

@@ -15,6 +15,7 @@
 #include "protocol/topic.h"
 
 #define APPLY_PENDING_PIECES 256	/* of a small transfer, at most */
+#define APPLY_NUMBERS_AHEAD 65536	/* the catalog is told of numbers in lots */
 #define APPLY_QUICK_MAX 2048		/* small files that wait for a finisher in the log */
 
 static void apply_damaged(const struct ft_writer *w, const struct ft_log_record *record)
@@ -38,7 +39,7 @@ static void apply_tell_verdict(struct ft_writer *w, const struct writer_transfer
 	writer_tell(w, &verdict->job);
 }
 
-/* What the catalog says of a key, and whether that is still so: consumers take files away. */
+/* What the catalog says of a key; consumers may have taken the file away since. */
 static enum ft_status apply_find_finished(struct ft_writer *w, const struct ft_key *key,
 					  struct ft_finished *finished)
 {
@@ -47,12 +48,8 @@ static enum ft_status apply_find_finished(struct ft_writer *w, const struct ft_k
 	do
 		st = ft_catalog_find_finished(w->core->catalog, key, finished);
 	while (st != FT_OK && st != FT_NO_SUCH_TRANSFER && writer_wait(w));
-	if (st != FT_OK) {
-		w->failed = w->failed || st != FT_NO_SUCH_TRANSFER;
-		return st;
-	}
-	st = w->core->ops->find(w->core->store, key, finished->name);
-	return st == FT_NO_SUCH_TRANSFER ? st : FT_OK;
+	w->failed = w->failed || (st != FT_OK && st != FT_NO_SUCH_TRANSFER);
+	return st;
 }
 
 static struct writer_transfer *apply_begin_pending(struct ft_writer *w, const struct ft_facts *facts,
@@ -75,7 +72,10 @@ static struct writer_transfer *apply_begin_complete(struct ft_writer *w, const s
 	return t;
 }
 
-/* The id may be finished; while replaying, perhaps by this very transfer or a later one. */
+/*
+ * The id may be finished. While replaying perhaps by this very transfer, whose answer may be
+ * still to be told, or by a later one: then NULL, since this one is over.
+ */
 static struct writer_transfer *apply_begin_checked(struct ft_writer *w, const struct ft_facts *facts,
 						   uint64_t position)
 {
@@ -84,11 +84,15 @@ static struct writer_transfer *apply_begin_checked(struct ft_writer *w, const st
 
 	if (apply_find_finished(w, &facts->key, &finished) != FT_OK)
 		return apply_begin_pending(w, facts, position);
-	if (finished.number >= facts->number) {
+	if (finished.number > facts->number)
+		return NULL;
+	if (finished.number == facts->number) {
 		t = apply_begin_complete(w, facts, &finished);
-		t->is_same = finished.number == facts->number;
+		t->is_same = true;
 		return t;
 	}
+	if (w->core->ops->find(w->core->store, &facts->key, finished.name) == FT_NO_SUCH_TRANSFER)
+		return apply_begin_pending(w, facts, position);
 	if (ft_meta_fits(&facts->meta, &finished))
 		return apply_begin_complete(w, facts, &finished);
 	if (w->core->options->finished_ids == FT_FINISHED_IDS_REPLACE)
@@ -116,34 +120,68 @@ static void apply_begin(struct ft_writer *w, const struct ft_log_record *record)
 		apply_damaged(w, record);
 		return;
 	}
-	if (facts.number > w->progress.last_number)
-		w->progress.last_number = facts.number;
+	/* Else the number of a file that never got a row of its own here would be used again. */
+	if (facts.number > w->progress.last_number) {
+		w->progress.last_number = facts.number + APPLY_NUMBERS_AHEAD;
+		w->progress_made = true;
+	}
 	if (writer_find(w, facts.number) || (w->replaying && apply_is_known(w, &facts)))
 		return;
 	if (w->replaying || (record->flags & FT_RECORD_CHECK))
 		t = apply_begin_checked(w, &facts, record->position);
 	else
 		t = apply_begin_pending(w, &facts, record->position);
-	if (record->flags & FT_RECORD_CHECK)
+	if (t && (record->flags & FT_RECORD_CHECK))
 		apply_tell_verdict(w, t);
+}
+
+/*
+ * Takes back a fin. While replaying, when a record comes behind it that is only appended once
+ * that has failed: who waited for it was told then.
+ */
+static void apply_drop_fin(struct ft_writer *w, struct writer_transfer *t)
+{
+	writer_move(t, WRITER_STORED);
+	if (t->news & WRITER_NEWS_FIN)
+		t->news &= ~(unsigned)WRITER_NEWS_FIN;
+	else
+		writer_note(w, t, WRITER_NEWS_FIN_FAILED);
+	t->answer_kept = false;
+	writer_note_told(w, t->number);
+}
+
+/* The transfer of a record that is only appended while no fin is on its way. */
+static struct writer_transfer *apply_find_open(struct ft_writer *w, uint64_t number)
+{
+	struct writer_transfer *t = writer_lookup(w, number);
+
+	if (t && t->state == WRITER_FINISHING && w->replaying)
+		apply_drop_fin(w, t);
+	assert(!t || t->state != WRITER_FINISHING);
+	return t;
 }
 
 /* --- what changes no bytes --- */
 
 static void apply_describe(struct ft_writer *w, const struct ft_log_record *record)
 {
-	struct writer_transfer *t = writer_lookup(w, record->number);
+	struct writer_transfer *t = apply_find_open(w, record->number);
 	struct ft_terms terms;
 
 	if (ft_record_read_terms(&terms, record) != FT_OK) {
 		apply_damaged(w, record);
 		return;
 	}
-	if (!t || t->state == WRITER_FINISHING)
+	if (!t)
 		return;
+	if (t->state == WRITER_COMPLETE && t->refused) {
+		t->news &= ~(unsigned)WRITER_NEWS_BEGUN;
+		writer_note(w, t, WRITER_NEWS_OVER);
+	}
 	t->refused = false;
 	t->facts.terms = terms;
 	writer_set_user_data(t, &terms.user_data);
+	t->news &= ~(unsigned)WRITER_NEWS_REFUSED;	/* of before */
 	if (t->state == WRITER_STORED)
 		writer_note(w, t, WRITER_NEWS_TERMS | WRITER_NEWS_TIME);
 }
@@ -159,12 +197,21 @@ static void apply_refuse(struct ft_writer *w, const struct ft_log_record *record
 		writer_settle(w, t);
 	if (t->state == WRITER_STORED)
 		writer_note(w, t, WRITER_NEWS_REFUSED);
+	if (t->state == WRITER_COMPLETE) {	/* a place holder, so that it is so after a restart, too */
+		t->news &= ~(unsigned)WRITER_NEWS_OVER;
+		writer_note(w, t, WRITER_NEWS_BEGUN);
+	}
 }
 
 static void apply_news(struct ft_writer *w, const struct ft_log_record *record)
 {
-	struct writer_transfer *t = writer_lookup(w, record->number);
+	struct writer_transfer *t;
 
+	if (record->number == 0) {	/* of no transfer: only the time goes on */
+		w->progress_made = true;
+		return;
+	}
+	t = writer_lookup(w, record->number);
 	if (t && (t->state == WRITER_STORED || t->state == WRITER_CONFLICT))
 		writer_note(w, t, WRITER_NEWS_TIME);
 }
@@ -215,7 +262,7 @@ static enum ft_status apply_bytes_to(struct ft_writer *w, struct writer_transfer
 		return st;
 	case WRITER_CONFLICT:
 		return FT_FILEMETA_CONFLICT;
-	case WRITER_FINISHING:	/* the broker's thread accepts none meanwhile */
+	case WRITER_FINISHING:	/* see apply_find_open() */
 	case WRITER_STATES:
 		break;
 	}
@@ -224,13 +271,9 @@ static enum ft_status apply_bytes_to(struct ft_writer *w, struct writer_transfer
 
 static void apply_bytes(struct ft_writer *w, const struct ft_log_record *record)
 {
-	struct writer_transfer *t = writer_lookup(w, record->number);
+	struct writer_transfer *t = apply_find_open(w, record->number);
 	enum ft_status st = FT_NO_SUCH_TRANSFER;
 
-	if (t && t->state == WRITER_FINISHING) {
-		writer_take_jobs(w);	/* it has come back, or this record would not be there */
-		t = writer_lookup(w, record->number);
-	}
 	if (t)
 		st = apply_bytes_to(w, t, record);
 	if (record->flags & FT_RECORD_ANSWER)
@@ -267,6 +310,19 @@ static bool apply_can_finish_from_log(const struct ft_writer *w, const struct wr
 	       && ft_log_fill(w->core->log) < ft_log_size(w->core->log) / 2;
 }
 
+/* The result is known at once. It is kept until it was told, perhaps after a restart. */
+static void apply_fin_result(struct ft_writer *w, struct writer_transfer *t, enum ft_status st)
+{
+	struct ft_result *result = ft_core_alloc(sizeof *result);
+
+	t->result = st;
+	writer_note(w, t, WRITER_NEWS_ANSWER);
+	result->job.kind = FT_JOB_RESULT;
+	result->job.number = t->number;
+	result->job.status = st;
+	writer_tell(w, &result->job);
+}
+
 void writer_finish(struct ft_writer *w, struct writer_transfer *t)
 {
 	t->fin_waits = false;
@@ -276,12 +332,16 @@ void writer_finish(struct ft_writer *w, struct writer_transfer *t)
 		t->fin_waits = t->pin != WRITER_PIN_NONE;
 		if (t->fin_waits)
 			return;
+		if (!ft_ranges_cover(&t->held, 0, t->fin.size)) {	/* some could not be stored */
+			apply_fin_result(w, t, FT_INCOMPLETE);
+			return;
+		}
 		writer_note(w, t, WRITER_NEWS_FIN);
 		t->answer_kept = true;
 		writer_close_upload(w, t);
 	}
 	writer_move(t, WRITER_FINISHING);
-	if (!w->replaying && !writer_is_draining(w))
+	if (!w->replaying && !writer_is_draining(w) && !t->checkpointing)
 		writer_submit_finish(w, t);
 }
 
@@ -303,31 +363,14 @@ static enum ft_status apply_check_fin(const struct writer_transfer *t, const str
 	return ft_ranges_cover(&t->held, 0, fin->size) ? FT_OK : FT_INCOMPLETE;
 }
 
-/* The result is known at once. It is kept until it was told, perhaps after a restart. */
-static void apply_fin_result(struct ft_writer *w, struct writer_transfer *t, enum ft_status st)
-{
-	struct ft_result *result = ft_core_alloc(sizeof *result);
-
-	t->result = st;
-	writer_note(w, t, WRITER_NEWS_ANSWER);
-	result->job.kind = FT_JOB_RESULT;
-	result->job.number = t->number;
-	result->job.status = st;
-	writer_tell(w, &result->job);
-}
-
 static void apply_fin(struct ft_writer *w, const struct ft_log_record *record)
 {
-	struct writer_transfer *t = writer_lookup(w, record->number);
+	struct writer_transfer *t = apply_find_open(w, record->number);
 	struct ft_request request;
 	struct ft_fin fin;
 	enum ft_status st;
 
-	if (t && t->state == WRITER_FINISHING) {
-		writer_take_jobs(w);
-		t = writer_lookup(w, record->number);
-	}
-	if (!t || t->state == WRITER_FINISHING)
+	if (!t)
 		return;
 	if (ft_record_read_fin(&fin, record) != FT_OK
 	    || ft_record_read_ticket(&request, record) != FT_OK) {
@@ -356,7 +399,9 @@ static void apply_tell_discarded(struct ft_writer *w, struct writer_transfer *t,
 
 	discard->job.kind = FT_JOB_DISCARD;
 	discard->job.number = number;
-	discard->job.status = FT_OK;
+	/* Nothing was stored for it, and what is finished stays. */
+	discard->job.status = t && (t->state == WRITER_COMPLETE || t->state == WRITER_CONFLICT)
+			      ? FT_ALREADY_COMPLETE : FT_OK;
 	discard->answer = (flags & FT_RECORD_ANSWER) != 0;
 	if (t) {	/* the handle goes along: to close it frees the space, which takes time */
 		discard->upload = t->upload;
@@ -366,9 +411,18 @@ static void apply_tell_discarded(struct ft_writer *w, struct writer_transfer *t,
 			w->open_count--;
 		}
 	}
-	if (w->replaying)
-		w->core->ops->upload_close(&discard->upload);
-	writer_tell(w, &discard->job);
+	/*
+	 * At once: on a full disk the catalog cannot be told before there is room. Until it is,
+	 * the record stays in the log.
+	 */
+	ft_link_init(&discard->job.link);
+	if (!w->replaying) {
+		ft_core_submit(w->core, discard->upload ? FT_LANE_BACKGROUND : FT_LANE_QUICK,
+			       &discard->job);
+		return;
+	}
+	w->core->ops->upload_close(&discard->upload);
+	free(discard);
 }
 
 /* Takes the bytes out of the store, then the facts out of the catalog. */
@@ -391,7 +445,7 @@ static void apply_discard(struct ft_writer *w, struct writer_transfer *t, uint16
 	writer_unpin(t);
 	t->piece_count = 0;
 	t->gone = true;
-	if (t->state == WRITER_STORED || t->state == WRITER_CONFLICT)
+	if (t->state != WRITER_PENDING)
 		writer_note(w, t, WRITER_NEWS_OVER);
 	t->news &= WRITER_NEWS_OVER;
 	if (!(t->news & WRITER_NEWS_OVER) && !t->checkpointing)
@@ -415,10 +469,12 @@ static void apply_abort(struct ft_writer *w, const struct ft_log_record *record)
 		atomic_store(&t->finish->cancelled, true);
 		return;
 	}
-	if (t->state == WRITER_FINISHING) {	/* replaying: nobody has it yet */
+	if (t->state == WRITER_FINISHING) {	/* no finisher has it yet */
 		writer_move(t, WRITER_STORED);
 		t->news &= ~(unsigned)WRITER_NEWS_FIN;
 		t->answer_kept = false;
+		if (!w->replaying)	/* with the answer to the abort */
+			writer_note_told(w, t->number);
 	}
 	apply_discard(w, t, record->flags);
 }
@@ -442,8 +498,7 @@ void writer_apply(struct ft_writer *w, const struct ft_log_record *record)
 
 /* --- jobs that come back --- */
 
-/* After a failed fsync only what an earlier one covered is known to be there. */
-static void apply_lose_unsynced(struct ft_writer *w, struct writer_transfer *t)
+void writer_lose_unsynced(struct ft_writer *w, struct writer_transfer *t)
 {
 	ft_ranges_release(&t->held);
 	while (ft_ranges_copy(&t->held, &t->durable) != FT_OK)
@@ -485,7 +540,7 @@ static bool apply_take_failed(struct ft_writer *w, struct writer_transfer *t,
 	if (finish->from_log)
 		writer_settle(w, t);
 	else if (finish->unsynced_lost)
-		apply_lose_unsynced(w, t);
+		writer_lose_unsynced(w, t);
 	else if (finish->lost_end > finish->lost_start)
 		apply_lose_unreadable(w, t, finish);
 	if (t->answer_kept)
@@ -529,6 +584,27 @@ static bool apply_take_finish(struct ft_writer *w, struct writer_transfer *t,
 	return false;
 }
 
+/*
+ * A fin that came during a checkpoint has waited for it: the kernel tells of bytes that it has
+ * lost once, and a finisher's own sync would hear nothing of them.
+ */
+static void apply_go_on_with_fin(struct ft_writer *w, struct writer_transfer *t,
+				 enum ft_status checkpoint)
+{
+	if (checkpoint != FT_IO_ERROR) {
+		if (!writer_is_draining(w))
+			writer_submit_finish(w, t);
+		return;
+	}
+	writer_move(t, WRITER_STORED);
+	writer_lose_unsynced(w, t);
+	if (t->news & WRITER_NEWS_FIN)
+		t->news &= ~(unsigned)WRITER_NEWS_FIN;
+	else
+		writer_note(w, t, WRITER_NEWS_FIN_FAILED);
+	apply_fin_result(w, t, FT_INCOMPLETE);
+}
+
 static void apply_take_checkpoint(struct ft_writer *w, struct writer_transfer *t,
 				  struct ft_checkpoint *checkpoint)
 {
@@ -536,10 +612,10 @@ static void apply_take_checkpoint(struct ft_writer *w, struct writer_transfer *t
 	if (t->gone) {
 		if (t->news == 0 && !t->finish)
 			writer_remove(w, &t);
-	} else if (t->state != WRITER_STORED) {
-		/* A finisher's: it syncs by itself. */
+	} else if (t->state == WRITER_FINISHING) {
+		apply_go_on_with_fin(w, t, checkpoint->job.status);
 	} else if (checkpoint->job.status == FT_IO_ERROR) {
-		apply_lose_unsynced(w, t);
+		writer_lose_unsynced(w, t);
 	} else if (checkpoint->job.status == FT_OK && !t->overwritten) {
 		ft_ranges_release(&t->durable);
 		t->durable = checkpoint->held;

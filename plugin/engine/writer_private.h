@@ -25,7 +25,7 @@
 enum writer_state {
 	WRITER_PENDING,		/* its records are in the log only, and pin it */
 	WRITER_STORED,		/* bytes in the store, facts in the catalog or on their way there */
-	WRITER_FINISHING,	/* a finisher's; nothing of it is touched here */
+	WRITER_FINISHING,	/* a finisher's, once no checkpoint is out; nothing of it is touched here */
 	WRITER_COMPLETE,	/* not unfinished at all: the id is finished, as the init says */
 	WRITER_CONFLICT,	/* the id is finished with other content */
 	WRITER_STATES
@@ -113,7 +113,8 @@ struct ft_writer {
 	size_t told_count, told_room;
 	bool failed;			/* the catalog could not be read before the end: the log is kept */
 	uint64_t round_start;		/* position of the first record that is not committed */
-	struct ft_progress progress;
+	struct ft_progress progress;	/* last_number: no higher one was ever used; some are kept ahead */
+	bool progress_made;		/* the catalog does not have it yet */
 	int64_t start_ms, start_run_ms;	/* monotonic; run_ms at that moment */
 	int64_t now_ms;
 	int64_t space_ms, tidied_ms, seen_ms, retry_ms;	/* when these are due */
@@ -138,7 +139,7 @@ void writer_move(struct writer_transfer *t, enum writer_state to);
 struct writer_transfer *writer_find(struct ft_writer *w, uint64_t number);
 
 /* After the catalog failed: waits a moment. False: there is no time to wait any more. */
-bool writer_wait(const struct ft_writer *w);
+bool writer_wait(struct ft_writer *w);
 
 /* The transfer, read from the catalog where it is not in memory; NULL: it is over. */
 struct writer_transfer *writer_lookup(struct ft_writer *w, uint64_t number);
@@ -176,6 +177,9 @@ void writer_take_jobs(struct ft_writer *w);
 
 /* Goes on with a fin that waited for a full disk. */
 void writer_finish(struct ft_writer *w, struct writer_transfer *t);
+
+/* After a failed fsync only what an earlier one covered is known to be there. */
+void writer_lose_unsynced(struct ft_writer *w, struct writer_transfer *t);
 
 /* Gives a FINISHING transfer to the finishers. */
 void writer_submit_finish(struct ft_writer *w, struct writer_transfer *t);

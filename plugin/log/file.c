@@ -141,7 +141,9 @@ enum ft_status ft_log_file_make(const char *path, const void *begin, size_t begi
 		return ft_log_file_failed(logger, "make", room);
 	st = file_make_as(path, room, begin, begin_len, len, logger, *fd);
 	if (st != FT_OK) {
+		/* Its new name, if it has it, may not be on the disk: it must not be used. */
 		unlink(room);
+		unlink(path);
 		ft_sys_close(*fd);
 		*fd = -1;
 	}

@@ -10,7 +10,7 @@
 #include "file_transfer/status.h"
 
 /*
- * Makes `path`, mode 0600: `begin_len` bytes of `begin`, then zeros up to `len`, all written
+ * Makes `path`, which is not there, mode 0600: `begin_len` bytes of `begin`, then zeros up to `len`, all written
  * and synced, with its directory. Until then it has another name, so that a file of that
  * name is whole. `fd` is the caller's; it is open for reading and writing, and locked.
  * Errors, with one line: FT_DISK_FULL, FT_NO_MEMORY, FT_IO_ERROR.

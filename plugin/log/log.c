@@ -785,12 +785,14 @@ static enum ft_status log_examine(struct ft_log *log, const struct ft_log_config
 	*verdict = LOG_USABLE;
 	if (found.records == 0 && rule == LOG_BY_CRC)
 		*verdict = LOG_CUT_OFF;
-	else if (found.records == 0 && size != config->size)
+	else if (found.records == 0 && config->size != LOG_ANY_SIZE && size != config->size)
 		*verdict = LOG_OBSOLETE;
 	return *verdict == LOG_USABLE ? log_go_on(log, config, &found, rule) : FT_OK;
 }
 
-static enum ft_status log_make(struct ft_log *log, const struct ft_log_config *config)
+/* With `id` it is the same log to the catalog, in another file; without, a new one. */
+static enum ft_status log_make(struct ft_log *log, const struct ft_log_config *config,
+			       const uint8_t *id)
 {
 	uint8_t header[LOG_HEADER_LEN] = { 0 };
 	uint8_t random[FT_LOG_ID_LEN + sizeof log->salt];
@@ -807,6 +809,8 @@ static enum ft_status log_make(struct ft_log *log, const struct ft_log_config *c
 	ft_store_le32(header + LOG_HEADER_SIZE, LOG_HEADER_LEN);
 	ft_store_le64(header + LOG_RING_SIZE, config->size);
 	memcpy(header + LOG_ID, random, FT_LOG_ID_LEN + sizeof log->salt);
+	if (id)
+		memcpy(header + LOG_ID, id, FT_LOG_ID_LEN);
 	memcpy(header + LOG_IDENTITIES, identity, strnlen(identity, FT_IDENTITY_ROOM - 1));
 	st = ft_log_file_make(config->path, header, sizeof header, LOG_HEADER_LEN + config->size,
 			      config->logger, &log->fd);
@@ -825,14 +829,18 @@ static enum ft_status log_open_for_writer(struct ft_log *log)
 static enum ft_status log_open(struct ft_log *log, const struct ft_log_config *config,
 			       enum log_verdict *verdict)
 {
+	uint8_t id[FT_LOG_ID_LEN];
 	enum ft_status st;
 
 	if ((st = log_examine(log, config, verdict)) != FT_OK)
 		return st;
 	if (*verdict != LOG_USABLE) {
+		if (*verdict == LOG_OBSOLETE)
+			memcpy(id, log->map + LOG_ID, FT_LOG_ID_LEN);
 		log_unmap(log);
-		st = config->size == LOG_ANY_SIZE ? ft_log_file_remove(log->path, log->logger)
-						  : log_make(log, config);
+		st = config->size == LOG_ANY_SIZE
+			? ft_log_file_remove(log->path, log->logger)
+			: log_make(log, config, *verdict == LOG_OBSOLETE ? id : NULL);
 	}
 	if (st != FT_OK || !log->map)
 		return st;

@@ -217,6 +217,7 @@ static void record_get_terms(struct record_reader *reader, struct ft_terms *term
 
 static void record_get_meta(struct record_reader *reader, struct ft_meta *meta)
 {
+	static const struct ft_sha256 none;
 	const char *why;
 
 	record_get_copy(reader, meta->name, FT_FILE_NAME_MAX);
@@ -226,6 +227,7 @@ static void record_get_meta(struct record_reader *reader, struct ft_meta *meta)
 	record_expect(reader, meta->has_size || meta->size == 0);
 	meta->has_checksum = record_get_u8(reader, 1);
 	memcpy(meta->checksum.bytes, record_get(reader, FT_SHA256_LEN), FT_SHA256_LEN);
+	record_expect(reader, meta->has_checksum || ft_sha256_equal(&meta->checksum, &none));
 }
 
 enum ft_status ft_record_read_terms(struct ft_terms *terms, const struct ft_log_record *record)

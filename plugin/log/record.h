@@ -9,7 +9,8 @@
  *	BYTES		ANSWER			offset	-		the segment
  *	FIN		CHECKSUM, ANSWER	size	ticket		SHA-256, if CHECKSUM
  *	ABORT		ANSWER			-	-		-
- *	EXPIRE, NEWS	-			-	-		-
+ *	EXPIRE		-			-	-		-
+ *	NEWS		-			-	-		-	number 0: only time has passed
  *	ANSWERED	-			-	-		-
  *
  * Heads are little endian, without gaps: u64 numbers, u8 flags (0 or 1) and choices, and
@@ -21,8 +22,8 @@
  *	ticket	text client_id, text topic, u8 has_response_topic, text response_topic,
  *		u8 has_correlation, text correlation
  *
- * A reader that comes to the end too early, or does not come to it, says FT_DAMAGED. Decoded
- * text is borrowed from the head.
+ * What is absent is zeros. A reader that comes to the end too early, or does not come to it,
+ * says FT_DAMAGED. Decoded text is borrowed from the head.
  */
 #ifndef FT_LOG_RECORD_H
 #define FT_LOG_RECORD_H

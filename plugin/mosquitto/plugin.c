@@ -148,6 +148,7 @@ static const struct ft_store_ops *pick_backend(struct ft_plugin *plugin)
 /* Chooses where the log goes, and what identifies boot and storage. */
 static bool start_engine(struct ft_plugin *plugin, const struct ft_store_ops *ops)
 {
+
 	const struct ft_options *options = &plugin->options;
 	const struct ft_log_place_query query = {
 		.storage_dir = options->storage_dir, .log_dir = options->log_dir,
@@ -168,12 +169,13 @@ static bool start_engine(struct ft_plugin *plugin, const struct ft_store_ops *op
 	if ((st = ft_log_place(&query, &places[0])) != FT_OK) {
 		ft_logger_printf(plugin->log, FT_LOG_ERROR, "%s", places[0].why);
 	} else {
-		ft_logger_printf(plugin->log, FT_LOG_INFO, "the log is %s: %s", places[0].path,
-				 places[0].why);
 		config.log_place_count = 1 + ft_log_former_places(&query, &places[0], places + 1);
 		ft_identity(plugin->lock.dir, identity);
 		st = ft_engine_new(&config, &plugin->engine);
 	}
+	if (st == FT_OK)
+		snprintf(plugin->ready, sizeof plugin->ready, "ready: files go to %.300s, %s",
+			 options->storage_dir, places[0].why);
 	free(places);
 	return st == FT_OK;
 }
@@ -249,11 +251,15 @@ static void unregister_callbacks(struct ft_plugin *plugin)
 						      callbacks[i].callback, NULL);
 }
 
-/* The engine first: its workers notify the wake. */
+/*
+ * The engine first: its workers notify the wake. Where one of them hangs in the disk, all that
+ * it uses stays as it is, for the rest of the process's life (the code as well: -z nodelete).
+ */
 static void release(struct ft_plugin *plugin)
 {
 	plugin->closing = true;
-	ft_engine_free(&plugin->engine);
+	if (ft_engine_free(&plugin->engine) != FT_OK)
+		return;
 	ft_ack_sink_free(&plugin->sink);
 	ft_wake_free(&plugin->wake);
 	ft_doorbell_free(&plugin->bell);
@@ -307,8 +313,7 @@ API int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata
 		return refuse(plugin, MOSQ_ERR_UNKNOWN);
 	}
 	*userdata = plugin;
-	ft_logger_printf(plugin->log, FT_LOG_INFO, "ready: files go to %s",
-		      plugin->options.storage_dir);
+	ft_logger_printf(plugin->log, FT_LOG_INFO, "%s", plugin->ready);
 	return MOSQ_ERR_SUCCESS;
 }
 

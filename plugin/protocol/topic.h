@@ -47,7 +47,8 @@ bool ft_topic_is_ours(const char *topic);
 /*
  * Parses a topic that is ours. Errors: FT_INVALID_FILEID, FT_INVALID_FILE_COMMAND,
  * FT_INVALID_OFFSET, FT_INVALID_SIZE, FT_INVALID_CHECKSUM, FT_INVALID_FILEMETA (the name of
- * a PUT); where more than one applies, the one EMQX reports.
+ * a PUT); where more than one applies, the one EMQX reports. `file` is there on any error but
+ * the first.
  */
 enum ft_status ft_topic_parse(struct ft_command *command, const char *topic) FT_MUST_USE;
 

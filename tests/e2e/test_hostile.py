@@ -144,12 +144,12 @@ class Ids(Case):
 class Names(Case):
     """A name can't collide with what the plugin writes beside it."""
 
-    def test_a_file_named_like_another_ones_manifest_is_its_own(self):
+    def test_a_file_named_like_a_manifest_is_refused(self):
+        """It would pass for one, where a catalog is made anew."""
         device = self.device("clash")
-        self.ok(device.upload("f1", b"one", "a"))
-        self.ok(device.upload("f2", b"two", "a.manifest.json"))
-        self.broker.storage.check_finished(self, "clash", "f1", "a", b"one")
-        self.broker.storage.check_finished(self, "clash", "f2", "a.manifest.json", b"two")
+        self.answered(device.init("f2", "a.manifest.json"), "invalid_filemeta")
+        self.ok(device.upload("f3", b"three", "a.Manifest.json"))
+        self.broker.storage.check_finished(self, "clash", "f3", "a.Manifest.json", b"three")
 
     def test_a_symbolic_link_in_the_storage_directory_is_not_followed(self):
         self.broker = self.start_broker()

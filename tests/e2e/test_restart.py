@@ -245,6 +245,26 @@ class Stopped(Case):
             broker.storage.wait_incoming("dev", file)
         return device
 
+    @rows(*[(f"{change}_after_{end}", change, end) for end in ("stop", "kill")
+            for change in ("memory_to_disk", "disk_to_memory", "larger", "smaller")])
+    def test_a_log_that_is_another_one_now_costs_nothing(self, change, end):
+        broker = self.start_broker()
+        disk, memory, size = {"log_dir": broker.storage.path}, {"log_dir": None}, "log_size"
+        before, after = {"memory_to_disk": (memory, disk), "disk_to_memory": (disk, memory),
+                         "larger": ({**disk, size: "32M"}, {**disk, size: "64M"}),
+                         "smaller": ({**disk, size: "64M"}, {**disk, size: "32M"})}[change]
+        broker.stop()
+        broker.options.update(before)
+        broker.start()
+        self.stored(broker, "f")
+        (broker.stop if end == "stop" else broker.kill9)()
+        broker.options.update(after)
+        broker.start()
+        self.assertNotIn("power cut", broker.log())
+        device = self.device("dev", broker=broker)
+        self.ok(device.status("f"), state="receiving", received=5000)
+        self.ok(device.fin("f", 5000, sha256(b"f" * 5000)))
+
     def test_bytes_removed_by_hand_are_asked_for_again(self):
         broker = self.start_broker()
         self.stored(broker, "f")

@@ -7,7 +7,7 @@
 #ifndef FT_TESTS_FAULT_ENGINE_CLIENT_H
 #define FT_TESTS_FAULT_ENGINE_CLIENT_H
 
-#include "runs.h"
+#include "../lib/runs.h"
 
 #include "../rig.h"
 

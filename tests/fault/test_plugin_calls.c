@@ -5,7 +5,7 @@
  * nothing of the plugin stays in it, and the next start succeeds; one that runs goes on,
  * and once the fault is gone a client's upload succeeds.
  */
-#include "runs.h"
+#include "../lib/runs.h"
 
 #include <limits.h>
 #include <semaphore.h>

@@ -57,13 +57,15 @@ static void tear_down(void)
 
 /* --- what a record of a number is --- */
 
+static unsigned large_percent = 10;	/* of the records */
+
 static uint8_t content[2 * 256 + LEN_MAX];	/* any piece of it tells where it begins */
 
 
 static struct ft_log_entry made_of(uint64_t number)
 {
 	struct chance chance = chance_of(seed, number);
-	bool is_large = chance_percent(&chance, 10);
+	bool is_large = chance_percent(&chance, large_percent);
 	size_t len = chance_below(&chance, is_large ? LEN_MAX : 300);
 	size_t head_len = chance_percent(&chance, 30) ? chance_below(&chance, 100) : 0;
 
@@ -177,27 +179,19 @@ static void play_restart(struct play *play)
 	play->restarts++;
 }
 
-static void play_step(struct play *play, unsigned restarts_per_mille)
+/* By turns it fills up and empties. */
+static void play_step(struct play *play, unsigned turn, unsigned restarts_per_mille)
 {
-	if (chance_below(&play->chance, 1000) < restarts_per_mille) {
+	unsigned appends_percent = turn / 512 % 2 == 0 ? 75 : 20;
+
+	if (chance_below(&play->chance, 1000) < restarts_per_mille)
 		play_restart(play);
-		return;
-	}
-	switch (chance_below(&play->chance, 5)) {
-	case 0:
-	case 1:
+	else if (chance_percent(&play->chance, appends_percent))
 		play_append(play);
-		break;
-	case 2:
-	case 3:
+	else if (chance_percent(&play->chance, 90))
 		play_take(play);
-		break;
-	default:
-		/* Seldom, so that it fills up now and then. */
-		if (chance_percent(&play->chance, 6))
-			play_release(play);
-		break;
-	}
+	else
+		play_release(play);
 }
 
 static void play_all(unsigned steps, unsigned restarts_per_mille)
@@ -207,7 +201,7 @@ static void play_all(unsigned steps, unsigned restarts_per_mille)
 	play = (struct play){ .chance = chance_of(seed, 0), .next = 1, .released = 1 };
 	play_open(&play, FT_LOG_NEW);
 	for (unsigned i = 0; i < steps; i++)
-		play_step(&play, restarts_per_mille);
+		play_step(&play, i, restarts_per_mille);
 	play_restart(&play);
 	while (play.taken < play.next)
 		play_take(&play);
@@ -361,6 +355,7 @@ static void kill_many_times(unsigned rounds)
 	uint8_t id[FT_LOG_ID_LEN];
 	enum ft_log_past past;
 
+	large_percent = 60;	/* so that it is killed in the middle of one */
 	ledger = mmap(NULL, sizeof *ledger, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		      -1, 0);
 	hold(ledger != MAP_FAILED);

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/crc32c.h"
@@ -706,11 +707,15 @@ END_TEST
 
 START_TEST(test_log__of_another_size_is_made_anew_if_it_is_empty)
 {
+	uint8_t first[FT_LOG_ID_LEN];
 	struct stat st;
 
 	open_log(FT_LOG_NEW);
+	memcpy(first, id, sizeof first);
 	config.size = 2 * SIZE;
 	reopen(FT_LOG_NEW);
+	/* To the catalog it is the same log: nothing was lost. */
+	ck_assert_mem_eq(first, id, sizeof first);
 	ck_assert_uint_eq(ft_log_size(ring), 2 * SIZE);
 	ck_assert_int_eq(append_bytes(1, 100), FT_OK);
 	config.size = SIZE;
@@ -903,13 +908,22 @@ START_TEST(test_log__former_one_gives_what_is_in_it_whatever_its_size)
 }
 END_TEST
 
+/* Its id says that what the catalog has is not from before a power cut. */
+START_TEST(test_log__former_one_is_there_although_all_is_taken)
+{
+	uint8_t first[FT_LOG_ID_LEN];
+
+	open_log(FT_LOG_NEW);
+	memcpy(first, id, sizeof first);
+	open_former();
+	ck_assert_ptr_nonnull(ring);
+	ck_assert_mem_eq(first, id, sizeof first);
+	take_none();
+}
+END_TEST
+
 START_TEST(test_log__former_one_is_removed_where_nothing_in_it_counts)
 {
-	open_log(FT_LOG_NEW);
-	config.size = 2 * SIZE;
-	open_former();
-	ck_assert_ptr_null(ring);
-	ck_assert_uint_eq(tree_entries(dir), 0);
 	open_log(FT_LOG_NEW);
 	ck_assert_int_eq(append_bytes(1, 100), FT_OK);
 	config.identity = AFTER_BOOT;
@@ -981,6 +995,34 @@ START_TEST(test_log__no_wake_up_is_lost)
 			ft_log_wake(ring);
 		if (i % 2)
 			await_applied(i);
+	}
+	end_writer(thread);
+}
+END_TEST
+
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* A moment after the last record the writer sleeps for good: just then comes the next one. */
+START_TEST(test_log__record_that_comes_while_the_writer_falls_asleep_wakes_it)
+{
+	pthread_t thread;
+
+	open_log(FT_LOG_NEW);
+	thread = begin_writer();
+	for (uint64_t i = 1; i <= 1000; i++) {
+		int64_t at_ns;
+
+		ck_assert_int_eq(append_bytes(i, 100), FT_OK);
+		await_applied(i);
+		at_ns = now_ns() + 1800000 + (int64_t)(i * 7919 % 500) * 1000;
+		while (now_ns() < at_ns)
+			;
 	}
 	end_writer(thread);
 }
@@ -1167,8 +1209,10 @@ int main(void)
 			 test_log__survives_somebody_who_writes_into_its_file,
 			 test_log__survives_its_file_being_truncated,
 			 test_log__former_one_gives_what_is_in_it_whatever_its_size,
+			 test_log__former_one_is_there_although_all_is_taken,
 			 test_log__former_one_is_removed_where_nothing_in_it_counts,
 			 test_log__no_wake_up_is_lost,
+			 test_log__record_that_comes_while_the_writer_falls_asleep_wakes_it,
 			 test_log__a_few_records_wake_the_writer_together,
 			 test_log__wake_ends_a_sleep_at_any_time,
 			 test_log__much_is_not_waited_for,

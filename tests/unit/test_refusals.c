@@ -92,11 +92,11 @@ static void assert_silence(void)
 START_TEST(test_refusals__are_logged_at_once_with_client_file_word_and_figure)
 {
 	note(FT_DISK_FULL, "cam7", "f1", "12M are free, min_free_space is 256M");
-	assert_line("refused disk_full: client cam7, file f1: 12M are free, min_free_space is 256M");
+	assert_line("refused disk_full: client 'cam7', file 'f1': 12M are free, min_free_space is 256M");
 	note(FT_INVALID_FILEID, "cam7", NULL, NULL);
-	assert_line("refused invalid_fileid: client cam7: a file id is 1 to 255 bytes of UTF-8");
+	assert_line("refused invalid_fileid: client 'cam7': a file id is 1 to 255 bytes of UTF-8");
 	note(FT_BUSY, "cam8", "f2", "");
-	assert_line("refused busy: client cam8, file f2: the broker has too much to do at the moment: "
+	assert_line("refused busy: client 'cam8', file 'f2': the broker has too much to do at the moment: "
 		    "try again soon");
 }
 END_TEST
@@ -115,18 +115,18 @@ START_TEST(test_refusals__of_one_client_and_cause_take_one_line_a_minute)
 	}
 	assert_silence();
 	pass(3000);
-	assert_line("refused busy 57 times more: client c, the first with file f2: because");
+	assert_line("refused busy 57 times more: client 'c', the first with file 'f2': because");
 	/* The next minute: no line at once, one at its end. */
 	note(FT_BUSY, "c", "f3", "still");
 	pass(MINUTE - 1000);
 	assert_silence();
 	pass(1000);
-	assert_line("refused busy 1 time more: client c, the first with file f3: still");
+	assert_line("refused busy 1 time more: client 'c', the first with file 'f3': still");
 	/* A minute without any, and the first one is news again. */
 	pass(MINUTE + 1000);
 	assert_silence();
 	note(FT_BUSY, "c", "f4", "again");
-	assert_line("refused busy: client c, file f4: again");
+	assert_line("refused busy: client 'c', file 'f4': again");
 	pass(2 * MINUTE);
 	assert_silence();
 }
@@ -175,6 +175,11 @@ END_TEST
 
 START_TEST(test_refusals__are_over_with_the_number_of_clients_told)
 {
+	static const enum ft_status ends[] = {
+		FT_DISK_FULL, FT_QUOTA_EXCEEDED, FT_TOO_MANY_TRANSFERS, FT_RATE_LIMITED,
+		FT_IO_ERROR, FT_NO_MEMORY,
+	};
+
 	note_many(FT_DISK_FULL, 3, 1);
 	note(FT_DISK_FULL, "c1", "f", NULL);
 	note(FT_BUSY, "other", "f", NULL);
@@ -182,13 +187,14 @@ START_TEST(test_refusals__are_over_with_the_number_of_clients_told)
 	ft_refusals_over(refusals, FT_DISK_FULL, now);
 	assert_line("there is room on the disk again; 3 clients were told disk_full, 4 times");
 	ft_refusals_over(refusals, FT_DISK_FULL, now);
-	ft_refusals_over(refusals, FT_QUOTA_EXCEEDED, now);
+	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+		ft_refusals_over(refusals, ends[i], now);
 	assert_silence();
 	pass(MINUTE);
 	assert_silence();	/* what was counted is told */
 	/* It begins anew, from nothing. */
 	note(FT_DISK_FULL, "c1", "f", "x");
-	assert_line("refused disk_full: client c1, file f: x");
+	assert_line("refused disk_full: client 'c1', file 'f': x");
 	ft_refusals_over(refusals, FT_DISK_FULL, now);
 	assert_line("there is room on the disk again; 1 client was told disk_full, 1 time");
 	ft_refusals_over(refusals, FT_BUSY, now);
@@ -257,7 +263,7 @@ START_TEST(test_refusals__are_not_over_if_it_began_again)
 	note(FT_DISK_FULL, "a", "f", NULL);
 	forget_lines();
 	pass(2 * MINUTE);
-	assert_line("refused disk_full 1 time more: client a, the first with file f: "
+	assert_line("refused disk_full 1 time more: client 'a', the first with file 'f': "
 		    "the broker's disk is full: try again later");
 	ft_refusals_over(refusals, FT_DISK_FULL, now);
 	assert_line("there is room on the disk again; 1 client was told disk_full, 2 times");
@@ -345,7 +351,7 @@ START_TEST(test_refusals__show_ids_of_any_bytes_and_length_in_one_line)
 	ft_refusals_note(refusals, &refusal, now);
 	ck_assert_uint_eq(line_count, 1);
 	ck_assert_ptr_null(strchr(lines[0], '\n'));
-	ck_assert_ptr_nonnull(strstr(lines[0], "\\x0a\\x0a..., file \\x0a"));
+	ck_assert_ptr_nonnull(strstr(lines[0], "\\x0a\\x0a...', file '\\x0a"));
 	ck_assert_uint_lt(strlen(lines[0]), 700);
 	/* Ids that differ at their ends, or in their length, are two. */
 	id[65534] = 'y';

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include <check.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@ static int test_open(const char *path, int flags)
 #define open test_open
 #include "base/system.c"
 
+#include "base/sys.h"
 #include "../suite.h"
 #undef open
 
@@ -157,6 +159,35 @@ START_TEST(test_system__boot_id_is_random_where_there_is_none)
 }
 END_TEST
 
+START_TEST(test_system__says_errors_as_strerror_does)
+{
+	static const int errors[] = { ENOENT, EDQUOT, 0, -1, 99999 };
+
+	for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+		char room[FT_ERROR_ROOM];
+
+		memset(room, '~', sizeof room);
+		ck_assert_str_eq(ft_error_text(errors[i], room), strerror(errors[i]));
+	}
+}
+END_TEST
+
+/* On 32 bit, too: stat() of such a file fails where seconds have 32 bits. */
+START_TEST(test_system__knows_files_of_the_years_after_2038)
+{
+	const struct timespec times[2] = { { .tv_sec = (time_t)2240611200 },
+					   { .tv_sec = (time_t)2240611200 } };	/* 2041-01-01 */
+	FILE *file = tmpfile();
+	struct stat st;
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_eq(ft_sys_futimens(fileno(file), times), 0);
+	ck_assert_int_eq(ft_sys_fstat(fileno(file), &st), 0);
+	ck_assert_int_eq((int64_t)st.st_mtime, INT64_C(2240611200));
+	fclose(file);
+}
+END_TEST
+
 FT_SUITE("system",
 	 test_system__tells_the_time_coarsely,
 	 test_system__writes_times_as_rfc_3339,
@@ -166,4 +197,6 @@ FT_SUITE("system",
 	 test_system__clocks_run_in_milliseconds,
 	 test_system__makes_random_uuids,
 	 test_system__boot_id_is_the_kernels,
-	 test_system__boot_id_is_random_where_there_is_none);
+	 test_system__boot_id_is_random_where_there_is_none,
+	 test_system__says_errors_as_strerror_does,
+	 test_system__knows_files_of_the_years_after_2038);

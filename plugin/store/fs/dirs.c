@@ -137,9 +137,9 @@ enum fs_same fs_compare(int dir, const char *name, int fd)
 	struct stat there, here;
 
 	if (ft_sys_fstatat(dir, name, &there, AT_SYMLINK_NOFOLLOW) != 0)
-		return errno == ENOENT ? FS_ABSENT : FS_OTHER;
+		return errno == ENOENT || errno == ENOTDIR ? FS_ABSENT : FS_FAILED;
 	if (ft_sys_fstat(fd, &here) != 0)
-		return FS_OTHER;
+		return FS_FAILED;
 	return there.st_ino == here.st_ino && there.st_dev == here.st_dev ? FS_SAME : FS_OTHER;
 }
 

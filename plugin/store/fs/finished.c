@@ -81,8 +81,12 @@ enum ft_status fs_remove_finished(struct ft_store *store, const struct ft_key *k
 	if (st != FT_OK)
 		return st == FT_NO_SUCH_TRANSFER ? FT_OK : st;
 	fs_path(path, FS_FILES, &names);
-	/* The file first: it is never there without its manifest. A directory is a consumer's. */
+	/*
+	 * The file first, and for good: after a power cut, too, it is never there without its
+	 * manifest, as nobody's file that is in the way. A directory is a consumer's.
+	 */
 	if ((ft_sys_unlinkat(dir, name, 0) != 0 && errno != ENOENT && errno != EISDIR)
+	    || (fs->durability != FT_DURABILITY_NONE && ft_sys_fsync(dir) != 0)
 	    || (ft_sys_unlinkat(dir, manifest, 0) != 0 && errno != ENOENT && errno != EISDIR))
 		st = fs_failed(fs, "remove the file in", path);
 	ft_sys_close(dir);
@@ -113,7 +117,9 @@ static enum ft_status finished_entry(void *context, int dir, const char *manifes
 {
 	struct finished_walk *walk = context;
 	char name[FT_NAME_ROOM], place[FS_PATH_ROOM + FT_NAME_ROOM];
-	struct ft_store_found found = { .place = place, .name = name };
+	struct ft_store_found found = {
+		.place = place, .owner_name = walk->client, .file_name = walk->file, .name = name,
+	};
 	struct ft_buf text = ft_buf_on(place, sizeof place);
 	enum ft_status st;
 	struct stat info;

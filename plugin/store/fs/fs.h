@@ -137,8 +137,8 @@ void fs_client_remove(struct fs *fs, const char *top, const struct fs_names *nam
 enum ft_status fs_client_sync(struct fs *fs, const char *top,
 			      const struct fs_names *names) FT_MUST_USE;
 
-/* Whether dir/name is the file or directory that is open. */
-enum fs_same { FS_SAME, FS_OTHER, FS_ABSENT };
+/* Whether dir/name is the file or directory that is open; FS_FAILED: errno says why. */
+enum fs_same { FS_SAME, FS_OTHER, FS_ABSENT, FS_FAILED };
 enum fs_same fs_compare(int dir, const char *name, int fd);
 
 /* Opens a file for reading; anything else than a file counts as absent. Logs nothing. */

@@ -52,6 +52,7 @@ struct publishing {
 		PUBLISH_GATHERED,	/* an upload's bytes are aside */
 		PUBLISH_WHOLE,		/* visible: `aside` has become `place` */
 		PUBLISH_INTO,		/* visible: in the directory that was there */
+		PUBLISH_OVER,		/* visible: so, and a file of that name is gone */
 		PUBLISH_THERE,		/* was there already, perhaps not yet durable */
 	} state;
 	struct fs_names names;
@@ -84,11 +85,13 @@ struct publish_search {
 	enum { PUBLISH_NO_OTHER, PUBLISH_OTHER } found;
 };
 
-static bool publish_exists(int dir, const char *name)
+/* FT_OK: there is something of that name; FT_NO_SUCH_TRANSFER: there is nothing. */
+static enum ft_status publish_exists(int dir, const char *name)
 {
 	struct stat info;
 
-	return ft_sys_fstatat(dir, name, &info, AT_SYMLINK_NOFOLLOW) == 0;
+	return ft_sys_fstatat(dir, name, &info, AT_SYMLINK_NOFOLLOW) == 0 ? FT_OK
+		: ft_sys_status(errno);
 }
 
 /* A finished file is one that has its manifest beside it. */
@@ -96,15 +99,17 @@ static enum ft_status publish_see(void *context, int dir, const char *manifest)
 {
 	struct publish_search *search = context;
 	char name[FT_NAME_ROOM];
+	enum ft_status st;
 
-	if (!fs_manifest_owner(name, manifest) || strcmp(name, search->p->what->name) == 0
-	    || !publish_exists(dir, name))
+	if (!fs_manifest_owner(name, manifest) || strcmp(name, search->p->what->name) == 0)
 		return FT_OK;
+	if ((st = publish_exists(dir, name)) != FT_OK)
+		return st == FT_NO_SUCH_TRANSFER ? FT_OK : st;
 	search->found = PUBLISH_OTHER;
-	if (search->mode == PUBLISH_REMOVE) {
-		(void)ft_sys_unlinkat(dir, name, 0);
-		(void)ft_sys_unlinkat(dir, manifest, 0);
-	}
+	/* The file first: without its manifest nobody would find what is left. */
+	if (search->mode == PUBLISH_REMOVE && (ft_sys_unlinkat(dir, name, 0) != 0
+					       || ft_sys_unlinkat(dir, manifest, 0) != 0))
+		return ft_sys_status(errno);
 	return FT_OK;
 }
 
@@ -178,14 +183,19 @@ static enum ft_status publish_owns_bytes(struct publishing *p, bool *owns)
 static enum ft_status publish_find_upload(struct publishing *p, bool *owns)
 {
 	char path[FS_PATH_ROOM];
+	enum fs_same same;
 
 	fs_path(path, FS_INCOMING, &p->names);
 	*owns = false;
-	if (fs_compare(p->fs->root, path, p->data_fd) == FS_SAME)
+	same = fs_compare(p->fs->root, path, p->data_fd);
+	if ((same == FS_OTHER || same == FS_ABSENT) && p->place_fd >= 0) {
+		same = fs_compare(p->place_fd, p->what->name, p->data_fd);
+		*owns = same == FS_SAME;
+	}
+	if (same == FS_SAME)
 		return FT_OK;
-	*owns = p->place_fd >= 0 && fs_compare(p->place_fd, p->what->name, p->data_fd) == FS_SAME;
-	if (*owns)
-		return FT_OK;
+	if (same == FS_FAILED)
+		return publish_failed(p, "look for the bytes of");
 	ft_logger_printf(p->fs->logger, FT_LOG_ERROR,
 			 "%s was removed by somebody before it was published: the client must send it again",
 			 path);
@@ -222,14 +232,19 @@ static enum ft_status publish_look(struct publishing *p)
 		: p->place_fd >= 0 && owns_manifest ? publish_owns_bytes(p, &owns_bytes) : FT_OK;
 	if (st != FT_OK)
 		return st;
-	if (owns_bytes)
+	/*
+	 * A file that was replaced cannot be taken back when an fsync fails. So it may be there,
+	 * and its bytes not on the disk, which no later fsync would say.
+	 */
+	if (owns_bytes && !(p->what->bytes && p->what->mode == FT_PUBLISH_REPLACE))
 		return publish_take_over(p);
 	if (!p->upload && !p->what->bytes && p->what->size > 0)
 		return FT_NO_SUCH_TRANSFER;
 	if (p->place_fd < 0 || p->what->mode == FT_PUBLISH_REPLACE)
 		return FT_OK;
-	if (!owns_manifest && publish_exists(p->place_fd, p->what->name))
-		return FT_ALREADY_COMPLETE;
+	st = owns_manifest ? FT_NO_SUCH_TRANSFER : publish_exists(p->place_fd, p->what->name);
+	if (st != FT_NO_SUCH_TRANSFER)
+		return st == FT_OK ? FT_ALREADY_COMPLETE : publish_failed(p, "look into");
 	if ((st = publish_look_for_others(p, &search)) != FT_OK)
 		return st;
 	return search.found == PUBLISH_OTHER ? FT_ALREADY_COMPLETE : FT_OK;
@@ -297,9 +312,15 @@ static enum ft_status publish_make_aside(struct publishing *p)
 static enum ft_status publish_fill(struct publishing *p)
 {
 	enum ft_status st;
+	int client;
 
 	if ((st = publish_make_aside(p)) != FT_OK)
 		return st;
+	if (p->upload) {
+		if ((st = fs_client_make(p->fs, FS_FILES, &p->names, &client)) != FT_OK)
+			return st;
+		ft_sys_close(client);
+	}
 	if (!p->upload && (st = publish_write(p, p->what->name, p->what->bytes, p->what->size,
 					      &p->data_fd)) != FT_OK)
 		return st;
@@ -355,9 +376,11 @@ static enum ft_status publish_sync_contents(struct publishing *p)
 	    || (st = publish_sync(p, p->aside_fd)) != FT_OK
 	    || !p->upload || p->state == PUBLISH_THERE)
 		return st;
-	if ((st = publish_sync_way(p, FS_INCOMING)) != FT_OK)
+	/* Wherever a power cut finds the bytes later, the way to them lasts. */
+	if ((st = publish_sync_way(p, FS_INCOMING)) != FT_OK
+	    || (st = publish_sync_way(p, FS_TMP)) != FT_OK)
 		return st;
-	return publish_sync_way(p, FS_TMP);
+	return publish_sync_way(p, FS_FILES);
 }
 
 static enum ft_status publish_sync_aside(struct publishing *p)
@@ -464,6 +487,7 @@ static enum ft_status publish_rename_into(struct publishing *p, int from_dir, co
 /* File and manifest, one by one. FT_NO_SUCH_TRANSFER: somebody has removed the directory. */
 static enum ft_status publish_place_into(struct publishing *p)
 {
+	bool over = publish_exists(p->place_fd, p->what->name) != FT_NO_SUCH_TRANSFER;
 	char from[FS_PATH_ROOM];
 	enum ft_status st;
 
@@ -476,7 +500,7 @@ static enum ft_status publish_place_into(struct publishing *p)
 	else
 		st = publish_rename_into(p, p->aside_fd, p->what->name, p->what->name);
 	if (st == FT_OK)
-		p->state = PUBLISH_INTO;
+		p->state = over ? PUBLISH_OVER : PUBLISH_INTO;
 	return st;
 }
 
@@ -498,6 +522,10 @@ static enum ft_status publish_place_whole(struct publishing *p)
 		if ((st = fs_client_make(fs, FS_FILES, &p->names, &client)) != FT_OK)
 			return st;
 		ft_sys_close(client);
+		/* An upload's bytes go nowhere from where a power cut could take them. */
+		if (p->state == PUBLISH_GATHERED && fs->durability != FT_DURABILITY_NONE
+		    && (st = publish_sync_way(p, FS_FILES)) != FT_OK)
+			return st;
 		return FT_NO_SUCH_TRANSFER;
 	case ENOTEMPTY:
 	case EEXIST:
@@ -546,24 +574,41 @@ static void publish_remove_former(struct publishing *p)
 	(void)st;	/* logged; what stays harms nobody */
 }
 
+/*
+ * An upload's bytes go back to incoming/. Durable, since what they are taken from is removed
+ * next, and a power cut may keep just that.
+ */
+static enum ft_status publish_return(struct fs *fs, int dir, const char *name,
+				     const struct fs_names *names)
+{
+	char path[FS_PATH_ROOM];
+	enum ft_status st;
+	int client;
+
+	if ((st = fs_client_make(fs, FS_INCOMING, names, &client)) != FT_OK)
+		return st;
+	if (ft_sys_renameat(dir, name, client, names->file) != 0) {
+		fs_path(path, FS_INCOMING, names);
+		st = fs_failed(fs, "take the bytes back to", path);
+	}
+	ft_sys_close(client);
+	if (st == FT_OK && fs->durability != FT_DURABILITY_NONE)
+		st = fs_client_sync(fs, FS_INCOMING, names);
+	return st;
+}
+
 /* Takes the file out of a directory again, from where it may have become visible. */
 static void publish_take_back(struct publishing *p, int dir)
 {
 	enum ft_status st = FT_OK;
-	int client;
 
 	if (fs_compare(dir, p->what->name, p->data_fd) != FS_SAME)
 		return;
-	if (!p->upload) {
+	if (p->upload)
+		st = publish_return(p->fs, dir, p->what->name, &p->names);
+	else
 		(void)ft_sys_unlinkat(dir, p->what->name, 0);
-		return;
-	}
-	if (fs_client_make(p->fs, FS_INCOMING, &p->names, &client) != FT_OK)
-		return;
-	if (ft_sys_renameat(dir, p->what->name, client, p->names.file) != 0)
-		st = publish_failed(p, "take back the file in");
 	(void)st;	/* logged; from tmp/ fs_restore() takes it */
-	ft_sys_close(client);
 }
 
 /* After an error nothing of it stays visible. */
@@ -592,7 +637,7 @@ static void publish_conclude(struct publishing *p)
 	p->what->status = p->status;
 	if (p->status == FT_OK)
 		publish_remove_former(p);
-	else if (p->state != PUBLISH_THERE)
+	else if (p->state != PUBLISH_THERE && p->state != PUBLISH_OVER)
 		publish_withdraw(p);
 	if (p->aside_fd >= 0) {
 		(void)ft_sys_unlinkat(p->fs->root, p->aside, AT_REMOVEDIR);
@@ -662,19 +707,13 @@ static enum ft_status publish_restore_entry(void *context, int dir, const char *
 	struct publish_restoring *r = context;
 	char owner[FT_NAME_ROOM];
 	enum ft_status st;
-	int client;
 
 	if (fs_manifest_owner(owner, name)) {
 		(void)ft_sys_unlinkat(dir, name, 0);
 		return FT_OK;
 	}
-	if ((st = fs_client_make(r->fs, FS_INCOMING, r->names, &client)) != FT_OK)
-		return st;
-	if (ft_sys_renameat(dir, name, client, r->names->file) != 0)
-		st = fs_failed(r->fs, "take back to " FS_INCOMING, name);
-	else
+	if ((st = publish_return(r->fs, dir, name, r->names)) == FT_OK)
 		r->result = PUBLISH_RESTORED;
-	ft_sys_close(client);
 	return st;
 }
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/escape.h"
 #include "base/list.h"
 #include "store/backends.h"
 #include "store/memory/pages.h"
@@ -451,14 +452,19 @@ static enum ft_status memory_list_finished(struct ft_store *store, ft_store_visi
 	for (struct ft_link *at = memory->entries.head.next; at != &memory->entries.head;
 	     at = at->next) {
 		struct memory_entry *entry = FT_CONTAINER(at, struct memory_entry, all);
+		char owner_name[FT_NAME_ROOM], file_name[FT_NAME_ROOM];
 		const struct ft_store_found found = {
 			.place = entry->name,
+			.owner_name = owner_name,
+			.file_name = file_name,
 			.name = entry->name,
 			.size = entry->end,
 			.manifest = entry->manifest,
 			.manifest_len = entry->manifest_len,
 		};
 
+		ft_escape(owner_name, entry->key.owner, entry->key.owner_len);
+		ft_escape(file_name, entry->key.file, entry->key.file_len);
 		if (entry->kind == MEMORY_FINISHED && !visit(context, &found))
 			break;
 	}

@@ -13,8 +13,8 @@
  *
  * What is allocated and not freed is counted in calls.live. Include it once.
  */
-#ifndef FT_TESTS_FAULT_CALLS_H
-#define FT_TESTS_FAULT_CALLS_H
+#ifndef FT_TESTS_LIB_CALLS_H
+#define FT_TESTS_LIB_CALLS_H
 
 #include <cjson/cJSON.h>
 #include <dirent.h>
@@ -23,6 +23,7 @@
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <pthread.h>
+#include <search.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -32,6 +33,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -199,6 +201,11 @@ CALLS_WRAP_ALLOCATION(EVP_MD_CTX *, EVP_MD_CTX_new, (void), ())
 CALLS_WRAP_ALLOCATION(EVP_MD *, EVP_MD_fetch,
 		      (OSSL_LIB_CTX *context, const char *name, const char *properties),
 		      (context, name, properties))
+
+/* Its memory is libc's own, and is not counted. */
+CALLS_WRAP(CALLS_MEMORY, void *, NULL, tsearch,
+	   (const void *key, void **root, int (*compare)(const void *, const void *)),
+	   (key, root, compare), CALLS_ERRORS(ENOMEM))
 
 void *__real_realloc(void *old, size_t size);
 void *__wrap_realloc(void *old, size_t size);
@@ -415,13 +422,25 @@ CALLS_WRAP_FILE(renameat, (int from_dir, const char *from, int to_dir, const cha
 CALLS_WRAP_FILE(unlinkat, (int dir, const char *path, int flags), (dir, path, flags), EIO)
 CALLS_WRAP_FILE(sync_file_range, (int fd, off_t offset, off_t len, unsigned flags),
 		(fd, offset, len, flags), EIO, ENOSPC)
+CALLS_WRAP(CALLS_FILES, void *, MAP_FAILED, mmap64,
+	   (void *at, size_t len, int protection, int flags, int fd, off_t offset),
+	   (at, len, protection, flags, fd, offset), CALLS_ERRORS(ENOMEM, ENODEV))
 CALLS_WRAP(CALLS_FILES, DIR *, NULL, fdopendir, (int fd), (fd), CALLS_ERRORS(ENOMEM))
 CALLS_WRAP(CALLS_FILES, DIR *, NULL, opendir, (const char *path), (path), CALLS_ERRORS(EMFILE))
 CALLS_WRAP(CALLS_FILES, struct dirent *, NULL, readdir64, (DIR *dir), (dir), CALLS_ERRORS(EIO))
 
+CALLS_WRAP_FILE(fchmodat, (int dir, const char *path, mode_t mode, int flags), (dir, path, mode, flags), EIO)
+
 /* Nothing is cut off from power here: a flush that is to succeed need not take its time. */
 int __wrap_fsync(int fd);
 int __wrap_fdatasync(int fd);
+int __wrap_syncfs(int fd);
+
+int __wrap_syncfs(int fd)
+{
+	(void)fd;
+	return calls_fail(CALLS_FILES, "syncfs", CALLS_ERRORS(EIO, ENOSPC, EINTR)) ? -1 : 0;
+}
 
 int __wrap_fsync(int fd)
 {

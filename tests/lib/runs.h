@@ -6,8 +6,8 @@
  *	runs_prepare();
  *	for each plan: before = runs_begin(); calls_arm(); ... calls_disarm(); runs_end(&before);
  */
-#ifndef FT_TESTS_FAULT_RUNS_H
-#define FT_TESTS_FAULT_RUNS_H
+#ifndef FT_TESTS_LIB_RUNS_H
+#define FT_TESTS_LIB_RUNS_H
 
 #include <check.h>
 #include <time.h>
