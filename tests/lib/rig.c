@@ -164,14 +164,31 @@ void rig_cut_power(struct rig *rig)
 	rig->identity[5]++;
 }
 
+static void rig_release(struct rig_response *response)
+{
+	cJSON_Delete(response->json);
+	free(response->client);
+	free(response->topic);
+}
+
 void rig_forget(struct rig *rig)
 {
-	for (size_t i = 0; i < rig->responses; i++) {
-		cJSON_Delete(rig->response[i].json);
-		free(rig->response[i].client);
-		free(rig->response[i].topic);
-	}
+	for (size_t i = 0; i < rig->responses; i++)
+		rig_release(&rig->response[i]);
 	rig->responses = 0;
+}
+
+void rig_forget_topic(struct rig *rig, const char *topic)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < rig->responses; i++) {
+		if (strcmp(rig->response[i].topic, topic) == 0)
+			rig_release(&rig->response[i]);
+		else
+			rig->response[kept++] = rig->response[i];
+	}
+	rig->responses = kept;
 }
 
 enum ft_status rig_send(struct rig *rig, const char *client, const char *topic,

@@ -83,6 +83,9 @@ void rig_cut_power(struct rig *rig);
 /* Forgets the responses. */
 void rig_forget(struct rig *rig);
 
+/* ... those on a topic. */
+void rig_forget_topic(struct rig *rig, const char *topic);
+
 /* Sends a command; returns what the PUBACK would say. */
 enum ft_status rig_send(struct rig *rig, const char *client, const char *topic,
 			const void *payload, size_t len);
