@@ -341,6 +341,16 @@ static void apply_fin_result(struct ft_writer *w, struct writer_transfer *t, enu
 	writer_tell(w, &result->job);
 }
 
+/* It is a finisher's then, and the log may let go of its bytes while that is at work. */
+static void apply_sync_before_fin(struct ft_writer *w, struct writer_transfer *t)
+{
+	enum ft_status st = FT_OK;
+
+	if (writer_owes_disk(w) && t->unsynced > 0)
+		st = writer_sync(w, t);
+	(void)st;	/* what is not synced keeps the log: see writer_make_durable() */
+}
+
 void writer_finish(struct ft_writer *w, struct writer_transfer *t)
 {
 	t->fin_waits = false;
@@ -350,6 +360,7 @@ void writer_finish(struct ft_writer *w, struct writer_transfer *t)
 		t->fin_waits = t->pin != WRITER_PIN_NONE;
 		if (t->fin_waits)
 			return;
+		apply_sync_before_fin(w, t);
 		if (!ft_ranges_cover(&t->held, 0, t->fin.size)) {	/* some could not be stored */
 			apply_fin_result(w, t, FT_INCOMPLETE);
 			return;

@@ -208,7 +208,7 @@ class Transfer:
         """An earlier broker has accepted fin, this one carries it out: fin again tells how."""
         if not self.maybe_complete and not self.sent_wrong:
             raise Broken(f"{self}: assembling without fin: {body}")
-        self.state, self.todo = "sending", []
+        self.state, self.todo, self.surprises = "sending", [], []
 
     def forget(self):
         self.begun, self.acked, self.dirty = False, [], set()
