@@ -343,7 +343,7 @@ static enum ft_status look_up(struct call *call, const struct ft_fin *fin)
 
 	if (e->lookups >= COMMANDS_LOOKUPS_MAX)
 		return FT_BUSY;
-	if ((st = check_memory(call, cost)) != FT_OK)
+	if ((st = check_memory(call, cost + ft_ticket_size(call->request))) != FT_OK)
 		return st;
 	if (!(lookup = calloc(1, cost + 1)))
 		return FT_NO_MEMORY;

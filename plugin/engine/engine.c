@@ -20,11 +20,18 @@
 
 /* --- memory --- */
 
-enum ft_status engine_check_memory(const struct ft_engine *e, size_t more)
+static enum ft_status engine_check_kept(const struct ft_engine *e, size_t more, size_t most)
 {
-	size_t kept = e->registry.bytes + e->charged, most = (size_t)e->options->max_memory;
+	size_t kept = e->registry.bytes + e->charged;
 
 	return more > most || kept > most - more ? FT_BUSY : FT_OK;
+}
+
+enum ft_status engine_check_memory(const struct ft_engine *e, size_t more)
+{
+	size_t most = (size_t)e->options->max_memory;
+
+	return engine_check_kept(e, more, most - most / ENGINE_MEMORY_ENDING);
 }
 
 void engine_charge_ranges(struct ft_engine *e, struct ft_transfer *t)
@@ -69,7 +76,8 @@ static enum ft_status engine_copy_request(struct ft_engine *e, const struct ft_r
 enum ft_status engine_make_ticket(struct ft_engine *e, const struct ft_request *request,
 				  struct ft_ticket **out)
 {
-	enum ft_status st = engine_check_memory(e, ft_ticket_size(request));
+	enum ft_status st = engine_check_kept(e, ft_ticket_size(request),
+					      (size_t)e->options->max_memory);
 
 	return st == FT_OK ? engine_copy_request(e, request, out) : st;
 }

@@ -18,6 +18,12 @@
 /* What the memory account charges for one range: it is kept here, by the writer, and as durable. */
 #define ENGINE_RANGE_COST 48
 
+/*
+ * This share of max_memory is left to fins and aborts: they end what others wait for to end.
+ * Else who has used up all could neither finish nor abort anything.
+ */
+#define ENGINE_MEMORY_ENDING 16
+
 struct ft_engine {
 	struct ft_core core;
 	const struct ft_options *options;
@@ -70,7 +76,7 @@ enum ft_status engine_append(struct ft_engine *e, const struct ft_log_entry *ent
 enum ft_status engine_append_plain(struct ft_engine *e, enum ft_record_kind kind, uint64_t number,
 				   uint16_t flags) FT_MUST_USE;
 
-/* Whether so many bytes more may be kept for clients: FT_BUSY. */
+/* Whether so many bytes more may be kept for clients, but for fins and aborts: FT_BUSY. */
 enum ft_status engine_check_memory(const struct ft_engine *e, size_t more) FT_MUST_USE;
 
 /* Brings the memory account up to date with a transfer's ranges. */
@@ -84,7 +90,7 @@ enum ft_status engine_add_transfer(struct ft_engine *e, const struct ft_facts *f
 /* Forgets a transfer here; nobody may be waiting for it. */
 void engine_remove_transfer(struct ft_engine *e, struct ft_transfer **t);
 
-/* A ticket on the account. FT_BUSY, FT_NO_MEMORY. */
+/* A ticket on the account, of a fin or an abort; others ask engine_check_memory() first. FT_BUSY, FT_NO_MEMORY. */
 enum ft_status engine_make_ticket(struct ft_engine *e, const struct ft_request *request,
 				  struct ft_ticket **out) FT_MUST_USE;
 void engine_drop_ticket(struct ft_engine *e, struct ft_ticket **ticket);

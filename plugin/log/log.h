@@ -55,7 +55,9 @@
  * head, so that the broker's thread takes no page fault that could wait for a disk.
  *
  * The file is made under another name, with zeros written to all of it: a full disk is found
- * when the broker starts, and not by a signal later. It stays locked (flock) while it is open.
+ * when the broker starts. It stays locked (flock) while it is open. Pages may be lost all the
+ * same (SIGBUS: truncated by somebody; a disk that fails; btrfs and other copy-on-write file
+ * systems when they are full): then the log is broken, and the broker lives (base/sigbus.h).
  *
  * THREADS. append, has_room, wait_room: the broker's; take, taken, release, sleep: the
  * writer's; open and close: when there is no other thread. wake, fill, size: any.

@@ -26,6 +26,7 @@ struct properties {
 	char *response_topic;
 	void *correlation;
 	uint16_t correlation_len;
+	bool correlated;	/* 2.1 gives NULL where the data is of length 0 */
 };
 
 static void read_properties(struct properties *p, const mosquitto_property *list,
@@ -34,8 +35,8 @@ static void read_properties(struct properties *p, const mosquitto_property *list
 	memset(p, 0, sizeof *p);
 	if (!list)
 		return;
-	mosquitto_property_read_binary(list, MQTT_PROP_CORRELATION_DATA, &p->correlation,
-				       &p->correlation_len, false);
+	p->correlated = mosquitto_property_read_binary(list, MQTT_PROP_CORRELATION_DATA,
+						       &p->correlation, &p->correlation_len, false);
 	if (want_response_topic)
 		mosquitto_property_read_string(list, MQTT_PROP_RESPONSE_TOPIC, &p->response_topic,
 					       false);
@@ -96,6 +97,8 @@ static enum ft_status carry_out(struct ft_plugin *plugin, struct mosquitto_evt_m
 	request.response_topic = allowed_response_topic(plugin, message, client_id,
 							properties.response_topic);
 	request.correlation = properties.correlation;
+	if (properties.correlated && !properties.correlation)
+		request.correlation = "";
 	request.correlation_len = properties.correlation_len;
 	st = ft_engine_command(plugin->engine, &request, message->payload, message->payloadlen,
 			       now_ms);
@@ -157,6 +160,7 @@ int ft_on_message(int event, void *event_data, void *userdata)
 
 	(void)event;
 	if (!ft_topic_is_ours(message->topic)) {
+		ft_ack_sink_note_foreign(plugin->sink, message->topic);
 		if (ft_wake_pending(plugin->wake))
 			ft_plugin_poll(plugin);
 		return MOSQ_ERR_SUCCESS;

@@ -145,6 +145,7 @@ class Broker:
         self.plugin, self.user = plugin, user
         self.setting = setting or (SETTING if plugin else SETTINGS["open"])
         self.environment = {}
+        self.wrapper = []  # a program that starts the broker
         preloads = " ".join(filter(None, (PRELOAD, preload)))
         if preloads:
             self.environment["LD_PRELOAD"] = preloads
@@ -186,7 +187,7 @@ class Broker:
         self._log_mark = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                (_VALGRIND if VALGRIND else []) + COMMAND + ["-c", conf], stdout=log, stderr=log,
+                self.wrapper + (_VALGRIND if VALGRIND else []) + COMMAND + ["-c", conf], stdout=log, stderr=log,
                 stdin=subprocess.DEVNULL, env=env, preexec_fn=_die_with_parent)
 
     def start(self, wait_for_sink=True):

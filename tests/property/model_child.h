@@ -29,6 +29,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -136,7 +137,7 @@ CHILD_CALL(int, unlinkat, (int dir, const char *path, int flags),
 	   syscall(SYS_unlinkat, dir, path, flags))
 CHILD_CALL(int, mkdirat, (int dir, const char *path, mode_t mode),
 	   syscall(SYS_mkdirat, dir, path, mode))
-CHILD_CALL(int, ftruncate, (int fd, off_t len), syscall(SYS_ftruncate, fd, len))
+CHILD_CALL(int, ftruncate, (int fd, off_t len), syscall(SYS_ftruncate, fd, (long)len))
 
 /* A kernel copies page by page, and looks between pages whether the process is to die. */
 static size_t child_half(size_t len, off_t offset)
@@ -144,6 +145,14 @@ static size_t child_half(size_t len, off_t offset)
 	size_t pages = ((size_t)offset % 4096 + len) / 4096;
 
 	return pages == 0 ? 0 : (pages + 1) / 2 * 4096 - (size_t)offset % 4096;
+}
+
+/* The C library's, by a name that is not replaced: how a 64-bit offset gets to the kernel differs. */
+static ssize_t child_pwrite(int fd, const void *bytes, size_t len, off_t offset)
+{
+	struct iovec block = { .iov_base = (void *)(uintptr_t)bytes, .iov_len = len };
+
+	return pwritev(fd, &block, 1, offset);
 }
 
 ssize_t pwrite(int fd, const void *bytes, size_t len, off_t offset)
@@ -154,8 +163,8 @@ ssize_t pwrite(int fd, const void *bytes, size_t len, off_t offset)
 
 	if (dies && how == DIE_BEFORE)
 		child_die();
-	result = syscall(SYS_pwrite64, fd, bytes,
-			 dies && how == DIE_HALFWAY ? child_half(len, offset) : len, offset);
+	result = child_pwrite(fd, bytes, dies && how == DIE_HALFWAY ? child_half(len, offset) : len,
+			     offset);
 	if (dies)
 		child_die();
 	return result;
@@ -449,11 +458,11 @@ static void child_revert(int dir, const char *name, const char *images, bool sho
 	image = open(path, O_RDONLY | O_CLOEXEC);
 	(void)!syscall(SYS_ftruncate, fd, 0);
 	while (image >= 0 && (len = read(image, block, sizeof block)) > 0) {
-		(void)!syscall(SYS_pwrite64, fd, block, (size_t)len, at);
+		(void)!child_pwrite(fd, block, (size_t)len, at);
 		at += len;
 	}
 	if (!shorter && at < info.st_size)
-		(void)!syscall(SYS_ftruncate, fd, info.st_size);
+		(void)!syscall(SYS_ftruncate, fd, (long)info.st_size);
 	if (image >= 0)
 		close(image);
 	close(fd);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /* What a process that is killed, stopped or loses its power has promised, and the next one keeps. */
 #include <check.h>
+#include <sqlite3.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -182,6 +183,40 @@ START_TEST(test_restart__makes_no_file_again_that_a_consumer_took)
 	rig_start(&rig);
 	rig_settle(&rig);
 	ck_assert(!rig_has_file(&rig, "files/c/f/n"));
+}
+END_TEST
+
+/* The file is visible, and the catalog cannot be told before the process is killed. */
+static void publish_what_the_catalog_never_hears_of(void)
+{
+	sqlite3 *other;
+
+	accept("$file/f/init", INIT_N);
+	accept("$file/f/0", "hel");
+	accept("$file/f/3", "lo");
+	rig_settle(&rig);
+	hold_the_log();
+	accept("$file/f/3", "lo");
+	fake_hang(FAKE_PUBLISH);
+	accept("$file/f/fin/5", "");
+	fake_await_hanging(FAKE_PUBLISH);
+	ck_assert_int_eq(sqlite3_open(rig_path(&rig, "catalog.db"), &other), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	fake_go_on();
+	for (int i = 0; i < 3000 && !rig_has_file(&rig, "files/c/f/n"); i++)
+		usleep(10 * 1000);
+}
+
+START_TEST(test_restart__finds_that_an_accepted_file_was_published)
+{
+	rig_act_and_be_killed(&rig, publish_what_the_catalog_never_hears_of);
+	rig_check_file(&rig, "files/c/f/n", "hello", 5);
+	rig_start(&rig);
+	ck_assert_int_eq(rig_wait_for(&rig, "$file/f/fin/5"), FT_OK);
+	rig_check_file(&rig, "files/c/f/n", "hello", 5);
+	ck_assert(!rig_logged(&rig, "count as not sent"));
+	rig_settle(&rig);
+	ck_assert(!rig_has_file(&rig, "incoming/c/f"));
 }
 END_TEST
 
@@ -539,6 +574,7 @@ FT_SUITE_IN_MEMORY_WITH("engine restart", set_up, tear_down,
 	test_restart__tells_that_a_fin_failed,
 	test_restart__keeps_what_was_sent_after_a_fin_that_failed,
 	test_restart__makes_no_file_again_that_a_consumer_took,
+	test_restart__finds_that_an_accepted_file_was_published,
 	test_restart__tells_nothing_of_what_was_replaced,
 	test_restart__tells_the_transfers_of_one_id_apart,
 	test_restart__remembers_which_init_was_the_last,
@@ -554,4 +590,5 @@ FT_SUITE_IN_MEMORY_WITH("engine restart", set_up, tear_down,
 	test_restart__trusts_bytes_of_a_checkpoint_after_a_power_cut,
 	test_restart__trusts_all_bytes_after_a_stop_and_a_power_cut,
 	test_restart__does_not_trust_bytes_that_a_stop_could_not_sync,
+	test_restart__finds_that_an_accepted_file_was_published,
 	test_restart__leaves_time_to_come_back);

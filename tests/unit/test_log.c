@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/crc32c.h"
@@ -999,6 +1000,34 @@ START_TEST(test_log__no_wake_up_is_lost)
 }
 END_TEST
 
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* A moment after the last record the writer sleeps for good: just then comes the next one. */
+START_TEST(test_log__record_that_comes_while_the_writer_falls_asleep_wakes_it)
+{
+	pthread_t thread;
+
+	open_log(FT_LOG_NEW);
+	thread = begin_writer();
+	for (uint64_t i = 1; i <= 1000; i++) {
+		int64_t at_ns;
+
+		ck_assert_int_eq(append_bytes(i, 100), FT_OK);
+		await_applied(i);
+		at_ns = now_ns() + 1800000 + (int64_t)(i * 7919 % 500) * 1000;
+		while (now_ns() < at_ns)
+			;
+	}
+	end_writer(thread);
+}
+END_TEST
+
 START_TEST(test_log__a_few_records_wake_the_writer_together)
 {
 	pthread_t thread;
@@ -1183,6 +1212,7 @@ int main(void)
 			 test_log__former_one_is_there_although_all_is_taken,
 			 test_log__former_one_is_removed_where_nothing_in_it_counts,
 			 test_log__no_wake_up_is_lost,
+			 test_log__record_that_comes_while_the_writer_falls_asleep_wakes_it,
 			 test_log__a_few_records_wake_the_writer_together,
 			 test_log__wake_ends_a_sleep_at_any_time,
 			 test_log__much_is_not_waited_for,

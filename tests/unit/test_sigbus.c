@@ -56,6 +56,7 @@ START_TEST(test_sigbus__of_others_ends_the_process_as_ever)
 	struct ft_sigbus_area area = { .begin = map_cut(), .len = PAGES * page };
 	char *other = map_cut();
 
+	signal(SIGBUS, SIG_DFL);	/* a sanitizer may have its own */
 	ck_assert(ft_sigbus_watch(&area));
 	get(other + page);
 }
@@ -65,6 +66,7 @@ START_TEST(test_sigbus__sent_by_kill_ends_the_process_as_ever)
 {
 	struct ft_sigbus_area area = { .begin = map_cut(), .len = PAGES * page };
 
+	signal(SIGBUS, SIG_DFL);	/* a sanitizer may have its own */
 	ck_assert(ft_sigbus_watch(&area));
 	kill(getpid(), SIGBUS);
 }
@@ -74,6 +76,7 @@ START_TEST(test_sigbus__ends_the_process_when_nothing_is_watched_any_more)
 {
 	struct ft_sigbus_area area = { .begin = map_cut(), .len = PAGES * page };
 
+	signal(SIGBUS, SIG_DFL);	/* a sanitizer may have its own */
 	ck_assert(ft_sigbus_watch(&area));
 	ft_sigbus_unwatch(&area);
 	get(area.begin + page);
@@ -82,6 +85,7 @@ END_TEST
 
 static volatile sig_atomic_t others;
 static char *other_map;
+static void *volatile other_at;
 
 static void other_handler(int number)
 {
@@ -95,7 +99,7 @@ static void other_handler(int number)
 static void other_action(int number, siginfo_t *info, void *context)
 {
 	(void)context;
-	ck_assert_ptr_eq(info->si_addr, other_map + page);
+	other_at = info->si_addr;
 	other_handler(number);
 }
 
@@ -115,6 +119,8 @@ START_TEST(test_sigbus__others_handlers_are_called_and_come_back)
 		other_map = map_cut();
 		ck_assert_int_eq(get(other_map + page), '\0');
 		ck_assert_int_eq(others, i + 1);
+		if (i == 1)
+			ck_assert_ptr_eq(other_at, other_map + page);
 		ck_assert(!ft_sigbus_hit(&area));
 		ck_assert_int_eq(get(area.begin + page), '\0');
 		ck_assert_int_eq(others, i + 1);
