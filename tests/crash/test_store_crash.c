@@ -387,6 +387,14 @@ static bool knows_all(void *context, const char *owner_name, const char *file_na
 	return true;
 }
 
+/* Somebody tidies up while the broker is down. */
+static void remove_empty_directories(void)
+{
+	for (int key = 0; key < KEYS; key++)
+		(void)unlinkat(AT_FDCWD, rig_path(&world.rig, "incoming/%s", keys[key].owner),
+			       AT_REMOVEDIR);
+}
+
 /* A new store on what is left: it has what was promised, and goes on. */
 static void rise(const struct fate *fates)
 {
@@ -394,6 +402,7 @@ static void rise(const struct fate *fates)
 
 	for (int key = 0; key < KEYS; key++)
 		visible[key] = judge_visible(key, &fates[key]);
+	remove_empty_directories();
 	rig_start(&world.rig);
 	for (int key = 0; key < KEYS; key++) {
 		const struct fate *fate = &fates[key];
