@@ -34,6 +34,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef STATX_BTIME	/* musl has had statx() for a short time only */
+#include <linux/stat.h>
+#endif
+
 #include "base/system.h"
 #include "engine/engine.h"
 
@@ -108,7 +112,7 @@ static bool child_image(char path[160], const char *images, int fd)
 	long generation = 0;
 
 	if (!images || !*images
-	    || statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &info) != 0
+	    || syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &info) != 0
 	    || !S_ISREG(info.stx_mode))
 		return false;
 	(void)(ioctl(fd, FS_IOC_GETVERSION, &generation) == 0);	/* not every file system has it */
