@@ -52,7 +52,7 @@ void fs_top_make(struct fs *fs, const char *top)
 	int fd;
 
 	/* Not so if only a client's directory went, when its last entry did. */
-	if (fs_dir_make(fs, top, &fd) != FT_OK)
+	if (fs_dir_make(fs->root, top, &fd) != FT_OK)
 		return;
 	ft_sys_close(fd);
 	ft_logger_printf(fs->logger, FT_LOG_WARNING,
