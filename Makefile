@@ -238,7 +238,7 @@ kill:
 
 crash crash-mutants:
 	@scripts/deps test
-	@$(MAKE) --no-print-directory $(BUILD)/tests/crash/test_crash
+	@$(MAKE) --no-print-directory $(BUILD)/tests/crash/test_store_crash
 	@tests/crash/run --build $(BUILD) $(if $(SEEDS),--seeds $(SEEDS)) \
 		$(if $(filter crash-mutants,$@),--mutants)
 
