@@ -42,8 +42,9 @@ BUILD ?= build$(if $(SAN),/san-$(firstword $(subst $(comma), ,$(SAN))))
 V ?=
 say = $(if $(V),,@echo "  $(1)	$(patsubst $(BUILD)/%,%,$@)";)
 
+# Mosquitto 2.1's headers warn that 2.0's names for them, which serve both, are old: no-cpp.
 WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wconversion \
-	-Wformat=2 -Wpointer-arith -Wcast-qual -Wundef -Walloca
+	-Wformat=2 -Wpointer-arith -Wcast-qual -Wundef -Walloca -Wno-cpp
 # What a later compiler warns of must not keep anybody from building. WERROR=-Werror does.
 WERROR ?=
 CFLAGS ?= -O2 -g
@@ -237,7 +238,7 @@ kill:
 
 crash crash-mutants:
 	@scripts/deps test
-	@$(MAKE) --no-print-directory $(BUILD)/tests/crash/test_crash
+	@$(MAKE) --no-print-directory $(BUILD)/tests/crash/test_store_crash
 	@tests/crash/run --build $(BUILD) $(if $(SEEDS),--seeds $(SEEDS)) \
 		$(if $(filter crash-mutants,$@),--mutants)
 

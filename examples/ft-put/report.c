@@ -170,8 +170,8 @@ void report_queued(struct report *report, long owner)
 	if (report->settings->json)
 		json_text("queued", NULL, process);
 	else
-		progress_note(&report->progress, TONE_WARNING, "another ft-put%s sends as the same "
-			      "client; waiting for its end (--id: not needed)", process);
+		progress_note(&report->progress, TONE_WARNING, "another ft-put%s is sending as %s; "
+			      "waiting for its end", process, report->settings->client.link.client_id);
 }
 
 void report_begin(struct report *report)

@@ -12,8 +12,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-
-#define BOOT_ID_LEN 36
+#include "base/system.h"
 
 /* Linux 6.8: a number that is never used again, as those of STATX_MNT_ID are. */
 #ifndef STATX_MNT_ID
@@ -25,18 +24,10 @@
 
 static void identity_add_boot(struct ft_buf *buf)
 {
-	char id[BOOT_ID_LEN + 1];
-	ssize_t got;
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	char id[FT_UUID_ROOM];
 
-	if (fd < 0)
-		return;
-	got = read(fd, id, BOOT_ID_LEN);
-	close(fd);
-	if (got != BOOT_ID_LEN || memchr(id, ' ', BOOT_ID_LEN) || memchr(id, '\0', BOOT_ID_LEN))
-		return;
-	id[BOOT_ID_LEN] = '\0';
-	ft_buf_printf(buf, "boot=%s ", id);
+	if (ft_boot_id(id))
+		ft_buf_printf(buf, "boot=%s ", id);
 }
 
 static void identity_add_file_system(struct ft_buf *buf, int dir_fd)

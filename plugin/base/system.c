@@ -86,7 +86,7 @@ static bool system_is_uuid(const char text[FT_UUID_ROOM])
 	return true;
 }
 
-static bool read_boot_id(char text[FT_UUID_ROOM])
+bool ft_boot_id(char text[FT_UUID_ROOM])
 {
 	ssize_t got;
 	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
@@ -97,10 +97,4 @@ static bool read_boot_id(char text[FT_UUID_ROOM])
 	close(fd);
 	text[FT_UUID_ROOM - 1] = '\0';
 	return got == FT_UUID_ROOM - 1 && system_is_uuid(text);
-}
-
-void ft_boot_id(char text[FT_UUID_ROOM])
-{
-	if (!read_boot_id(text))
-		ft_uuid(text);
 }

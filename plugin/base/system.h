@@ -3,6 +3,7 @@
 #ifndef FT_BASE_SYSTEM_H
 #define FT_BASE_SYSTEM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define FT_UUID_ROOM 37		/* 36 characters and the NUL */
@@ -33,10 +34,7 @@ void ft_uuid(char text[FT_UUID_ROOM]);
  */
 const char *ft_error_text(int error, char room[FT_ERROR_ROOM]);
 
-/*
- * The kernel's boot id. Where it cannot be read: a random UUID, another one at each
- * call, so that nothing from before is trusted wrongly.
- */
-void ft_boot_id(char text[FT_UUID_ROOM]);
+/* The kernel's boot id, another one after each boot. False: it cannot be read. */
+bool ft_boot_id(char text[FT_UUID_ROOM]);
 
 #endif

@@ -618,10 +618,14 @@ static bool engine_stop_threads(struct ft_engine *e)
 	return done;
 }
 
-/* After an orderly stop a log in memory has nothing more to tell, and gives its memory back. */
+/*
+ * After an orderly stop a log in memory has nothing more to tell, and gives its memory back; but
+ * where the boot id cannot be read: there it is what tells the next start that it is the same boot.
+ */
 static void engine_drop_log(struct ft_engine *e)
 {
 	if (e->log_medium != FT_LOG_IN_MEMORY || !e->core.catalog || !e->core.log
+	    || ft_identity_compare(e->identity, e->identity) != FT_IDENTITY_SAME
 	    || ft_log_fill(e->core.log) > 0 || !e->started
 	    || engine_put_log(e, e->identity, NULL) != FT_OK)
 		return;

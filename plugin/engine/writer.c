@@ -20,6 +20,8 @@
 #define WRITER_TIDY_MS 5000
 #define WRITER_TIDY_COMMITS 1000
 #define WRITER_SLEEP_MS 1000
+#define WRITER_DURABLE_MS 200		/* how long the log keeps what must be on the disk first, */
+#define WRITER_DURABLE_PART 8		/* or until so much of it is full */
 
 /* Who may follow whom: see the table in the header. */
 static const bool writer_moves[WRITER_STATES][WRITER_STATES] = {
@@ -528,7 +530,7 @@ static void writer_begin_checkpoint(struct ft_writer *w, struct writer_transfer 
 
 static bool writer_wants_checkpoint(const struct ft_writer *w, const struct writer_transfer *t)
 {
-	return w->core->options->durability != FT_DURABILITY_NONE && t->state == WRITER_STORED
+	return w->core->options->durability == FT_DURABILITY_FILE && t->state == WRITER_STORED
 	       && t->pin == WRITER_PIN_NONE && !t->checkpointing && t->unsynced > 0
 	       && (t->unsynced >= WRITER_SYNC_BYTES || w->now_ms - t->unsynced_ms >= WRITER_SYNC_MS);
 }
@@ -587,11 +589,75 @@ static void writer_run_timers(struct ft_writer *w)
 
 /* --- rounds --- */
 
+enum ft_status writer_sync(struct ft_writer *w, struct writer_transfer *t)
+{
+	enum ft_status st = writer_open_upload(w, t, FT_UPLOAD_EXISTING);
+
+	if (st == FT_OK)
+		st = ft_store_sync(t->upload);
+	if (st == FT_IO_ERROR)
+		writer_lose_unsynced(w, t);
+	if (st == FT_IO_ERROR || st == FT_NO_SUCH_TRANSFER)
+		return FT_OK;
+	if (st != FT_OK)
+		return st;
+	ft_ranges_release(&t->durable);
+	if ((st = ft_ranges_copy(&t->durable, &t->held)) != FT_OK)
+		return st;
+	t->unsynced = 0;
+	writer_note(w, t, WRITER_NEWS_DURABLE);
+	return FT_OK;
+}
+
+bool writer_owes_disk(const struct ft_writer *w)
+{
+	int durability = w->core->options->durability;
+
+	return durability == FT_DURABILITY_SEGMENT
+	       || (w->replaying && durability != FT_DURABILITY_NONE);
+}
+
+static enum ft_status writer_make_durable(struct ft_writer *w)
+{
+	enum ft_status st;
+
+	for (size_t i = 0; i < WRITER_BUCKETS; i++) {
+		for (struct writer_transfer *t = w->transfers[i]; t; t = t->next) {
+			if (t->state == WRITER_STORED && t->unsynced > 0
+			    && (st = writer_sync(w, t)) != FT_OK)
+				return st;
+			if (t->state == WRITER_FINISHING && t->unsynced > 0 && !t->gone)
+				return FT_BUSY;	/* it could not be synced before */
+		}
+	}
+	if ((st = writer_commit(w)) != FT_OK)
+		return st;
+	return ft_catalog_sync(w->core->catalog);
+}
+
+/* Not after each round: many share the waits for the disk. */
+static bool writer_may_release(struct ft_writer *w)
+{
+	if (!writer_owes_disk(w))
+		return true;
+	if (!w->replaying && w->now_ms < w->durable_ms
+	    && ft_log_fill(w->core->log) < ft_log_size(w->core->log) / WRITER_DURABLE_PART)
+		return false;
+	if (ft_log_fill(w->core->log) == 0)
+		return true;
+	if (writer_make_durable(w) != FT_OK || w->failed)
+		return false;
+	w->durable_ms = ft_clock_ms() + WRITER_DURABLE_MS;
+	return true;
+}
+
 static void writer_release_log(struct ft_writer *w)
 {
 	struct ft_link *first = ft_list_first(&w->pinned);
 	uint64_t position = ft_log_taken(w->core->log);
 
+	if (!writer_may_release(w))
+		return;
 	if (first && FT_CONTAINER(first, struct writer_transfer, pinned)->pin < position)
 		position = FT_CONTAINER(first, struct writer_transfer, pinned)->pin;
 	ft_log_release(w->core->log, position);
@@ -616,7 +682,9 @@ static bool writer_round(struct ft_writer *w)
 	}
 	writer_flush(w);
 	writer_run_timers(w);
-	if (writer_commit(w) == FT_OK && !w->failed)
+	/* Where pages of the log are gone, what was read from it may be something else. */
+	w->failed = w->failed || ft_log_is_broken(w->core->log);
+	if (!w->failed && writer_commit(w) == FT_OK)
 		writer_release_log(w);
 	return any;
 }
@@ -625,22 +693,9 @@ static int writer_sleep_ms(const struct ft_writer *w)
 {
 	if (atomic_load(&w->core->disk_full))
 		return WRITER_RETRY_MS;
+	if (writer_owes_disk(w) && ft_log_fill(w->core->log) > 0)
+		return WRITER_DURABLE_MS;
 	return ft_list_first(&w->pinned) ? WRITER_PENDING_MS / 2 : WRITER_SLEEP_MS;
-}
-
-static void writer_sync(struct ft_writer *w, struct writer_transfer *t)
-{
-	enum ft_status st = writer_open_upload(w, t, FT_UPLOAD_EXISTING);
-
-	if (st == FT_OK)
-		st = ft_store_sync(t->upload);
-	if (st == FT_IO_ERROR)
-		writer_lose_unsynced(w, t);
-	if (st != FT_OK)
-		return;
-	ft_ranges_release(&t->durable);
-	if (ft_ranges_copy(&t->durable, &t->held) == FT_OK)
-		writer_note(w, t, WRITER_NEWS_DURABLE);
 }
 
 /* At the end: what only the kernel has is given to the disk, as far as there is time. */
@@ -653,8 +708,8 @@ static void writer_sync_all(struct ft_writer *w)
 	for (size_t i = 0; i < WRITER_BUCKETS; i++) {
 		for (struct writer_transfer *t = w->transfers[i]; t; t = t->next) {
 			if (t->state == WRITER_STORED && !t->checkpointing && t->unsynced > 0
-			    && ft_clock_ms() < deadline_ms)
-				writer_sync(w, t);
+			    && ft_clock_ms() < deadline_ms && writer_sync(w, t) != FT_OK)
+				return;
 		}
 	}
 	if (writer_commit(w) == FT_OK && ft_catalog_sync(w->core->catalog) != FT_OK)

@@ -150,11 +150,29 @@ static void apply_drop_fin(struct ft_writer *w, struct writer_transfer *t)
 	writer_note_told(w, t->number);
 }
 
-/* The transfer of a record that is only appended while no fin is on its way. */
+/*
+ * While replaying: whether a fin that the catalog has was carried out up to the renames, and
+ * the process was killed before it could say so. Then the bytes are not where they were, and
+ * the records of before that fin, which may be there still, have nothing to act on: a finisher
+ * looks at the file. Of an empty file there were no bytes.
+ */
+static bool apply_is_published(struct ft_writer *w, struct writer_transfer *t)
+{
+	return w->replaying && t->answer_kept && t->fin.size > 0
+	       && (t->state == WRITER_STORED || t->state == WRITER_FINISHING)
+	       && writer_open_upload(w, t, FT_UPLOAD_EXISTING) == FT_NO_SUCH_TRANSFER;
+}
+
+/*
+ * The transfer of a record that is only appended while no fin is on its way. NULL: it is over,
+ * or about to be.
+ */
 static struct writer_transfer *apply_find_open(struct ft_writer *w, uint64_t number)
 {
 	struct writer_transfer *t = writer_lookup(w, number);
 
+	if (t && apply_is_published(w, t))
+		return NULL;
 	if (t && t->state == WRITER_FINISHING && w->replaying)
 		apply_drop_fin(w, t);
 	assert(!t || t->state != WRITER_FINISHING);
@@ -323,6 +341,16 @@ static void apply_fin_result(struct ft_writer *w, struct writer_transfer *t, enu
 	writer_tell(w, &result->job);
 }
 
+/* It is a finisher's then, and the log may let go of its bytes while that is at work. */
+static void apply_sync_before_fin(struct ft_writer *w, struct writer_transfer *t)
+{
+	enum ft_status st = FT_OK;
+
+	if (writer_owes_disk(w) && t->unsynced > 0)
+		st = writer_sync(w, t);
+	(void)st;	/* what is not synced keeps the log: see writer_make_durable() */
+}
+
 void writer_finish(struct ft_writer *w, struct writer_transfer *t)
 {
 	t->fin_waits = false;
@@ -332,6 +360,7 @@ void writer_finish(struct ft_writer *w, struct writer_transfer *t)
 		t->fin_waits = t->pin != WRITER_PIN_NONE;
 		if (t->fin_waits)
 			return;
+		apply_sync_before_fin(w, t);
 		if (!ft_ranges_cover(&t->held, 0, t->fin.size)) {	/* some could not be stored */
 			apply_fin_result(w, t, FT_INCOMPLETE);
 			return;

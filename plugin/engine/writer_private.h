@@ -118,6 +118,7 @@ struct ft_writer {
 	int64_t start_ms, start_run_ms;	/* monotonic; run_ms at that moment */
 	int64_t now_ms;
 	int64_t space_ms, tidied_ms, seen_ms, retry_ms;	/* when these are due */
+	int64_t durable_ms;		/* when the disk is asked next before the log lets go */
 	unsigned commits;		/* since the last tidying */
 	bool tidying;
 
@@ -151,6 +152,15 @@ void writer_note(struct ft_writer *w, struct writer_transfer *t, unsigned news);
 void writer_note_held(struct ft_writer *w, struct writer_transfer *t, uint64_t start, uint64_t end);
 void writer_pin(struct ft_writer *w, struct writer_transfer *t, uint64_t position);
 void writer_unpin(struct writer_transfer *t);
+
+/*
+ * Whether what the log lets go of must be on the disk first: it was, with durability `segment`,
+ * which may have been that of an earlier start.
+ */
+bool writer_owes_disk(const struct ft_writer *w);
+
+/* Has what is held on the disk. FT_OK: it is, or counts as lost. */
+enum ft_status writer_sync(struct ft_writer *w, struct writer_transfer *t);
 
 /* Commits what is noted; retries until it is done, or the writer has to stop. */
 enum ft_status writer_commit(struct ft_writer *w);

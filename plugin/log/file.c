@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/sys.h"
+#include "base/system.h"
 
 #define FILE_CHUNK ((size_t)256 * 1024)
 #define FILE_MODE 0600		/* what clients sent is nobody else's */
@@ -21,9 +22,10 @@ enum ft_status ft_log_file_failed(struct ft_logger *logger, const char *what, co
 {
 	int error = errno;
 	enum ft_status st = ft_sys_status(error);
+	char room[FT_ERROR_ROOM];
 
 	ft_logger_printf(logger, FT_LOG_ERROR, "log: cannot %s %s: %s", what, path,
-			 strerror(error));
+			 ft_error_text(error, room));
 	if (st == FT_DISK_FULL || st == FT_NO_MEMORY)
 		return st;
 	return FT_IO_ERROR;

@@ -55,7 +55,9 @@
  * head, so that the broker's thread takes no page fault that could wait for a disk.
  *
  * The file is made under another name, with zeros written to all of it: a full disk is found
- * when the broker starts, and not by a signal later. It stays locked (flock) while it is open.
+ * when the broker starts. It stays locked (flock) while it is open. Pages may be lost all the
+ * same (SIGBUS: truncated by somebody; a disk that fails; btrfs and other copy-on-write file
+ * systems when they are full): then the log is broken, and the broker lives (base/sigbus.h).
  *
  * THREADS. append, has_room, wait_room: the broker's; take, taken, release, sleep: the
  * writer's; open and close: when there is no other thread. wake, fill, size: any.
@@ -148,7 +150,7 @@ struct ft_log;
  * Opens or makes the log. `id` gets the log's random id: another one than last time means
  * that the former log, with what was in it, is gone. An error with one clear line: a file
  * that is no log of ours, of a newer version, cut short, in use, somebody else's (in memory),
- * or of another size with records in it (a log of another size is made anew when it is empty).
+ * or of another size with records in it (when it is empty it is made anew, under the same id).
  * Errors: FT_DISK_FULL, FT_NO_MEMORY, FT_IO_ERROR, FT_DAMAGED, FT_BUSY (in use).
  */
 enum ft_status ft_log_open(const struct ft_log_config *config, struct ft_log **out,
@@ -156,8 +158,9 @@ enum ft_status ft_log_open(const struct ft_log_config *config, struct ft_log **o
 
 /*
  * Opens what a former start left at another place (log/place.h), of whatever size, for its
- * records to be taken; the size in `config` is ignored. *out is NULL with FT_OK where there is
- * no file, or nothing in it counts: then it is removed. Errors: as of ft_log_open().
+ * records to be taken, if any; the size in `config` is ignored. *out is NULL with FT_OK where
+ * there is no file, or only one from before a power cut, which is removed. Errors: as of
+ * ft_log_open().
  */
 enum ft_status ft_log_open_former(const struct ft_log_config *config, struct ft_log **out,
 				  uint8_t id[FT_LOG_ID_LEN]) FT_MUST_USE;

@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "base/sha256.h"
+#include "base/system.h"
 
 #define PLACE_SHM "/dev/shm"
 #define PLACE_PART 4		/* of a tmpfs, which is half of the memory */
@@ -46,7 +47,7 @@ static enum ft_status place_path(const struct ft_log_place_query *query, const c
 				 const char *dir, struct ft_log_place *place)
 {
 	char real_room[PATH_MAX];
-	char seed_room[PATH_MAX + 64];
+	char seed_room[PATH_MAX + 64], error_room[FT_ERROR_ROOM];
 	struct ft_buf path = ft_buf_on(place->path, sizeof place->path);
 	struct ft_buf seed = ft_buf_on(seed_room, sizeof seed_room);
 	const char *real = realpath(query->storage_dir, real_room);
@@ -59,7 +60,8 @@ static enum ft_status place_path(const struct ft_log_place_query *query, const c
 	if (!real || stat(real, &storage) != 0 || !ft_buf_ok(&path)
 	    || stat(place->path, &there) != 0 || statfs(place->path, &fs) != 0)
 		return place_say(place, "%s cannot be used for the log: %s", dir,
-				 ft_buf_ok(&path) ? strerror(errno) : "its path is too long");
+				 ft_buf_ok(&path) ? ft_error_text(errno, error_room)
+						  : "its path is too long");
 	place->medium = fs.f_type == TMPFS_MAGIC ? FT_LOG_IN_MEMORY : FT_LOG_ON_DISK;
 	if (storage.st_dev == there.st_dev && storage.st_ino == there.st_ino) {
 		ft_buf_str(&path, "/log");

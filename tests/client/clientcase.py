@@ -193,6 +193,14 @@ class ClientCase(unittest.TestCase):
         self.assertTrue(os.path.exists(DRIVER), f"no {DRIVER}: build it with make tests")
         return self.start([DRIVER, str(broker.port), client, *options])
 
+    @staticmethod
+    def line_with(program, text):
+        """The next line of output that has this in it."""
+        while True:
+            line = program.lines.get(timeout=20)
+            if text in line:
+                return line
+
     def holds(self, broker, content, transfer=None):
         transfer = transfer or broker.only()
         self.assertTrue(transfer.complete, "not finished")

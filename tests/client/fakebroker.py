@@ -17,6 +17,7 @@ handled, and returns None (go on) or one of
 Everything is recorded in broker.seen, in order, with times.
 """
 import collections
+import contextlib
 import hashlib
 import json
 import os
@@ -114,10 +115,15 @@ class FakeBroker:
         self.port = self.listener.getsockname()[1]
 
     def __enter__(self):
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.acceptor = threading.Thread(target=self._accept, daemon=True)
+        self.acceptor.start()
         return self
 
     def __exit__(self, *_):
+        # The thread has to be out of accept() before the descriptor's number is another's.
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.acceptor.join(5)
         self.listener.close()
         for conn in list(self.connections):
             conn.cut()

@@ -114,6 +114,7 @@ class Encrypt(ClientCase):
         os.unlink(self.sealed()[0])
         self.put_ok(broker, *ARGS, *self.to, path)
         self.assertEqual(self.opened(broker.only().bytes()), data(100000))
+        self.assertEqual(len(broker.of("fin")), 1, "bytes of two ciphertexts were mixed")
 
     def test_what_the_broker_has_is_not_encrypted_again(self):
         broker = self.broker()

@@ -27,13 +27,6 @@ class Identity(ClientCase):
     def hold(_conn, packet):
         return HOLD if packet.command == "segment" else None
 
-    @staticmethod
-    def line_with(program, text):
-        while True:
-            line = program.lines.get(timeout=20)
-            if text in line:
-                return line
-
     def test_it_is_made_of_host_and_user_whatever_is_sent(self):
         broker = self.broker()
         self.begin_ok(broker, self.file(10, "one"))
@@ -139,9 +132,9 @@ class Identity(ClientCase):
         broker = self.broker()
         programs = [self.begin(broker, self.file(1000, f"f{index}", index)) for index in range(8)]
         self.assertEqual([program.wait(60) for program in programs], [0] * 8)
-        self.assertEqual(sum(1 for t in broker.transfers.values() if t.complete), 8)
-        alive = [conn for conn in broker.connections]
-        self.assertEqual(len(alive), 8, "somebody was thrown out and came back")
+        self.assertEqual(sum(1 for t in broker.transfers.values() if t.complete), 8,
+                         [program.out for program in programs] + [broker.story()])
+        self.assertEqual(len(broker.connections), 8, "somebody was thrown out and came back")
         for index in range(8):
             self.assertIn(data(1000, index), [t.bytes() for t in broker.transfers.values()])
 

@@ -45,6 +45,8 @@ class Accident:
         self.keep.append(sock)
 
     def close(self):
+        with contextlib.suppress(OSError):      # so that accept() ends
+            self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
 
 

@@ -322,13 +322,6 @@ class Output(ClientCase):
         program.signal(INT)
         self.assertEqual(program.wait(), 8)
 
-    @staticmethod
-    def line_with(program, text):
-        while True:
-            line = program.lines.get(timeout=10)
-            if text in line:
-                return line
-
 
 if __name__ == "__main__":
     unittest.main()

@@ -474,6 +474,37 @@ START_TEST(test_store_fs__lists_finished_files_among_anything)
 }
 END_TEST
 
+/* Where a consumer may write to files/, a link leads nowhere else. */
+START_TEST(test_store_fs__follows_no_link_in_place_of_a_client)
+{
+	static const char *const tops[] = { "incoming", "files", "tmp" };
+	struct ft_key key = rig_key("c", "f"), other = rig_key("c", "g");
+	struct ft_upload *upload = NULL;
+	struct rig rig;
+	char byte;
+
+	rig_open_fs(&rig);
+	ck_assert_int_eq(mkdir(rig_path(&rig, "elsewhere"), 0755), 0);
+	ck_assert_int_eq(mkdir(rig_path(&rig, "elsewhere/f"), 0755), 0);
+	rig_write_file(rig_path(&rig, "elsewhere/f/n"), "x");
+	rig_write_file(rig_path(&rig, "elsewhere/f/n.manifest.json"), "{}");
+	for (size_t i = 0; i < sizeof tops / sizeof *tops; i++)
+		ck_assert_int_eq(symlink("../elsewhere", rig_path(&rig, "%s/c", tops[i])), 0);
+	ck_assert_int_eq(rig_try_existing(&rig, &key), FT_IO_ERROR);
+	ck_assert_int_eq(rig.ops->upload_open(rig.store, &key, FT_UPLOAD_CREATE, &upload), FT_IO_ERROR);
+	ck_assert_int_eq(rig_publish_text(&rig, &key, "m", "id", "y"), FT_IO_ERROR);
+	ck_assert_int_eq(rig_publish_text(&rig, &other, "m", "id", "y"), FT_IO_ERROR);
+	ck_assert_int_eq(rig.ops->find(rig.store, &key, "n"), FT_NO_SUCH_TRANSFER);
+	ck_assert_int_eq(rig.ops->read_finished(rig.store, &key, "n", 0, &byte, 1),
+			 FT_NO_SUCH_TRANSFER);
+	ck_assert_int_eq(rig.ops->remove_finished(rig.store, &key, "n"), FT_OK);
+	ck_assert_uint_eq(rig_list(&rig, 0).count, 0);
+	ck_assert_uint_eq(tree_entries(rig_path(&rig, "elsewhere")), 1);
+	rig_expect_file(rig_path(&rig, "elsewhere/f/n"), "x");
+	rig_close(&rig);
+}
+END_TEST
+
 /* --- sweep --- */
 
 static bool knows_c(void *context, const char *owner_name, const char *file_name)
@@ -660,6 +691,7 @@ FT_SUITE("store_fs",
 	test_store_fs__publishing_again_after_a_consumer_took_it_delivers_it_again,
 	test_store_fs__removes_what_is_left_and_leaves_what_is_not_its_own,
 	test_store_fs__lists_finished_files_among_anything,
+	test_store_fs__follows_no_link_in_place_of_a_client,
 	test_store_fs__sweep_keeps_what_is_known,
 	test_store_fs__sweep_sets_the_former_format_aside,
 	test_store_fs__a_former_transfer_is_not_in_the_way,

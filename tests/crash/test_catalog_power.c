@@ -149,7 +149,7 @@ static void rise(size_t ops, enum sqlite_tape_end end, unsigned seed)
 	catalog_rig_release(&rig);
 }
 
-#define SEEDS 4
+#define SEEDS 20
 
 START_TEST(test_catalog_power__keeps_what_was_synced)
 {

@@ -11,7 +11,8 @@
  *
  *	CRASH_SEEDS=100		how many ways per place (default 3)
  *	CRASH_SCENE=upload	only this one; CRASH_REPLAY=place:seed only this cut
- *	CRASH_SITES=file, CRASH_DROP=site	see test_crash.c
+ *	CRASH_SITES=file	notes down which places call an fsync
+ *	CRASH_DROP=site		the fsync of such a place does nothing
  */
 #include <check.h>
 #include <setjmp.h>
@@ -387,6 +388,14 @@ static bool knows_all(void *context, const char *owner_name, const char *file_na
 	return true;
 }
 
+/* Somebody tidies up while the broker is down. */
+static void remove_empty_directories(void)
+{
+	for (int key = 0; key < KEYS; key++)
+		(void)unlinkat(AT_FDCWD, rig_path(&world.rig, "incoming/%s", keys[key].owner),
+			       AT_REMOVEDIR);
+}
+
 /* A new store on what is left: it has what was promised, and goes on. */
 static void rise(const struct fate *fates)
 {
@@ -394,6 +403,7 @@ static void rise(const struct fate *fates)
 
 	for (int key = 0; key < KEYS; key++)
 		visible[key] = judge_visible(key, &fates[key]);
+	remove_empty_directories();
 	rig_start(&world.rig);
 	for (int key = 0; key < KEYS; key++) {
 		const struct fate *fate = &fates[key];
@@ -510,7 +520,7 @@ static bool cut_here(const char *scene, const struct disk *disk, const struct fa
 	return true;
 }
 
-/* Which fsync is to do nothing, see test_crash.c. */
+/* Which fsync is to do nothing. */
 static void wish_sites(void)
 {
 	const char *drop = getenv("CRASH_DROP");

@@ -10,6 +10,7 @@
 
 #include "fuzz_message.c"
 
+#include "fuzz_catalog.c"
 #include "fuzz_escape.c"
 #include "fuzz_log.c"
 #include "fuzz_manifest.c"
@@ -85,6 +86,7 @@ REPLAYS(pattern, test_pattern__agrees_with_libmosquitto_for_every_kept_input)
 REPLAYS(record, test_record__is_read_as_written_for_every_kept_input)
 REPLAYS(log, test_log__is_opened_or_refused_for_every_kept_input)
 REPLAYS(escape, test_escape__is_injective_for_every_kept_input)
+REPLAYS(catalog, test_catalog__survives_every_kept_input)
 REPLAYS(message, test_plugin__keeps_to_the_api_for_every_kept_input)
 
 FT_SUITE("fuzz corpora",
@@ -95,4 +97,5 @@ FT_SUITE("fuzz corpora",
 	 test_record__is_read_as_written_for_every_kept_input,
 	 test_log__is_opened_or_refused_for_every_kept_input,
 	 test_escape__is_injective_for_every_kept_input,
+	 test_catalog__survives_every_kept_input,
 	 test_plugin__keeps_to_the_api_for_every_kept_input);

@@ -84,6 +84,8 @@ static int tape_watch(void *context, const struct sqlite_vfs_call *call)
 		break;
 	case SQLITE_CALL_SYNC:
 		tape_add(tape, OP_SYNC, name);
+		if (strstr(name, "-journal"))
+			sqlite_tape_directory_synced(tape);
 		break;
 	case SQLITE_CALL_DELETE:
 		tape_add(tape, OP_REMOVE, name);

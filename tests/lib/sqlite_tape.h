@@ -12,8 +12,9 @@
  * THE DISK. What was written is on it once the file was synced. What was written since is on
  * it or not, each sector for itself, in any order; so is a new size. The name of a file that
  * was made is on it once its directory was synced, and the removal of one may be on it at once
- * or never. A sector is old or new as a whole. That SQLite syncs the directory itself does not
- * count: it hides whether that failed.
+ * or never. A sector is old or new as a whole. That SQLite syncs the directory with a write-ahead
+ * log does not count, since it hides whether that failed; with a rollback journal, which a new
+ * database has for a moment, it does.
  */
 #ifndef FT_TESTS_SQLITE_TAPE_H
 #define FT_TESTS_SQLITE_TAPE_H

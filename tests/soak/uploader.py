@@ -76,6 +76,7 @@ class Transfer:
         self.promised = []                   # the same when the last fin was sent
         self.dirty = set()                   # pieces that may hold a draft's bytes
         self.begun = self.maybe_complete = self.maybe_aborted = self.done = False
+        self.sent_wrong = False              # fin with a wrong checksum
         self.accepted = False                # fin had PUBACK 0x00: it is carried out
         self.detach()
 
@@ -134,7 +135,7 @@ class Transfer:
         if kind == "early":     # never complete: one byte more than there is
             return "early", f"fin/{self.size + 1}", b"", None
         if kind == "wrong":
-            self.state = "wrong"
+            self.state, self.sent_wrong = "wrong", True
             return "wrong", f"fin/{self.size}/{'0' * 64}", b"", None
         self.state, self.maybe_aborted = "aborting", True
         return "abort", "abort", b"", None
@@ -205,9 +206,9 @@ class Transfer:
 
     def wait_for_result(self, body):
         """An earlier broker has accepted fin, this one carries it out: fin again tells how."""
-        if not self.maybe_complete:
+        if not self.maybe_complete and not self.sent_wrong:
             raise Broken(f"{self}: assembling without fin: {body}")
-        self.state, self.todo = "sending", []
+        self.state, self.todo, self.surprises = "sending", [], []
 
     def forget(self):
         self.begun, self.acked, self.dirty = False, [], set()

@@ -211,7 +211,6 @@ START_TEST(test_restart__finds_that_an_accepted_file_was_published)
 {
 	rig_act_and_be_killed(&rig, publish_what_the_catalog_never_hears_of);
 	rig_check_file(&rig, "files/c/f/n", "hello", 5);
-	fake_fail(FAKE_WRITE, FT_OK, 0);
 	rig_start(&rig);
 	ck_assert_int_eq(rig_wait_for(&rig, "$file/f/fin/5"), FT_OK);
 	rig_check_file(&rig, "files/c/f/n", "hello", 5);
@@ -517,6 +516,50 @@ START_TEST(test_restart__trusts_bytes_of_a_checkpoint_after_a_power_cut)
 }
 END_TEST
 
+static void upload_some_in_two_rounds(void)
+{
+	upload_some();
+	rig_settle(&rig);
+	accept("$file/g/init", INIT_N);
+	accept("$file/g/0", "hello");
+	rig_settle(&rig);
+	fake_hang(FAKE_PUBLISH);
+	accept("$file/g/fin/5", "");
+	fake_await_hanging(FAKE_PUBLISH);
+}
+
+/* The log lets go of nothing that is not on the disk elsewhere. */
+START_TEST(test_restart__segment_keeps_every_byte_over_a_power_cut)
+{
+	rig.options.durability = FT_DURABILITY_SEGMENT;
+	rig_act_and_be_killed(&rig, upload_some_in_two_rounds);
+	rig_cut_power(&rig);
+	rig_start(&rig);
+	ck_assert_int_eq(rig_wait_for(&rig, "$file/g/fin/5"), FT_OK);
+	rig_check_file(&rig, "files/c/g/n", "hello", 5);
+	ck_assert_int_eq(say("$file/f/status", ""), FT_OK);
+	ck_assert_str_eq(rig_member(&rig, "have"), "[[0,5],[100,6]]");
+}
+END_TEST
+
+static void nothing(void)
+{
+}
+
+/* A start that promises less gives up nothing that was promised. */
+START_TEST(test_restart__keeps_what_segment_has_promised)
+{
+	rig.options.durability = FT_DURABILITY_SEGMENT;
+	rig_act_and_be_killed(&rig, upload_some);
+	rig.options.durability = FT_DURABILITY_FILE;
+	rig_act_and_be_killed(&rig, nothing);
+	rig_cut_power(&rig);
+	rig_start(&rig);
+	ck_assert_int_eq(say("$file/f/status", ""), FT_OK);
+	ck_assert_str_eq(rig_member(&rig, "have"), "[[0,5],[100,6]]");
+}
+END_TEST
+
 /* A stop gives all to the disk, so nothing is asked for again. */
 START_TEST(test_restart__trusts_all_bytes_after_a_stop_and_a_power_cut)
 {
@@ -575,6 +618,7 @@ FT_SUITE_IN_MEMORY_WITH("engine restart", set_up, tear_down,
 	test_restart__tells_that_a_fin_failed,
 	test_restart__keeps_what_was_sent_after_a_fin_that_failed,
 	test_restart__makes_no_file_again_that_a_consumer_took,
+	test_restart__finds_that_an_accepted_file_was_published,
 	test_restart__tells_nothing_of_what_was_replaced,
 	test_restart__tells_the_transfers_of_one_id_apart,
 	test_restart__remembers_which_init_was_the_last,
@@ -588,6 +632,9 @@ FT_SUITE_IN_MEMORY_WITH("engine restart", set_up, tear_down,
 	test_restart__keeps_every_fin_over_a_stop,
 	test_restart__trusts_only_durable_bytes_after_a_power_cut,
 	test_restart__trusts_bytes_of_a_checkpoint_after_a_power_cut,
+	test_restart__segment_keeps_every_byte_over_a_power_cut,
+	test_restart__keeps_what_segment_has_promised,
 	test_restart__trusts_all_bytes_after_a_stop_and_a_power_cut,
 	test_restart__does_not_trust_bytes_that_a_stop_could_not_sync,
+	test_restart__finds_that_an_accepted_file_was_published,
 	test_restart__leaves_time_to_come_back);

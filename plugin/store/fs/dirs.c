@@ -20,18 +20,17 @@ enum ft_status fs_dir_open(struct fs *fs, const char *path, int *fd)
 	return fs_dir_open_at(fs->root, path, fd);
 }
 
-enum ft_status fs_dir_make(struct fs *fs, const char *path, int *fd)
+enum ft_status fs_dir_make(int dir, const char *name, int *fd)
 {
 	enum ft_status st;
 
 	*fd = -1;
-	if (ft_sys_mkdirat(fs->root, path, FS_DIR_MODE) != 0)
+	if (ft_sys_mkdirat(dir, name, FS_DIR_MODE) != 0)
 		return errno == EEXIST ? FT_ALREADY_COMPLETE : ft_sys_status(errno);
-	st = fs_dir_open(fs, path, fd);
+	st = fs_dir_open_at(dir, name, fd);
 	/* The umask belongs to the whole process. It may even forbid us to open what we made. */
-	if (st == FT_IO_ERROR && errno == EACCES
-	    && fchmodat(fs->root, path, FS_DIR_MODE, 0) == 0)
-		st = fs_dir_open(fs, path, fd);
+	if (st == FT_IO_ERROR && errno == EACCES && fchmodat(dir, name, FS_DIR_MODE, 0) == 0)
+		st = fs_dir_open_at(dir, name, fd);
 	if (st != FT_OK || ft_sys_set_mode(*fd, FS_DIR_MODE) == 0)
 		return st;
 	st = ft_sys_status(errno);
@@ -43,7 +42,7 @@ enum ft_status fs_dir_make(struct fs *fs, const char *path, int *fd)
 /* The same, or opens what is there. */
 static enum ft_status dirs_get(struct fs *fs, const char *path, int *fd)
 {
-	enum ft_status st = fs_dir_make(fs, path, fd);
+	enum ft_status st = fs_dir_make(fs->root, path, fd);
 
 	return st == FT_ALREADY_COMPLETE ? fs_dir_open(fs, path, fd) : st;
 }
@@ -52,7 +51,8 @@ void fs_top_make(struct fs *fs, const char *top)
 {
 	int fd;
 
-	if (dirs_get(fs, top, &fd) != FT_OK)
+	/* Not so if only a client's directory went, when its last entry did. */
+	if (fs_dir_make(fs->root, top, &fd) != FT_OK)
 		return;
 	ft_sys_close(fd);
 	ft_logger_printf(fs->logger, FT_LOG_WARNING,
@@ -93,6 +93,19 @@ enum ft_status fs_place_open(struct fs *fs, const char *top, const struct fs_nam
 		return FT_NO_SUCH_TRANSFER;
 	fs_path(path, top, names);
 	return fs_failed(fs, "open", path);
+}
+
+void fs_place_remove(struct fs *fs, const char *top, const struct fs_names *names)
+{
+	char path[FS_PATH_ROOM];
+	int client;
+
+	fs_client_path(path, top, names);
+	if (fs_dir_open(fs, path, &client) != FT_OK)
+		return;
+	(void)ft_sys_unlinkat(client, names->file, AT_REMOVEDIR);
+	ft_sys_close(client);
+	(void)ft_sys_unlinkat(fs->root, path, AT_REMOVEDIR);
 }
 
 void fs_client_remove(struct fs *fs, const char *top, const struct fs_names *names)

@@ -22,17 +22,11 @@ enum ft_status fs_find(struct ft_store *store, const struct ft_key *key, const c
 	fs_manifest_name(manifest, name);
 	if ((st = fs_place_open(fs, FS_FILES, &names, &dir)) != FT_OK)
 		return st;
+	fs_path(path, FS_FILES, &names);
 	if (ft_sys_fstatat(dir, name, &info, AT_SYMLINK_NOFOLLOW) != 0
 	    && (errno != ENOENT
 		|| ft_sys_fstatat(dir, manifest, &info, AT_SYMLINK_NOFOLLOW) != 0))
-		st = errno == ENOENT ? FT_NO_SUCH_TRANSFER : FT_IO_ERROR;
-	if (st == FT_IO_ERROR) {
-		int error = errno;
-
-		fs_path(path, FS_FILES, &names);
-		errno = error;
-		st = fs_failed(fs, "look into", path);
-	}
+		st = errno == ENOENT ? FT_NO_SUCH_TRANSFER : fs_failed(fs, "look into", path);
 	ft_sys_close(dir);
 	return st;
 }
@@ -90,8 +84,7 @@ enum ft_status fs_remove_finished(struct ft_store *store, const struct ft_key *k
 	    || (ft_sys_unlinkat(dir, manifest, 0) != 0 && errno != ENOENT && errno != EISDIR))
 		st = fs_failed(fs, "remove the file in", path);
 	ft_sys_close(dir);
-	(void)ft_sys_unlinkat(fs->root, path, AT_REMOVEDIR);
-	fs_client_remove(fs, FS_FILES, &names);
+	fs_place_remove(fs, FS_FILES, &names);
 	return st;
 }
 

@@ -35,7 +35,7 @@ static enum ft_status fs_open_top(struct fs *fs, const char *dir, const char *na
 	enum ft_status st;
 	int fd;
 
-	st = fs_dir_make(fs, name, &fd);
+	st = fs_dir_make(fs->root, name, &fd);
 	if (st == FT_ALREADY_COMPLETE)
 		st = fs_dir_open(fs, name, &fd);
 	if (st != FT_OK)

@@ -117,7 +117,7 @@ enum ft_status fs_dir_open(struct fs *fs, const char *path, int *fd) FT_MUST_USE
 enum ft_status fs_dir_open_at(int dir, const char *name, int *fd) FT_MUST_USE;
 
 /* Makes a directory and opens it. FT_ALREADY_COMPLETE: it is there. */
-enum ft_status fs_dir_make(struct fs *fs, const char *path, int *fd) FT_MUST_USE;
+enum ft_status fs_dir_make(int dir, const char *name, int *fd) FT_MUST_USE;
 
 /* Makes one of the directories in storage_dir again, if it is not there, and says so. */
 void fs_top_make(struct fs *fs, const char *top);
@@ -129,6 +129,9 @@ enum ft_status fs_client_make(struct fs *fs, const char *top, const struct fs_na
 /* <top>/<client>/<file>. FT_NO_SUCH_TRANSFER where there is none; other errors are logged. */
 enum ft_status fs_place_open(struct fs *fs, const char *top, const struct fs_names *names,
 			     int *fd) FT_MUST_USE;
+
+/* Removes <top>/<client>/<file> if nothing is in it, and then <top>/<client>. */
+void fs_place_remove(struct fs *fs, const char *top, const struct fs_names *names);
 
 /* Removes <top>/<client> if nothing is in it. */
 void fs_client_remove(struct fs *fs, const char *top, const struct fs_names *names);

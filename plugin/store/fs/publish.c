@@ -55,11 +55,15 @@ struct publishing {
 		PUBLISH_OVER,		/* visible: so, and a file of that name is gone */
 		PUBLISH_THERE,		/* was there already, perhaps not yet durable */
 	} state;
+	unsigned attempts;		/* to place it */
 	struct fs_names names;
 	char manifest[FS_MANIFEST_ROOM];
 	char place[FS_PATH_ROOM];	/* files/<client>/<file> */
-	char aside[FS_PATH_ROOM];	/* under tmp/ */
+	char temporary[FS_PATH_ROOM];	/* tmp/.<run>-<n> */
+	const char *aside;		/* the directory aside: in tmp/<client>, else `temporary` */
+	int aside_parent;		/* of an upload: tmp/<client> */
 	int aside_fd;			/* -1: there is none (any more) */
+	int from_fd;			/* of an upload: incoming/<client> */
 	int place_fd;			/* -1: there is nothing yet */
 	int data_fd;			/* the upload's, or our own */
 	int manifest_fd;
@@ -182,12 +186,17 @@ static enum ft_status publish_owns_bytes(struct publishing *p, bool *owns)
 /* Whether an upload's bytes are where they belong, or already where they are to go. */
 static enum ft_status publish_find_upload(struct publishing *p, bool *owns)
 {
+	enum fs_same same = FS_ABSENT;
 	char path[FS_PATH_ROOM];
-	enum fs_same same;
+	enum ft_status st;
 
-	fs_path(path, FS_INCOMING, &p->names);
 	*owns = false;
-	same = fs_compare(p->fs->root, path, p->data_fd);
+	fs_client_path(path, FS_INCOMING, &p->names);
+	st = fs_dir_open(p->fs, path, &p->from_fd);
+	if (st != FT_OK && st != FT_NO_SUCH_TRANSFER)
+		return fs_failed(p->fs, "open", path);
+	if (st == FT_OK)
+		same = fs_compare(p->from_fd, p->names.file, p->data_fd);
 	if ((same == FS_OTHER || same == FS_ABSENT) && p->place_fd >= 0) {
 		same = fs_compare(p->place_fd, p->what->name, p->data_fd);
 		*owns = same == FS_SAME;
@@ -196,9 +205,8 @@ static enum ft_status publish_find_upload(struct publishing *p, bool *owns)
 		return FT_OK;
 	if (same == FS_FAILED)
 		return publish_failed(p, "look for the bytes of");
-	ft_logger_printf(p->fs->logger, FT_LOG_ERROR,
-			 "%s was removed by somebody before it was published: the client must send it again",
-			 path);
+	ft_logger_printf(p->fs->logger, FT_LOG_ERROR, "%s/%s was removed by somebody before it was "
+			 "published: the client must send it again", path, p->names.file);
 	return FT_NO_SUCH_TRANSFER;
 }
 
@@ -286,24 +294,25 @@ static enum ft_status publish_make_aside(struct publishing *p)
 {
 	struct fs *fs = p->fs;
 	enum ft_status st = FT_NO_SUCH_TRANSFER;
-	int client;
 
-	if (p->upload)
-		fs_path(p->aside, FS_TMP, &p->names);
-	else
-		(void)fs_temporary_path(fs, p->aside);
+	p->aside = p->upload ? p->names.file : p->temporary;
+	if (!p->upload)
+		(void)fs_temporary_path(fs, p->temporary);
 	for (int i = 0; st == FT_NO_SUCH_TRANSFER && i < FS_ATTEMPTS; i++) {
 		if (p->upload) {
-			if ((st = fs_client_make(fs, FS_TMP, &p->names, &client)) != FT_OK)
+			ft_sys_close(p->aside_parent);
+			st = fs_client_make(fs, FS_TMP, &p->names, &p->aside_parent);
+			if (st != FT_OK)
 				return st;
-			ft_sys_close(client);
-		} else if (i > 0) {
-			fs_top_make(fs, FS_TMP);
+		} else {
+			p->aside_parent = fs->root;
+			if (i > 0)
+				fs_top_make(fs, FS_TMP);
 		}
-		st = fs_dir_make(fs, p->aside, &p->aside_fd);
+		st = fs_dir_make(p->aside_parent, p->aside, &p->aside_fd);
 		if (st == FT_ALREADY_COMPLETE) {	/* a crash left it */
-			fs_remove_tree(fs->root, p->aside);
-			st = fs_dir_make(fs, p->aside, &p->aside_fd);
+			fs_remove_tree(p->aside_parent, p->aside);
+			st = fs_dir_make(p->aside_parent, p->aside, &p->aside_fd);
 		}
 	}
 	return st == FT_OK ? FT_OK : publish_failed(p, "make a directory for");
@@ -455,12 +464,9 @@ static void publish_wait(struct publishing *all, size_t count, publish_step *alo
 /* The bytes of an upload go to where the rest of the directory is. */
 static enum ft_status publish_gather(struct publishing *p)
 {
-	char from[FS_PATH_ROOM];
-
 	if (!p->upload || p->place_fd >= 0 || p->state == PUBLISH_THERE)
 		return FT_OK;
-	fs_path(from, FS_INCOMING, &p->names);
-	if (ft_sys_renameat(p->fs->root, from, p->aside_fd, p->what->name) != 0)
+	if (ft_sys_renameat(p->from_fd, p->names.file, p->aside_fd, p->what->name) != 0)
 		return errno == ENAMETOOLONG || errno == EINVAL || errno == EILSEQ
 			? FT_NAME_REFUSED : publish_failed(p, "collect the bytes for");
 	p->state = PUBLISH_GATHERED;
@@ -488,15 +494,13 @@ static enum ft_status publish_rename_into(struct publishing *p, int from_dir, co
 static enum ft_status publish_place_into(struct publishing *p)
 {
 	bool over = publish_exists(p->place_fd, p->what->name) != FT_NO_SUCH_TRANSFER;
-	char from[FS_PATH_ROOM];
 	enum ft_status st;
 
 	st = publish_rename_into(p, p->aside_fd, p->manifest, p->manifest);
 	if (st != FT_OK)
 		return st;
-	fs_path(from, FS_INCOMING, &p->names);
 	if (p->upload && p->state == PUBLISH_BEGUN)
-		st = publish_rename_into(p, p->fs->root, from, p->what->name);
+		st = publish_rename_into(p, p->from_fd, p->names.file, p->what->name);
 	else
 		st = publish_rename_into(p, p->aside_fd, p->what->name, p->what->name);
 	if (st == FT_OK)
@@ -511,33 +515,29 @@ static enum ft_status publish_place_whole(struct publishing *p)
 	enum ft_status st;
 	int client;
 
-	if (ft_sys_renameat(fs->root, p->aside, fs->root, p->place) == 0) {
+	if ((st = fs_client_make(fs, FS_FILES, &p->names, &client)) != FT_OK)
+		return st;
+	/* An upload's bytes go nowhere from where a power cut could take them. */
+	if (p->state == PUBLISH_GATHERED && p->attempts++ > 0
+	    && fs->durability != FT_DURABILITY_NONE)
+		st = publish_sync_way(p, FS_FILES);
+	if (st == FT_OK
+	    && ft_sys_renameat(p->aside_parent, p->aside, client, p->names.file) == 0) {
 		p->state = PUBLISH_WHOLE;
 		p->place_fd = p->aside_fd;
 		p->aside_fd = -1;
-		return FT_OK;
-	}
-	switch (errno) {
-	case ENOENT:
-		if ((st = fs_client_make(fs, FS_FILES, &p->names, &client)) != FT_OK)
-			return st;
-		ft_sys_close(client);
-		/* An upload's bytes go nowhere from where a power cut could take them. */
-		if (p->state == PUBLISH_GATHERED && fs->durability != FT_DURABILITY_NONE
-		    && (st = publish_sync_way(p, FS_FILES)) != FT_OK)
-			return st;
-		return FT_NO_SUCH_TRANSFER;
-	case ENOTEMPTY:
-	case EEXIST:
+	} else if (st == FT_OK && (errno == ENOTEMPTY || errno == EEXIST)) {
 		st = fs_place_open(fs, FS_FILES, &p->names, &p->place_fd);
-		return st == FT_OK ? FT_NO_SUCH_TRANSFER : st;
-	case ENOTDIR:
-		st = fs_set_aside(fs, fs->root, p->place, p->place,
+		st = st == FT_OK ? FT_NO_SUCH_TRANSFER : st;
+	} else if (st == FT_OK && errno == ENOTDIR) {
+		st = fs_set_aside(fs, client, p->names.file, p->place,
 				  "it was no directory, where only we make some");
-		return st == FT_OK ? FT_NO_SUCH_TRANSFER : st;
-	default:
-		return publish_failed(p, "place");
+		st = st == FT_OK ? FT_NO_SUCH_TRANSFER : st;
+	} else if (st == FT_OK) {
+		st = errno == ENOENT ? FT_NO_SUCH_TRANSFER : publish_failed(p, "place");
 	}
+	ft_sys_close(client);
+	return st;
 }
 
 static enum ft_status publish_place(struct publishing *p)
@@ -625,8 +625,7 @@ static void publish_withdraw(struct publishing *p)
 		    && fs_compare(dirs[i], p->manifest, p->manifest_fd) == FS_SAME)
 			(void)ft_sys_unlinkat(dirs[i], p->manifest, 0);
 	}
-	(void)ft_sys_unlinkat(p->fs->root, p->place, AT_REMOVEDIR);
-	fs_client_remove(p->fs, FS_FILES, &p->names);
+	fs_place_remove(p->fs, FS_FILES, &p->names);
 }
 
 static void publish_conclude(struct publishing *p)
@@ -640,10 +639,12 @@ static void publish_conclude(struct publishing *p)
 	else if (p->state != PUBLISH_THERE && p->state != PUBLISH_OVER)
 		publish_withdraw(p);
 	if (p->aside_fd >= 0) {
-		(void)ft_sys_unlinkat(p->fs->root, p->aside, AT_REMOVEDIR);
+		(void)ft_sys_unlinkat(p->aside_parent, p->aside, AT_REMOVEDIR);
 		ft_sys_close(p->aside_fd);
 	}
 	if (p->upload) {
+		ft_sys_close(p->aside_parent);
+		ft_sys_close(p->from_fd);
 		fs_client_remove(p->fs, FS_TMP, &p->names);
 		fs_client_remove(p->fs, FS_INCOMING, &p->names);
 		fs_upload_close(&upload);
@@ -661,7 +662,9 @@ static void publish_begin(struct publishing *p, struct fs *fs, struct ft_publica
 		.fs = fs,
 		.what = what,
 		.upload = what->upload ? fs_upload_of(what->upload) : NULL,
+		.aside_parent = -1,
 		.aside_fd = -1,
+		.from_fd = -1,
 		.place_fd = -1,
 		.data_fd = -1,
 		.manifest_fd = -1,
@@ -720,7 +723,6 @@ static enum ft_status publish_restore_entry(void *context, int dir, const char *
 enum ft_status fs_restore(struct fs *fs, const struct fs_names *names)
 {
 	struct publish_restoring r = { .fs = fs, .names = names };
-	char path[FS_PATH_ROOM];
 	enum ft_status st;
 	int dir;
 
@@ -728,8 +730,6 @@ enum ft_status fs_restore(struct fs *fs, const struct fs_names *names)
 		return st;
 	if ((st = fs_each(&dir, publish_restore_entry, &r)) != FT_OK)
 		return st;
-	fs_path(path, FS_TMP, names);
-	(void)ft_sys_unlinkat(fs->root, path, AT_REMOVEDIR);
-	fs_client_remove(fs, FS_TMP, names);
+	fs_place_remove(fs, FS_TMP, names);
 	return r.result == PUBLISH_RESTORED ? FT_OK : FT_NO_SUCH_TRANSFER;
 }

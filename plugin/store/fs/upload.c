@@ -240,24 +240,25 @@ enum ft_status fs_discard(struct ft_upload *upload)
 {
 	struct fs_upload *up = fs_upload_of(upload);
 	struct fs *fs = fs_of(upload->store);
-	char from[FS_PATH_ROOM], to[FS_PATH_ROOM];
-	const char *name;
+	char path[FS_PATH_ROOM];
+	enum ft_status st;
 	struct stat info;
-	int failed;
+	const char *name;
+	int client;
 
-	fs_path(from, FS_INCOMING, &up->names);
-	if (fs_compare(fs->root, from, up->fd) == FS_ABSENT)
-		return FT_OK;
-	name = fs_temporary_path(fs, to);
+	fs_client_path(path, FS_INCOMING, &up->names);
+	if ((st = fs_dir_open(fs, path, &client)) != FT_OK)
+		return st == FT_NO_SUCH_TRANSFER ? FT_OK : upload_failed(up, "open");
+	name = fs_temporary_path(fs, path);
 	assert(strlen(name) < sizeof up->discarded);
-	failed = ft_sys_fstat(up->fd, &info) != 0 || (uint64_t)info.st_blocks * 512 > UPLOAD_QUICK
-		? ft_sys_renameat(fs->root, from, fs->root, to) : 1;
-	if (failed == 0)
+	if ((ft_sys_fstat(up->fd, &info) != 0 || (uint64_t)info.st_blocks * 512 > UPLOAD_QUICK)
+	    && ft_sys_renameat(client, up->names.file, fs->root, path) == 0)
 		memcpy(up->discarded, name, strlen(name) + 1);
-	else if (ft_sys_unlinkat(fs->root, from, 0) != 0 && errno != ENOENT)
-		return upload_failed(up, "remove");
+	else if (ft_sys_unlinkat(client, up->names.file, 0) != 0 && errno != ENOENT)
+		st = upload_failed(up, "remove");
+	ft_sys_close(client);
 	fs_client_remove(fs, FS_INCOMING, &up->names);
-	return FT_OK;
+	return st;
 }
 
 void fs_free_slowly(struct fs *fs, int fd, const char *name)
