@@ -138,6 +138,11 @@ class Believer(Client):
         if file_id in self.promised and body["reason_description"] != "success":
             raise Broken(f"{self}: {file_id} was accepted, and now {body}")
 
+    def forget_published(self, log):
+        """What Mosquitto 2.0 was given in the last pass of its loop is lost when it stops."""
+        self.untold -= {file_id for file_id in self.untold
+                        if f"client '{self.client_id}', file '{file_id}': " in log}
+
     def forget_responses(self):
         """A killed broker has lost the messages it had not delivered."""
         self.untold.clear()

@@ -416,7 +416,7 @@ def serve(uploaders, until, seconds):
             poll.register(uploader.sock, select.POLLIN |
                           (select.POLLOUT if uploader.is_waiting_to_write() else 0))
         if time.monotonic() > stop:
-            raise Closed(f"no end within {seconds} s: {uploaders}")
+            raise Closed(f"no end within {seconds} s")
         for fd, events in poll.poll(100):
             by_fd[fd].move(events)
     return True
