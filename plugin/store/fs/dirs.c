@@ -51,7 +51,7 @@ static enum ft_status dirs_get(struct fs *fs, const char *path, int *fd)
 
 bool fs_may_try(int tries)
 {
-	if (tries > FS_ATTEMPTS / 10)
+	if (tries % 100 == 99)
 		ft_sleep_ms(1);
 	return tries < FS_ATTEMPTS;
 }

@@ -41,7 +41,7 @@
 #define FS_PATH_ROOM (2 * FT_NAME_ROOM + 32)	/* <top>/<client>/<file> */
 #define FS_DIR_MODE 0750
 #define FS_FILE_MODE 0640
-#define FS_ATTEMPTS 100		/* to make what somebody else keeps removing */
+#define FS_ATTEMPTS 2000		/* to make what somebody else keeps removing */
 
 #define FS_INCOMING "incoming"
 #define FS_FILES "files"
