@@ -108,7 +108,7 @@ WRAPPED := malloc calloc realloc strdup strndup free EVP_MD_CTX_new EVP_MD_CTX_f
 	readdir64 mmap64 fsync fdatasync syncfs fchmodat tsearch mosquitto_property_add_byte mosquitto_property_add_string \
 	mosquitto_property_add_binary
 
-$(BUILD)/tests/fault/test_engine_calls $(BUILD)/tests/fault/test_plugin_calls \
+$(BUILD)/tests/fault/test_plugin_calls \
 	$(BUILD)/tests/fault/test_store_calls $(BUILD)/tests/fault/test_log_calls: \
 	WRAP := $(WRAPPED:%=-Wl,--wrap=%)
 
@@ -238,7 +238,7 @@ kill:
 
 crash crash-mutants:
 	@scripts/deps test
-	@$(MAKE) --no-print-directory $(BUILD)/tests/crash/test_crash
+	@$(MAKE) --no-print-directory $(BUILD)/tests/crash/test_store_crash
 	@tests/crash/run --build $(BUILD) $(if $(SEEDS),--seeds $(SEEDS)) \
 		$(if $(filter crash-mutants,$@),--mutants)
 

@@ -433,7 +433,7 @@ void ft_client_free(struct ft_client *client)
 	files_free(client);
 	saved_release(&client->saved);
 	/* Where nothing waits in it. */
-	if (client->seal)
+	if (client->seal && client->options.seal_dir)
 		(void)rmdir(client->options.seal_dir);
 	seal_free(&client->seal);
 	if (client->epoll >= 0)

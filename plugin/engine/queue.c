@@ -14,12 +14,16 @@ enum ft_status ft_queue_init(struct ft_queue *queue)
 	ft_list_init(&queue->links);
 	atomic_init(&queue->count, 0);
 	queue->closed = false;
+	queue->made = true;
 	return FT_OK;
 }
 
 void ft_queue_release(struct ft_queue *queue)
 {
 	assert(ft_queue_count(queue) == 0);
+	if (!queue->made)
+		return;
+	queue->made = false;
 	pthread_cond_destroy(&queue->filled);
 	pthread_mutex_destroy(&queue->mutex);
 }

@@ -23,12 +23,13 @@ struct ft_queue {
 	struct ft_list links;
 	atomic_size_t count;
 	bool closed;
+	bool made;		/* by init */
 };
 
 /* Error: FT_NO_MEMORY. */
 enum ft_status ft_queue_init(struct ft_queue *queue) FT_MUST_USE;
 
-/* The queue must be empty. */
+/* The queue must be empty; one that was zeroed and never made is left as it is. */
 void ft_queue_release(struct ft_queue *queue);
 
 /* Hands a link over, in no list until then. */

@@ -682,7 +682,9 @@ static bool writer_round(struct ft_writer *w)
 	}
 	writer_flush(w);
 	writer_run_timers(w);
-	if (writer_commit(w) == FT_OK && !w->failed)
+	/* Where pages of the log are gone, what was read from it may be something else. */
+	w->failed = w->failed || ft_log_is_broken(w->core->log);
+	if (!w->failed && writer_commit(w) == FT_OK)
 		writer_release_log(w);
 	return any;
 }

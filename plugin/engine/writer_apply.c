@@ -394,11 +394,17 @@ static enum ft_status apply_check_fin(const struct writer_transfer *t, const str
 
 static void apply_fin(struct ft_writer *w, const struct ft_log_record *record)
 {
-	struct writer_transfer *t = apply_find_open(w, record->number);
+	struct writer_transfer *t;
 	struct ft_request request;
 	struct ft_fin fin;
 	enum ft_status st;
 
+	/*
+	 * That the answer to the fin before was told has come before this record: taken later, it
+	 * would drop who waits for this one.
+	 */
+	writer_take_jobs(w);
+	t = apply_find_open(w, record->number);
 	if (!t)
 		return;
 	if (ft_record_read_fin(&fin, record) != FT_OK

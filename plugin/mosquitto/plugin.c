@@ -18,6 +18,7 @@
 
 #include "base/identity.h"
 #include "base/system.h"
+#include "file_transfer/version.h"
 #include "log/place.h"
 #include "mosquitto/compat.h"
 
@@ -174,7 +175,7 @@ static bool start_engine(struct ft_plugin *plugin, const struct ft_store_ops *op
 		st = ft_engine_new(&config, &plugin->engine);
 	}
 	if (st == FT_OK)
-		snprintf(plugin->ready, sizeof plugin->ready, "ready: files go to %.300s, %s",
+		snprintf(plugin->ready, sizeof plugin->ready, "ready: version " FT_VERSION ", files go to %.300s, %s",
 			 options->storage_dir, places[0].why);
 	free(places);
 	return st == FT_OK;

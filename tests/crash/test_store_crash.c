@@ -11,7 +11,8 @@
  *
  *	CRASH_SEEDS=100		how many ways per place (default 3)
  *	CRASH_SCENE=upload	only this one; CRASH_REPLAY=place:seed only this cut
- *	CRASH_SITES=file, CRASH_DROP=site	see test_crash.c
+ *	CRASH_SITES=file	notes down which places call an fsync
+ *	CRASH_DROP=site		the fsync of such a place does nothing
  */
 #include <check.h>
 #include <setjmp.h>
@@ -519,7 +520,7 @@ static bool cut_here(const char *scene, const struct disk *disk, const struct fa
 	return true;
 }
 
-/* Which fsync is to do nothing, see test_crash.c. */
+/* Which fsync is to do nothing. */
 static void wish_sites(void)
 {
 	const char *drop = getenv("CRASH_DROP");

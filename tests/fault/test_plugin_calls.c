@@ -44,6 +44,7 @@ static int try_start(void)
 {
 	struct mosquitto_opt options[] = {
 		{ "storage_dir", dir },
+		{ "log_size", "1M" },
 		{ "store", "fs" },
 		{ "acl", "guard-and-allow" },
 		{ "response_topics", "r/%c" },

@@ -368,6 +368,8 @@ static void do_take(int file)
 
 	if (f->state != MODEL_DONE || f->refused)
 		return;
+	/* An init that is still in the log would begin the id anew after a kill. */
+	rig_settle(&rig);
 	snprintf(manifest, sizeof manifest, "%s.manifest.json", name_of(file));
 	ck_assert_int_eq(unlink(rig_path(&rig, name_of(file))), 0);
 	ck_assert_int_eq(unlink(rig_path(&rig, manifest)), 0);

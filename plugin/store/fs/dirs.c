@@ -7,6 +7,8 @@
 
 #include "store/fs/fs.h"
 
+#include "base/system.h"
+
 #define DIRS_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 enum ft_status fs_dir_open_at(int dir, const char *name, int *fd)
@@ -47,6 +49,13 @@ static enum ft_status dirs_get(struct fs *fs, const char *path, int *fd)
 	return st == FT_ALREADY_COMPLETE ? fs_dir_open(fs, path, fd) : st;
 }
 
+bool fs_may_try(int tries)
+{
+	if (tries % 100 == 99)
+		ft_sleep_ms(1);
+	return tries < FS_ATTEMPTS;
+}
+
 void fs_top_make(struct fs *fs, const char *top)
 {
 	int fd;
@@ -66,7 +75,7 @@ enum ft_status fs_client_make(struct fs *fs, const char *top, const struct fs_na
 
 	fs_client_path(path, top, names);
 	st = fs_dir_open(fs, path, fd);
-	for (int i = 0; st == FT_NO_SUCH_TRANSFER && i < FS_ATTEMPTS; i++) {
+	for (int i = 0; st == FT_NO_SUCH_TRANSFER && fs_may_try(i); i++) {
 		if (i > 0)
 			fs_top_make(fs, top);
 		st = dirs_get(fs, path, fd);

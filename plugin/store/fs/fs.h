@@ -41,7 +41,7 @@
 #define FS_PATH_ROOM (2 * FT_NAME_ROOM + 32)	/* <top>/<client>/<file> */
 #define FS_DIR_MODE 0750
 #define FS_FILE_MODE 0640
-#define FS_ATTEMPTS 100		/* to make what somebody else keeps removing */
+#define FS_ATTEMPTS 2000		/* to make what somebody else keeps removing */
 
 #define FS_INCOMING "incoming"
 #define FS_FILES "files"
@@ -118,6 +118,9 @@ enum ft_status fs_dir_open_at(int dir, const char *name, int *fd) FT_MUST_USE;
 
 /* Makes a directory and opens it. FT_ALREADY_COMPLETE: it is there. */
 enum ft_status fs_dir_make(int dir, const char *name, int *fd) FT_MUST_USE;
+
+/* Whether to try once more, after `tries`: gives way to who keeps removing, once that is not chance. */
+bool fs_may_try(int tries);
 
 /* Makes one of the directories in storage_dir again, if it is not there, and says so. */
 void fs_top_make(struct fs *fs, const char *top);

@@ -298,7 +298,7 @@ static enum ft_status publish_make_aside(struct publishing *p)
 	p->aside = p->upload ? p->names.file : p->temporary;
 	if (!p->upload)
 		(void)fs_temporary_path(fs, p->temporary);
-	for (int i = 0; st == FT_NO_SUCH_TRANSFER && i < FS_ATTEMPTS; i++) {
+	for (int i = 0; st == FT_NO_SUCH_TRANSFER && fs_may_try(i); i++) {
 		if (p->upload) {
 			ft_sys_close(p->aside_parent);
 			st = fs_client_make(fs, FS_TMP, &p->names, &p->aside_parent);
@@ -546,7 +546,7 @@ static enum ft_status publish_place(struct publishing *p)
 
 	if (p->state == PUBLISH_THERE)
 		return FT_OK;
-	for (int i = 0; st == FT_NO_SUCH_TRANSFER && i < FS_ATTEMPTS; i++) {
+	for (int i = 0; st == FT_NO_SUCH_TRANSFER && fs_may_try(i); i++) {
 		if (p->place_fd < 0) {
 			st = publish_place_whole(p);
 			continue;

@@ -83,7 +83,7 @@ static enum ft_status upload_create(struct fs_upload *up)
 	int client;
 
 	/* Between the two steps the directory may be removed, since nothing is in it. */
-	for (int i = 0; st == FT_NO_SUCH_TRANSFER && i < FS_ATTEMPTS; i++) {
+	for (int i = 0; st == FT_NO_SUCH_TRANSFER && fs_may_try(i); i++) {
 		if ((st = fs_client_make(fs, FS_INCOMING, &up->names, &client)) != FT_OK)
 			return st;
 		st = upload_open_in(up, client, O_CREAT);
