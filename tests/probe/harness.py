@@ -13,7 +13,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-SOURCES = ["tests/probe/probe.c", "plugin/base/buf.c", "plugin/base/logger.c", "plugin/base/system.c"] + \
+SOURCES = ["tests/probe/probe.c", "plugin/base/buf.c", "plugin/base/logger.c", "plugin/base/system.c",
+           "plugin/base/uuid.c"] + \
     [os.path.relpath(path, ROOT) for word in ("wake", "doorbell", "listeners", "compat", "mqtt_*", "ack_sink*")
      for path in sorted(glob.glob(os.path.join(ROOT, "plugin", "mosquitto", "**", word + ".c"), recursive=True))]
 passed, failed = [], []
