@@ -12,6 +12,8 @@
 #define CORE_LOG_ROOM 900
 #define CORE_NO_MEMORY_NS (10 * 1000 * 1000)
 
+static atomic_bool core_is_short;	/* of memory: a thread waits for some */
+
 void ft_core_tell_broker(struct ft_core *core, struct ft_job *job)
 {
 	ft_queue_push(&core->to_broker, &job->link);
@@ -35,9 +37,16 @@ void *ft_core_alloc(size_t size)
 	const struct timespec moment = { .tv_nsec = CORE_NO_MEMORY_NS };
 	void *memory;
 
-	while (!(memory = calloc(1, size)))
+	while (!(memory = calloc(1, size))) {
+		atomic_store(&core_is_short, true);
 		nanosleep(&moment, NULL);
+	}
 	return memory;
+}
+
+bool ft_core_was_short_of_memory(void)
+{
+	return atomic_exchange(&core_is_short, false);
 }
 
 void ft_core_log(const struct ft_core *core, enum ft_log_level level, const struct ft_key *key,
