@@ -307,12 +307,18 @@ class Game:
                                    user_data={"about": file.about},
                                    expire_at=EXPIRE_BASE + file.about)
         elif file.state == "receiving":
-            with open(os.path.join(storage.transfer_dir("incoming", device.id, name), b"data"),
-                      "rb") as data:
-                found = data.read().ljust(self.span, b"\0")
+            found = self.stored(device, name).ljust(self.span, b"\0")
             for offset, length in model.runs(file.mask):
                 case.assertEqual(found[offset:offset + length], file.data[offset:offset + length],
                                  f"bytes of {name} from {offset}")
+
+    def stored(self, device, name):
+        """What is in incoming/; nothing may be there where nothing is held."""
+        path = self.broker.storage.transfer_dir("incoming", device.id, name)
+        if not os.path.exists(path):
+            return b""
+        with open(path, "rb") as data:
+            return data.read()
 
     def published(self, device, name):
         """Names without their manifests: one of those may be alone, after a kill."""

@@ -37,6 +37,7 @@ class File(NamedTuple):
     fin_size: int = 0
     fin_checksum: Optional[str] = None
     waiters: tuple = ()                # numbers of the fin commands that wait for the result
+    refused: bool = False              # the last init was: another file is meant
     aborting: Optional[int] = None     # the abort that came when publishing could not be stopped
 
     def bytes(self):
@@ -129,7 +130,12 @@ def init(file, command, rules):
                    bytes(rules.span), bytes(rules.span))
         return [Outcome(new, "success", told("success", new))]
     if not fits(file, meta):
-        return plain(file, "filemeta_conflict")
+        file = file._replace(refused=True)
+        conflict = plain(file, "filemeta_conflict")
+        # The catalog is asked after the PUBACK, if memory does not know it.
+        return conflict + ([Outcome(file, "success", Reply("filemeta_conflict"))]
+                           if file.state == "complete" else [])
+    file = file._replace(refused=False)
     if file.state == "receiving":
         file = file._replace(about=command.about, ttl=ttl_of(command, rules), age=0)
     return [Outcome(file, "success", told("success", file))]
@@ -153,10 +159,14 @@ def segment(file, command, rules):
         return plain(file, "segment_too_large")
     if rules.max_file_size and end > rules.max_file_size:
         return plain(file, "file_too_large")
-    if command.bad:
+    if command.bad and command.bad != "checksum_mismatch":
         return plain(file, command.bad)
     if file.state == "none":
         return plain(file, "no_such_transfer")
+    if file.refused:
+        return conflicts(file)
+    if command.bad:
+        return plain(file, command.bad)
     if file.state == "receiving":
         return plain(written(file, command), "success")
     if not command.data:
@@ -180,11 +190,20 @@ def written(file, command, until=None, held=True):
     return file._replace(data=data[:at] + kept + data[end:], age=0)
 
 
+def conflicts(file):
+    """Another file is meant since an init was refused."""
+    word = "filemeta_conflict"
+    return [Outcome(file, word, Reply(word))] + \
+        ([Outcome(file, "success", Reply(word))] if file.state in ("complete", "assembling") else [])
+
+
 def fin(file, command, rules):
     checksum = command.checksum or (file.meta.checksum if file.meta else None)
     size = command.size
     if file.state == "none":
         return plain(file, "no_such_transfer")
+    if file.refused:
+        return conflicts(file)
     if file.state == "complete":
         same = size == file.fin_size and command.checksum in (None, sha256(file.bytes()))
         return plain(file, "success" if same else "already_complete", "complete")
@@ -278,15 +297,9 @@ def reachable(file):
 
 
 def after_kill(file):
-    """What the next broker may find. Publishing begins with cutting the bytes at the size."""
-    if file.state != "assembling":
-        return [file._replace(age=0)]
-    over = received_again(file._replace(waiters=(), aborting=None))
-    size = file.fin_size
-    cut = over._replace(mask=over.mask[:size].ljust(len(over.mask), b"\0"),
-                        data=over.data[:size].ljust(len(over.data), b"\0"))
-    done = file._replace(waiters=(), aborting=None)
-    return [over, cut] + ([finished(done)] if result(file) == "success" else [])
+    """What the next broker finds. An accepted fin is carried out by it, and tells those who
+    can still be told."""
+    return [file._replace(age=0)]
 
 
 def torn(file, command):

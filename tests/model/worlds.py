@@ -191,11 +191,7 @@ class Checker:
                 if left.state != "receiving" or left.age < left.ttl]
 
     def killed(self, file):
-        """An assembly whose result was told had come to its end."""
-        return [left for found in self.evolved(file)
-                if not any(self.commands[n].answer for n in (*found.waiters, found.aborting)
-                           if n is not None)
-                for left in model.after_kill(found)]
+        return [left for found in self.evolved(file) for left in model.after_kill(found)]
 
     def every_file(self, worlds, change):
         for at in range(len(next(iter(worlds), ()))):
