@@ -266,7 +266,7 @@ void writer_tell_lost(struct ft_writer *w, const struct writer_transfer *t, uint
 	lost->end = end;
 	ft_ranges_init(&lost->kept);
 	while (kept && ft_ranges_copy(&lost->kept, kept) != FT_OK)
-		ft_sleep_ms(WRITER_RETRY_MS);
+		ft_core_wait_for_memory();
 	writer_tell(w, &lost->job);
 }
 

@@ -66,7 +66,7 @@ void writer_lose(struct ft_writer *w, struct writer_transfer *t, uint64_t start,
 {
 	while (ft_ranges_remove(&t->held, start, end) != FT_OK
 	       || ft_ranges_remove(&t->durable, start, end) != FT_OK)
-		ft_sleep_ms(10);	/* for memory */
+		ft_core_wait_for_memory();
 	t->overwritten = true;
 	writer_note_held(w, t, start, end);
 	writer_note(w, t, WRITER_NEWS_DURABLE);
