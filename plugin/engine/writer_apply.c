@@ -687,7 +687,7 @@ void writer_take_job(struct ft_writer *w, struct ft_job *job)
 		w->tidying = false;
 		break;
 	default:
-		assert(!"a job for the writer");
+		assert(false);	/* not a job for the writer */
 	}
 	ft_job_free(&job);
 }
