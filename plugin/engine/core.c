@@ -4,13 +4,15 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/buf.h"
+#include "base/system.h"
 
 #define CORE_LOG_ID_MAX 80	/* bytes of an id in a log line */
 #define CORE_LOG_ROOM 900
-#define CORE_NO_MEMORY_NS (10 * 1000 * 1000)
+#define CORE_NO_MEMORY_MS 10
+
+static atomic_bool core_is_short;	/* of memory: a thread waits for some */
 
 void ft_core_tell_broker(struct ft_core *core, struct ft_job *job)
 {
@@ -32,12 +34,22 @@ void ft_core_submit(struct ft_core *core, enum ft_lane lane, struct ft_job *job)
 
 void *ft_core_alloc(size_t size)
 {
-	const struct timespec moment = { .tv_nsec = CORE_NO_MEMORY_NS };
 	void *memory;
 
 	while (!(memory = calloc(1, size)))
-		nanosleep(&moment, NULL);
+		ft_core_wait_for_memory();
 	return memory;
+}
+
+void ft_core_wait_for_memory(void)
+{
+	atomic_store(&core_is_short, true);
+	ft_sleep_ms(CORE_NO_MEMORY_MS);
+}
+
+bool ft_core_was_short_of_memory(void)
+{
+	return atomic_exchange(&core_is_short, false);
 }
 
 void ft_core_log(const struct ft_core *core, enum ft_log_level level, const struct ft_key *key,

@@ -58,6 +58,12 @@ void ft_core_submit(struct ft_core *core, enum ft_lane lane, struct ft_job *job)
  */
 void *ft_core_alloc(size_t size);
 
+/* Waits a moment for memory; for what cannot use ft_core_alloc(). */
+void ft_core_wait_for_memory(void);
+
+/* Whether a thread had to wait for memory since this was asked last. */
+bool ft_core_was_short_of_memory(void);
+
 /* A line about a transfer: "client 'c', file 'f': ..." */
 __attribute__((format(printf, 4, 5)))
 void ft_core_log(const struct ft_core *core, enum ft_log_level level, const struct ft_key *key,

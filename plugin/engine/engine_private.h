@@ -51,6 +51,7 @@ struct ft_engine {
 	int64_t now_ms;
 	int64_t due_ms;			/* of the timers */
 	int64_t swept_ms;
+	int64_t no_memory_ms;		/* when a lack of memory is said again */
 	int64_t noted_ms;		/* when the time is noted again */
 	size_t sweep_cursor;
 	size_t sweep_left;		/* buckets that are due */

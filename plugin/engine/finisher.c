@@ -389,7 +389,7 @@ static void finisher_run(struct finisher *f, struct ft_job *job)
 		finisher_lookup(f, FT_CONTAINER(job, struct ft_lookup, job));
 		break;
 	default:
-		assert(!"a job for a finisher");
+		assert(false);	/* not a job for a finisher */
 	}
 }
 

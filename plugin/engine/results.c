@@ -434,6 +434,6 @@ void engine_take_job(struct ft_engine *e, struct ft_job *job)
 		break;
 	case FT_JOB_CHECKPOINT:
 	case FT_JOB_TIDY:
-		assert(!"a job for the broker's thread");
+		assert(false);	/* not a job for the broker's thread */
 	}
 }

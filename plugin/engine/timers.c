@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #define TIMERS_EXPIRIES_MAX 64		/* per call: each is a record in the log */
+#define TIMERS_NO_MEMORY_MS 60000	/* it is said that often */
 #define TIMERS_NEWS_MS 60000		/* news without other records is logged that often */
 
 uint64_t engine_available(const struct ft_engine *e)
@@ -105,6 +106,15 @@ static void timers_tell_late(struct ft_engine *e)
 	}
 }
 
+static void timers_tell_no_memory(struct ft_engine *e)
+{
+	if (e->now_ms < e->no_memory_ms || !ft_core_was_short_of_memory())
+		return;
+	e->no_memory_ms = e->now_ms + TIMERS_NO_MEMORY_MS;
+	ft_logger_printf(e->core.logger, FT_LOG_ERROR, "memory is short: what was accepted waits until "
+			 "there is some");
+}
+
 /* How long brokers have run is noted, so that expiry goes on after a kill. */
 static void timers_note_time(struct ft_engine *e)
 {
@@ -118,6 +128,7 @@ void engine_run_timers(struct ft_engine *e)
 {
 	timers_sweep(e);
 	timers_tell_late(e);
+	timers_tell_no_memory(e);
 	timers_note_time(e);
 	if (e->registry.count < e->options->max_transfers)
 		ft_refusals_over(e->refusals, FT_TOO_MANY_TRANSFERS, e->now_ms);

@@ -266,7 +266,7 @@ void writer_tell_lost(struct ft_writer *w, const struct writer_transfer *t, uint
 	lost->end = end;
 	ft_ranges_init(&lost->kept);
 	while (kept && ft_ranges_copy(&lost->kept, kept) != FT_OK)
-		ft_sleep_ms(WRITER_RETRY_MS);
+		ft_core_wait_for_memory();
 	writer_tell(w, &lost->job);
 }
 
@@ -443,17 +443,24 @@ static void writer_send(struct ft_writer *w)
 	}
 }
 
+/*
+ * One that failed is tried again a moment later. Until then the writer goes on, since what comes
+ * next may be what makes room; the log is not released.
+ */
 enum ft_status writer_commit(struct ft_writer *w)
 {
 	enum ft_status st = FT_OK;
 
 	if (ft_list_first(&w->dirty) || w->told_count > 0 || w->progress_made) {
-		while ((st = writer_try_commit(w)) != FT_OK) {
-			if (st == FT_DISK_FULL)
-				atomic_store(&w->core->disk_full, true);
-			if (!writer_wait(w))
-				return st;
-		}
+		if (w->commit_failed != FT_OK && ft_clock_ms() < w->commit_ms
+		    && !writer_is_draining(w))
+			return w->commit_failed;
+		st = w->commit_failed = writer_try_commit(w);
+		w->commit_ms = ft_clock_ms() + WRITER_RETRY_MS;
+		if (st == FT_DISK_FULL)
+			atomic_store(&w->core->disk_full, true);
+		if (st != FT_OK)
+			return st;
 		writer_committed(w);
 	}
 	writer_send(w);
@@ -487,7 +494,7 @@ static void writer_settle_old(struct ft_writer *w)
 static void writer_retry(struct ft_writer *w)
 {
 	struct ft_link *link = w->pinned.head.next;
-	bool waiting = false;
+	bool waiting = w->commit_failed != FT_OK;
 
 	if (!atomic_load(&w->core->disk_full) || w->now_ms < w->retry_ms)
 		return;
@@ -691,7 +698,7 @@ static bool writer_round(struct ft_writer *w)
 
 static int writer_sleep_ms(const struct ft_writer *w)
 {
-	if (atomic_load(&w->core->disk_full))
+	if (atomic_load(&w->core->disk_full) || w->commit_failed != FT_OK)
 		return WRITER_RETRY_MS;
 	if (writer_owes_disk(w) && ft_log_fill(w->core->log) > 0)
 		return WRITER_DURABLE_MS;

@@ -415,7 +415,7 @@ static void apply_fin(struct ft_writer *w, const struct ft_log_record *record)
 	writer_flush(w);
 	ft_ticket_free(&t->ticket);
 	while (!(t->ticket = ft_ticket_new(&request)))
-		ft_sleep_ms(10);
+		ft_core_wait_for_memory();
 	t->fin = fin;
 	if (t->state == WRITER_STORED && t->pin != WRITER_PIN_NONE)
 		t->fin_waits = true;	/* until a full disk takes what was acknowledged */
@@ -537,7 +537,7 @@ void writer_lose_unsynced(struct ft_writer *w, struct writer_transfer *t)
 {
 	ft_ranges_release(&t->held);
 	while (ft_ranges_copy(&t->held, &t->durable) != FT_OK)
-		ft_sleep_ms(10);
+		ft_core_wait_for_memory();
 	ft_hasher_free(t->hasher);
 	t->hasher = NULL;
 	t->unsynced = 0;
@@ -687,7 +687,7 @@ void writer_take_job(struct ft_writer *w, struct ft_job *job)
 		w->tidying = false;
 		break;
 	default:
-		assert(!"a job for the writer");
+		assert(false);	/* not a job for the writer */
 	}
 	ft_job_free(&job);
 }

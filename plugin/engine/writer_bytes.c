@@ -66,7 +66,7 @@ void writer_lose(struct ft_writer *w, struct writer_transfer *t, uint64_t start,
 {
 	while (ft_ranges_remove(&t->held, start, end) != FT_OK
 	       || ft_ranges_remove(&t->durable, start, end) != FT_OK)
-		ft_sleep_ms(10);	/* for memory */
+		ft_core_wait_for_memory();
 	t->overwritten = true;
 	writer_note_held(w, t, start, end);
 	writer_note(w, t, WRITER_NEWS_DURABLE);
@@ -123,8 +123,10 @@ static enum ft_status bytes_put(struct ft_writer *w, struct writer_transfer *t, 
 		if ((st = ft_ranges_remove(&t->durable, offset, offset + len)) != FT_OK)
 			return st;
 		writer_note(w, t, WRITER_NEWS_DURABLE);
-		if (writer_commit(w) != FT_OK || ft_catalog_sync(w->core->catalog) != FT_OK)
-			return FT_BUSY;
+		if ((st = writer_commit(w)) == FT_OK)
+			st = ft_catalog_sync(w->core->catalog);
+		if (st != FT_OK)
+			return st == FT_DISK_FULL ? st : FT_BUSY;
 	}
 	if (ft_ranges_overlap(&t->held, offset, offset + len))
 		t->overwritten = true;

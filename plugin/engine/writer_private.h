@@ -113,6 +113,8 @@ struct ft_writer {
 	size_t told_count, told_room;
 	bool failed;			/* the catalog could not be read before the end: the log is kept */
 	uint64_t round_start;		/* position of the first record that is not committed */
+	enum ft_status commit_failed;	/* what the last commit ended with */
+	int64_t commit_ms;		/* then it is tried again */
 	struct ft_progress progress;	/* last_number: no higher one was ever used; some are kept ahead */
 	bool progress_made;		/* the catalog does not have it yet */
 	int64_t start_ms, start_run_ms;	/* monotonic; run_ms at that moment */
@@ -162,7 +164,7 @@ bool writer_owes_disk(const struct ft_writer *w);
 /* Has what is held on the disk. FT_OK: it is, or counts as lost. */
 enum ft_status writer_sync(struct ft_writer *w, struct writer_transfer *t);
 
-/* Commits what is noted; retries until it is done, or the writer has to stop. */
+/* Commits what is noted, and then hands over the jobs that had to wait for it. */
 enum ft_status writer_commit(struct ft_writer *w);
 
 /* Notes that a transfer's answer was published. */

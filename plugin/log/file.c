@@ -60,7 +60,11 @@ enum ft_status ft_log_file_open(const char *path, struct ft_logger *logger, int 
 
 enum ft_status ft_log_file_remove(const char *path, struct ft_logger *logger)
 {
-	if (ft_sys_unlinkat(AT_FDCWD, path, 0) == 0 || errno == ENOENT)
+	struct stat found;
+
+	/* Looked at first: what is not there cannot be removed from a read-only file system. */
+	if ((ft_sys_fstatat(AT_FDCWD, path, &found, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
+	    || ft_sys_unlinkat(AT_FDCWD, path, 0) == 0 || errno == ENOENT)
 		return FT_OK;
 	return ft_log_file_failed(logger, "remove", path);
 }

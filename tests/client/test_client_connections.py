@@ -121,8 +121,9 @@ class Connections(ClientCase):
         for version in ("5", "311"):
             with self.subTest(version):
                 broker = self.broker(apart=True)
-                program = self.put_ok(broker, *ARGS, "-V", version, self.file(SIZE))
-                self.holds(broker, data(SIZE))
+                size = 20 * SIZE  # so that the others come in time to be told
+                program = self.put_ok(broker, *ARGS, "-V", version, self.file(size))
+                self.holds(broker, data(size))
                 self.assertEqual(list(broker.transfers)[0].split("/")[0], "dev")
                 self.assertIn("owner username", "\n".join(program.out))
 

@@ -175,6 +175,8 @@ class Listeners(Case):
 
     def test_two_listeners_with_plugins_of_their_own(self):
         broker = self.start_broker(setting=TwoListeners())
+        if not IS_21:
+            eventually(lambda: broker.log().count("acknowledged with 0x00") == 2, "both sessions")
         first = self.device("dev", broker=broker)
         self.ok(first.upload("f", b"to the first"))
         second = self.device("dev2", broker=broker, connect=False)
