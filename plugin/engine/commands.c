@@ -736,7 +736,8 @@ static enum ft_status command_abort(struct call *call, struct ft_transfer *t)
 
 static enum ft_status command_status(struct call *call, struct ft_transfer *t)
 {
-	if (!t && may_be_finished(call))
+	/* Of an id whose init was refused, what is finished under it is told. */
+	if (t ? t->state == FT_TRANSFER_CONFLICT : may_be_finished(call))
 		return look_up(call, NULL);
 	if (t) {
 		engine_note_news(call->engine, t);
