@@ -290,6 +290,9 @@ static enum ft_status init_conflict(struct call *call, struct ft_transfer *t)
 	if (st != FT_OK)
 		return st;
 	t->refused = true;
+	/* Nobody knows yet what the id was finished as: this init may be the one that fits. */
+	if (t->verdict != FT_VERDICT_BEGUN)
+		return FT_BUSY;
 	ft_buf_printf(&call->detail, "this id was begun as '%.80s', with another name, size or "
 		      "checksum: use a new id, or abort first", t->meta->name);
 	return FT_FILEMETA_CONFLICT;
@@ -666,7 +669,8 @@ static enum ft_status command_put(struct call *call, struct ft_transfer *t)
 
 /* --- abort --- */
 
-static enum ft_status abort_assembling(struct call *call, struct ft_transfer *t)
+/* Others wait for the verdict or the result, and hear it first: the id is not free before. */
+static enum ft_status abort_behind(struct call *call, struct ft_transfer *t)
 {
 	struct ft_engine *e = call->engine;
 	enum ft_status st = engine_make_ticket(e, call->request, &t->abort);
@@ -718,15 +722,17 @@ static enum ft_status command_abort(struct call *call, struct ft_transfer *t)
 {
 	enum ft_status st;
 
+	/* What was refused is forgotten; what is finished under the id answers. */
+	if (t && t->state == FT_TRANSFER_CONFLICT && (st = drop_conflict(call, &t)) != FT_OK)
+		return st;
 	if (!t && may_be_finished(call))
 		return look_up(call, NULL);
+	if (t && t->state == FT_TRANSFER_ABORTING)
+		return FT_BUSY;
 	call->reply.state = FT_STATE_NONE;
 	if (!t)
 		return FT_OK;
-	if (t->state == FT_TRANSFER_ABORTING)
-		return FT_BUSY;
-	st = t->state == FT_TRANSFER_ASSEMBLING ? abort_assembling(call, t)
-						: abort_receiving(call, t);
+	st = t->state == FT_TRANSFER_RECEIVING ? abort_receiving(call, t) : abort_behind(call, t);
 	if (st == FT_OK)
 		ft_log_wake(call->engine->core.log);
 	return st;

@@ -448,9 +448,15 @@ static void apply_tell_discarded(struct ft_writer *w, struct writer_transfer *t,
 	}
 	/*
 	 * At once: on a full disk the catalog cannot be told before there is room. Until it is,
-	 * the record stays in the log.
+	 * the record stays in the log. Of a finished id nothing changes, and others wait for what
+	 * was found of it, which is to be told first.
 	 */
 	ft_link_init(&discard->job.link);
+	if (discard->job.status == FT_ALREADY_COMPLETE) {
+		assert(!discard->upload);
+		writer_tell(w, &discard->job);
+		return;
+	}
 	if (!w->replaying) {
 		ft_core_submit(w->core, discard->upload ? FT_LANE_BACKGROUND : FT_LANE_QUICK,
 			       &discard->job);
