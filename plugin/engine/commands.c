@@ -305,6 +305,8 @@ static enum ft_status init_again(struct call *call, struct ft_transfer *t,
 
 	if (!ft_meta_equal(&init->meta, t->meta))
 		return init_conflict(call, t);
+	if (t->verdict == FT_VERDICT_CONFLICT)
+		return FT_FILEMETA_CONFLICT;
 	if (t->state != FT_TRANSFER_ASSEMBLING)
 		st = append_describe(call, t->number, &init->terms);
 	if (st != FT_OK)
@@ -742,7 +744,9 @@ static enum ft_status command_abort(struct call *call, struct ft_transfer *t)
 
 static enum ft_status command_status(struct call *call, struct ft_transfer *t)
 {
-	if (!t && may_be_finished(call))
+	/* Of an id whose init was refused, what is finished under it is told. */
+	if (t ? t->state == FT_TRANSFER_CONFLICT || t->verdict == FT_VERDICT_CONFLICT
+	      : may_be_finished(call))
 		return look_up(call, NULL);
 	if (t) {
 		engine_note_news(call->engine, t);

@@ -98,6 +98,7 @@ static struct writer_transfer *apply_begin_checked(struct ft_writer *w, const st
 	if (w->core->options->finished_ids == FT_FINISHED_IDS_REPLACE)
 		return apply_begin_pending(w, facts, position);
 	t = writer_add(w, facts, WRITER_CONFLICT);
+	t->finished_size = finished.size;
 	writer_note(w, t, WRITER_NEWS_BEGUN);
 	return t;
 }

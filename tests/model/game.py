@@ -212,7 +212,7 @@ class Game:
         for file in range(self.script["files"]):
             if all(world[file].state == "complete" for world in device.checker.worlds):
                 shutil.rmtree(self.broker.storage.transfer_dir("files", device.id, f"f{file}"))
-                device.force(file, model.NONE)
+                device.force(file, model.NONE._replace(known=True))
 
     def do_acks(self, client, on):
         self.devices[client].acking = on
@@ -258,7 +258,8 @@ class Game:
             if all(w[file].state == "receiving" and w[file].sure_age >= w[file].ttl
                    for w in device.checker.worlds):
                 self.broker.storage.wait_gone(device.id, f"f{file}", 30)
-                device.force(file, model.NONE)
+                known = any(world[file].known for world in device.checker.worlds)
+                device.force(file, model.NONE._replace(known=known))
 
     def do_expire_down(self):
         """However long the broker was not there, and whatever the age of files: nothing expires."""

@@ -41,7 +41,8 @@ class File(NamedTuple):
     waiters: tuple = ()                # numbers of the fin commands that wait for the result
     refused: bool = False              # the last init was: another file is meant
     aborting: Optional[int] = None     # the abort that came meanwhile
-    hasty: bool = False                # finished, and asked for anew: the catalog is being asked
+    known: bool = False                # a file was finished: the catalog is asked before an answer
+    hasty: bool = False                # ... and has been asked for anew: it is being asked
 
     def bytes(self):
         return self.data[:self.fin_size]
@@ -138,18 +139,27 @@ def init(file, command, rules):
         return plain(file, "file_too_large")
     if file.state == "none":
         new = File("receiving", meta, command.about, ttl_of(command, rules), 0, 0,
-                   bytes(rules.span), bytes(rules.span))
-        return [Outcome(new, "success", told("success", new))]
+                   bytes(rules.span), bytes(rules.span), known=file.known, hasty=file.known)
+        later = Outcome(new, "success", Reply("success"))  # with segments that came since
+        return [Outcome(new, "success", told("success", new))] + \
+            ([later] if file.known else []) + may_be_busy(file)
     if file.aborting is not None:
         return plain(file, "busy")
     if file.state == "complete":
         return init_of_finished(file, command)
     if meta != file.meta:
-        return plain(file._replace(refused=True), "filemeta_conflict")
+        file = file._replace(refused=True)
+        return plain(file, "filemeta_conflict") + may_be_busy(file)
     file = file._replace(refused=False)
     if file.state == "receiving":
         file = news(file._replace(about=command.about, ttl=ttl_of(command, rules)))
-    return [Outcome(file, "success", told("success", file))]
+    return told_when_known(file)
+
+
+def told_when_known(file):
+    """What is held, when it is known."""
+    later = [Outcome(file, "success", Reply("success"))] if file.hasty else []
+    return [Outcome(file, "success", told("success", file))] + later
 
 
 def init_of_finished(file, command):
@@ -179,7 +189,7 @@ def segment(file, command, rules):
     if command.bad and command.bad != "checksum_mismatch":
         return plain(file, command.bad)
     if file.state == "none":
-        return plain(file, "no_such_transfer")
+        return unknown(file) + (plain(file, command.bad) if file.known and command.bad else [])
     if file.state == "assembling":
         return plain(file, "busy")
     if file.refused:
@@ -187,7 +197,7 @@ def segment(file, command, rules):
     if command.bad:
         return plain(file, command.bad) + may_be_busy(file)
     if file.state == "receiving":
-        return plain(written(file, command), "success")
+        return plain(written(file, command), "success") + may_be_busy(file)
     same = not command.data or holds(file, command, file.fin_size)
     return plain(file, "success" if same else "already_complete") + may_be_busy(file)
 
@@ -202,6 +212,12 @@ def written(file, command, until=None, held=True):
         return news(file._replace(data=data, mask=mask))
     kept = bytes(d if m else 0 for d, m in zip(data[at:end], file.mask[at:end]))
     return news(file._replace(data=data[:at] + kept + data[end:]))
+
+
+def unknown(file):
+    word = "no_such_transfer"
+    return plain(file, word) + ([Outcome(file, "success", Reply(word))] if file.known else []) + \
+        may_be_busy(file)
 
 
 def conflicts(file, command):
@@ -220,7 +236,7 @@ def fin(file, command, rules):
     checksum = command.checksum or (file.meta.checksum if file.meta else None)
     size = command.size
     if file.state == "none":
-        return plain(file, "no_such_transfer")
+        return unknown(file)
     if file.refused:
         return conflicts(file, command)
     large = rules.max_file_size and size > rules.max_file_size
@@ -238,7 +254,9 @@ def fin(file, command, rules):
         return plain(file, "file_too_large")
     if not covers(file, size):
         return [Outcome(file, "incomplete",
-                        Reply("incomplete", "receiving", missing=gaps(file.mask, size)))]
+                        Reply("incomplete", "receiving", missing=gaps(file.mask, size)))] + \
+            ([Outcome(file, "success", Reply("incomplete"))] if file.hasty else []) + \
+            may_be_busy(file)
     return [Outcome(waiting._replace(state="assembling", fin_size=size, fin_checksum=checksum),
                     "success")]
 
@@ -249,15 +267,14 @@ def abort(file, command, _rules):
         return plain(file._replace(refused=False), "already_complete", "complete") + \
             may_be_busy(file)
     if file.state != "assembling":
-        return [Outcome(NONE, "success", gone)]
+        return [Outcome(ended(file), "success", gone)] + may_be_busy(file)
     if file.aborting is not None:
         return plain(file, "busy")
     return [Outcome(file._replace(aborting=command.number), "success")]
 
 
 def status(file, _command, _rules):
-    known = news(file) if file.state == "receiving" else file
-    return [Outcome(known, "success", told("success", file))]
+    return told_when_known(news(file) if file.state == "receiving" else file)
 
 
 def junk(file, command, _rules):
@@ -281,10 +298,10 @@ def steps(file):
     if file.state == "assembling":
         yield assembled(file)
         if file.aborting is not None:
-            yield NONE, {**dict.fromkeys(file.waiters, Reply("no_such_transfer")),
-                         file.aborting: Reply("success", "none")}
+            yield ended(file), {**dict.fromkeys(file.waiters, Reply("no_such_transfer")),
+                                file.aborting: Reply("success", "none")}
     elif file.state == "receiving" and file.age >= file.ttl:
-        yield NONE, {}
+        yield ended(file), {}
     elif file.state == "complete" and file.refused and file.age > 0:
         yield file._replace(refused=False), {}  # that is remembered for a while only
 
@@ -301,8 +318,13 @@ def assembled(file):
         return finished(over), answers
     if file.aborting is not None:
         answers[file.aborting] = Reply("success", "none")
-        return NONE, answers
+        return ended(file), answers
     return received_again(over), answers
+
+
+def ended(file):
+    """Nothing is left of it."""
+    return NONE._replace(known=file.known, hasty=file.hasty)
 
 
 def finished(file):
