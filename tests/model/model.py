@@ -163,11 +163,12 @@ def told_when_known(file):
 
 
 def init_of_finished(file, command):
-    """The catalog is asked after the PUBACK. Who is put off has asked for something else than
-    the init before, so what follows is refused, too."""
+    """The catalog is asked after the PUBACK. Who is put off came behind an abort, or has asked
+    for something else than the init before: then what follows is refused, too."""
     known = file._replace(refused=not fits(file, command.meta), hasty=True, age=0, sure_age=0)
     reply = Reply("filemeta_conflict") if known.refused else told("success", file)
-    return [Outcome(known, "success", reply)] + may_be_busy(known._replace(refused=True))
+    return [Outcome(known, "success", reply)] + may_be_busy(known._replace(refused=True)) + \
+        may_be_busy(file)
 
 
 def ttl_of(command, rules):
