@@ -290,6 +290,9 @@ static enum ft_status init_conflict(struct call *call, struct ft_transfer *t)
 	if (st != FT_OK)
 		return st;
 	t->refused = true;
+	/* Nobody knows yet what the id was finished as: this init may be the one that fits. */
+	if (t->verdict != FT_VERDICT_BEGUN)
+		return FT_BUSY;
 	ft_buf_printf(&call->detail, "this id was begun as '%.80s', with another name, size or "
 		      "checksum: use a new id, or abort first", t->meta->name);
 	return FT_FILEMETA_CONFLICT;
@@ -302,6 +305,8 @@ static enum ft_status init_again(struct call *call, struct ft_transfer *t,
 
 	if (!ft_meta_equal(&init->meta, t->meta))
 		return init_conflict(call, t);
+	if (t->verdict == FT_VERDICT_CONFLICT)
+		return FT_FILEMETA_CONFLICT;
 	if (t->state != FT_TRANSFER_ASSEMBLING)
 		st = append_describe(call, t->number, &init->terms);
 	if (st != FT_OK)
@@ -666,7 +671,8 @@ static enum ft_status command_put(struct call *call, struct ft_transfer *t)
 
 /* --- abort --- */
 
-static enum ft_status abort_assembling(struct call *call, struct ft_transfer *t)
+/* Others wait for the verdict or the result, and hear it first: the id is not free before. */
+static enum ft_status abort_behind(struct call *call, struct ft_transfer *t)
 {
 	struct ft_engine *e = call->engine;
 	enum ft_status st = engine_make_ticket(e, call->request, &t->abort);
@@ -718,15 +724,17 @@ static enum ft_status command_abort(struct call *call, struct ft_transfer *t)
 {
 	enum ft_status st;
 
+	/* What was refused is forgotten; what is finished under the id answers. */
+	if (t && t->state == FT_TRANSFER_CONFLICT && (st = drop_conflict(call, &t)) != FT_OK)
+		return st;
 	if (!t && may_be_finished(call))
 		return look_up(call, NULL);
+	if (t && t->state == FT_TRANSFER_ABORTING)
+		return FT_BUSY;
 	call->reply.state = FT_STATE_NONE;
 	if (!t)
 		return FT_OK;
-	if (t->state == FT_TRANSFER_ABORTING)
-		return FT_BUSY;
-	st = t->state == FT_TRANSFER_ASSEMBLING ? abort_assembling(call, t)
-						: abort_receiving(call, t);
+	st = t->state == FT_TRANSFER_RECEIVING ? abort_receiving(call, t) : abort_behind(call, t);
 	if (st == FT_OK)
 		ft_log_wake(call->engine->core.log);
 	return st;
@@ -737,7 +745,8 @@ static enum ft_status command_abort(struct call *call, struct ft_transfer *t)
 static enum ft_status command_status(struct call *call, struct ft_transfer *t)
 {
 	/* Of an id whose init was refused, what is finished under it is told. */
-	if (t ? t->state == FT_TRANSFER_CONFLICT : may_be_finished(call))
+	if (t ? t->state == FT_TRANSFER_CONFLICT || t->verdict == FT_VERDICT_CONFLICT
+	      : may_be_finished(call))
 		return look_up(call, NULL);
 	if (t) {
 		engine_note_news(call->engine, t);

@@ -302,6 +302,8 @@ static enum ft_status finisher_compare(struct finisher *f, const struct ft_looku
 	const struct ft_core *core = f->all->core;
 	enum ft_status st;
 
+	if (job->len == 0)
+		return FT_OK;
 	if (job->offset > finished->size || job->len > finished->size - job->offset)
 		return FT_ALREADY_COMPLETE;
 	for (size_t done = 0, piece; done < job->len; done += piece) {

@@ -26,7 +26,7 @@
  * The life of a transfer:
  *
  *	from \ to	RECEIVING	ASSEMBLING	ABORTING	CONFLICT	removed
- *	CHECKING	verdict: new	fin		-		verdict: other	verdict: complete; abort
+ *	CHECKING	verdict: new	fin		abort		verdict: other	verdict: complete
  *							(or complete, and an init was refused since)
  *	RECEIVING	-		fin		-		-		abort, expiry
  *	ASSEMBLING	fin failed	-		abort		verdict: other	finished
@@ -38,7 +38,7 @@ enum ft_transfer_state {
 	FT_TRANSFER_CHECKING,	/* begun under an id that may be finished: the writer looks */
 	FT_TRANSFER_RECEIVING,
 	FT_TRANSFER_ASSEMBLING,	/* a fin was accepted */
-	FT_TRANSFER_ABORTING,	/* ... and an abort after it, whose result is not known yet */
+	FT_TRANSFER_ABORTING,	/* an abort came after it, or while checking: its result is not known */
 	FT_TRANSFER_CONFLICT,	/* its init was refused: the id is finished with other content */
 	FT_TRANSFER_STATES
 };

@@ -313,12 +313,34 @@ static void results_verdict_complete(struct ft_engine *e, struct ft_transfer **t
 		results_end(e, transfer);
 }
 
-static void results_verdict_conflict(struct ft_engine *e, struct ft_transfer *t)
+static bool results_asks_status(const struct ft_ticket *ticket)
 {
-	struct ft_reply reply = { .status = FT_FILEMETA_CONFLICT, .state = FT_STATE_COMPLETE };
+	struct ft_command command;
+
+	return ft_topic_parse(&command, ticket->request.topic) == FT_OK
+	       && command.verb == FT_VERB_STATUS;
+}
+
+/* An init is refused; who only asked is told what is finished. */
+static void results_verdict_conflict(struct ft_engine *e, struct ft_transfer *t, uint64_t size)
+{
+	struct ft_link *link;
 
 	t->verdict = FT_VERDICT_CONFLICT;
-	(void)engine_answer_all(e, t, &t->inits, &reply);
+	while ((link = ft_list_pop(&t->inits)) != NULL) {
+		struct ft_ticket *ticket = FT_CONTAINER(link, struct ft_ticket, link);
+		struct ft_reply reply = {
+			.status = FT_FILEMETA_CONFLICT, .state = FT_STATE_COMPLETE,
+		};
+
+		if (results_asks_status(ticket)) {
+			reply.status = FT_OK;
+			reply.tell_held = true;
+			reply.complete_size = size;
+		}
+		t->waiting--;
+		(void)results_answer(e, &ticket, &reply);
+	}
 	if (t->state == FT_TRANSFER_CHECKING)
 		ft_transfer_move(t, FT_TRANSFER_CONFLICT);
 	ft_ranges_release(&t->held);
@@ -331,7 +353,7 @@ static void results_take_verdict(struct ft_engine *e, struct ft_verdict *verdict
 	struct ft_job *job = &verdict->job;
 
 	if (t && verdict->job.status != FT_OK)
-		results_verdict_conflict(e, t);
+		results_verdict_conflict(e, t, verdict->size);
 	else if (t && verdict->complete)
 		results_verdict_complete(e, &t, verdict->size);
 	else if (t)
@@ -394,6 +416,12 @@ static void results_take_discard(struct ft_engine *e, struct ft_discard *discard
 	struct ft_job *job = &discard->job;
 
 	if (t && t->state == FT_TRANSFER_ABORTING) {
+		struct ft_reply nothing = {
+			.status = FT_OK, .state = FT_STATE_NONE, .tell_held = true,
+		};
+
+		/* Where the verdict is still to come, nothing was finished under the id. */
+		(void)engine_answer_all(e, t, &t->inits, &nothing);
 		results_answer_abort(e, t, discard->job.status);
 		engine_answer_everybody(e, t, FT_NO_SUCH_TRANSFER);
 		engine_remove_transfer(e, &t);

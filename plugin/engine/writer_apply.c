@@ -98,6 +98,7 @@ static struct writer_transfer *apply_begin_checked(struct ft_writer *w, const st
 	if (w->core->options->finished_ids == FT_FINISHED_IDS_REPLACE)
 		return apply_begin_pending(w, facts, position);
 	t = writer_add(w, facts, WRITER_CONFLICT);
+	t->finished_size = finished.size;
 	writer_note(w, t, WRITER_NEWS_BEGUN);
 	return t;
 }
@@ -448,9 +449,15 @@ static void apply_tell_discarded(struct ft_writer *w, struct writer_transfer *t,
 	}
 	/*
 	 * At once: on a full disk the catalog cannot be told before there is room. Until it is,
-	 * the record stays in the log.
+	 * the record stays in the log. Of a finished id nothing changes, and others wait for what
+	 * was found of it, which is to be told first.
 	 */
 	ft_link_init(&discard->job.link);
+	if (discard->job.status == FT_ALREADY_COMPLETE) {
+		assert(!discard->upload);
+		writer_tell(w, &discard->job);
+		return;
+	}
 	if (!w->replaying) {
 		ft_core_submit(w->core, discard->upload ? FT_LANE_BACKGROUND : FT_LANE_QUICK,
 			       &discard->job);

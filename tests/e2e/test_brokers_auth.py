@@ -3,8 +3,8 @@
 with the plugin and without it; while the broker starts, when it has started, and over a reload."""
 import itertools
 import os
-import socket
 import signal
+import socket
 import subprocess
 import threading
 
