@@ -3,6 +3,9 @@
 #	make			build the plugin and the examples
 #	make demo		install what is missing, build, show a real upload
 #	make test		install what is missing, build, run every test
+#	make unit		only the unit tests, in seconds
+#	make test-engines	other machines: 32 bit, big-endian, musl, Mosquitto 2.1's headers, packages
+#	make deb		a Debian package of plugin and ft-put, in $(BUILD)/deb
 #	make install		copy the plugin and ft-put into the system (DESTDIR, PREFIX, PLUGINDIR)
 #	make uninstall		remove them
 #	make check		floors, exported symbols, warnings of gcc and clang, shell scripts, tests
@@ -11,6 +14,7 @@
 #	make valgrind		the C tests under valgrind
 #	make coverage		every test with gcov's counters; fails below 95 % lines, 85 % branches
 #	make test-matrix	the end-to-end tests on every broker version and setting
+#	make test-mosquitto	Mosquitto's own broker tests: the same results with the plugin
 #	make kill CYCLES=1000	kill -9 of a broker under load, and what it holds after each start
 #	make crash SEEDS=100	the power fails at any file operation, in so many ways, simulated
 #	make crash-mutants	each fsync left out in turn: has the simulation noticed?
@@ -25,45 +29,53 @@
 #	make clean		remove what was built
 #
 # All that is built goes to $(BUILD). SAN=address,undefined or SAN=thread builds with that
-# sanitizer, V=1 shows the commands.
+# sanitizer, UUID=none without libuuid; V=1 shows the commands.
 
 CC ?= gcc
 PREFIX ?= /usr/local
-MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
-# Where the distribution's own plugins live.
-PLUGINDIR ?= $(patsubst %/,%,$(firstword $(dir $(wildcard \
-	/usr/lib/$(MULTIARCH)/mosquitto_dynamic_security.so \
-	/usr/lib/$(MULTIARCH)/mosquitto/mosquitto_dynamic_security.so \
-	/usr/lib/mosquitto_dynamic_security.so)) $(PREFIX)/lib/))
+# Where the installed broker's own plugins are; asked for by `install` only.
+PLUGINDIR ?= $(or $(shell scripts/plugindir),$(PREFIX)/lib)
+VERSION := $(shell sed -n 's/^#define FT_VERSION "\(.*\)"/\1/p' include/file_transfer/version.h)
 comma := ,
 SAN ?=
 BUILD ?= build$(if $(SAN),/san-$(firstword $(subst $(comma), ,$(SAN))))
 V ?=
-say = @$(if $(V),,echo "  $(1)	$(patsubst $(BUILD)/%,%,$@)";)
+say = $(if $(V),,@echo "  $(1)	$(patsubst $(BUILD)/%,%,$@)";)
 
+# Mosquitto 2.1's headers warn that 2.0's names for them, which serve both, are old: no-cpp.
 WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wconversion \
-	-Wformat=2 -Wpointer-arith -Wcast-qual -Wundef -Walloca
+	-Wformat=2 -Wpointer-arith -Wcast-qual -Wundef -Walloca -Wno-cpp
 # What a later compiler warns of must not keep anybody from building. WERROR=-Werror does.
 WERROR ?=
 CFLAGS ?= -O2 -g
-FT_CPPFLAGS := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iinclude -Iplugin \
-	-include plugin/base/banned.h $(CPPFLAGS)
-FT_CFLAGS := -std=c11 $(WARNINGS) $(WERROR) -fPIC -fvisibility=hidden -pthread $(CFLAGS) \
+# `libuuid` or `none`, which makes UUIDs of the kernel's random bytes.
+UUID := $(or $(UUID),$(if $(shell $(CC) $(CPPFLAGS) -E -include uuid/uuid.h -x c /dev/null \
+	2>/dev/null),libuuid,none))
+# Files above 2 GiB and dates after 2038, on 32-bit machines too.
+FT_CPPFLAGS := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -Iinclude -Iplugin \
+	$(if $(filter libuuid,$(UUID)),-DFT_LIBUUID) -include plugin/base/banned.h $(CPPFLAGS)
+# The folder that it is built in must not show in what is built.
+FT_CFLAGS := -std=c11 $(WARNINGS) $(WERROR) -fPIC -fvisibility=hidden -pthread \
+	'-fdebug-prefix-map=$(CURDIR)=.' $(CFLAGS) \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
-FT_LDLIBS := -lcjson -lcrypto -luuid -lmosquitto -lpthread -ldl -lm $(LDLIBS)
+# 64-bit atomics are functions of a library on these.
+ATOMIC := $(if $(filter mips-% mipsel-% powerpc-% sparc-% m68k-% sh4-% arm%-gnueabi arm%-musleabi, \
+	$(shell $(CC) -dumpmachine)),-latomic)
+FT_LDLIBS := -Wl,--as-needed -lcjson -lcrypto $(if $(filter libuuid,$(UUID)),-luuid) -lsqlite3 \
+	-lmosquitto -lpthread -ldl -lm $(ATOMIC) $(LDLIBS)
 
 PLUGIN := $(BUILD)/mosquitto_file_transfer.so
 ARCHIVE := $(BUILD)/libfile_transfer.a
-SOURCES := $(wildcard plugin/*/*.c plugin/*/*/*.c)
+SOURCES := $(sort $(wildcard plugin/*/*.c plugin/*/*/*.c))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 EXAMPLES := $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/ft-*.c))
 TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c \
 	tests/property/test_*.c tests/fault/test_*.c tests/crash/test_*.c \
 	tests/fuzz/test_*.c))
 
-.PHONY: all plugin examples tests demo test deps install uninstall check check-floors \
-	bench bench-quick crash crash-mutants powercut fuzz kill soak soak-sanitize test-matrix \
-	model netns check-exports check-warnings check-shell sanitize valgrind coverage clean
+.PHONY: all plugin examples tests demo unit test test-engines deb deps install uninstall \
+	check check-floors bench bench-quick crash crash-mutants powercut fuzz kill soak soak-sanitize test-matrix \
+	test-mosquitto model netns check-exports check-warnings check-shell sanitize valgrind coverage clean
 .SECONDARY:
 
 all: plugin examples
@@ -74,34 +86,48 @@ tests: $(TESTS) $(BUILD)/tests/client/driver
 # The broker provides what is undefined here.
 $(PLUGIN): $(OBJECTS) plugin/exports.map
 	$(call say,LINK)$(CC) $(FT_CFLAGS) -shared -Wl,--version-script=plugin/exports.map \
-		-Wl,-z,relro,-z,now -o $@ $(OBJECTS) $(LDFLAGS) $(FT_LDLIBS)
+		-Wl,-z,relro,-z,now,-z,nodelete -o $@ $(OBJECTS) $(LDFLAGS) $(FT_LDLIBS)
 
 $(ARCHIVE): $(OBJECTS)
-	$(call say,AR)rm -f $@ && $(AR) rcs $@ $^
+	$(call say,AR)rm -f $@ && $(AR) rcsD $@ $^
 
 $(BUILD)/%.o: %.c
 	$(call say,CC)mkdir -p $(@D) && $(CC) $(FT_CPPFLAGS) $(FT_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(ARCHIVE)
 	$(call say,LINK)$(CC) $(FT_CFLAGS) -o $@ $(filter %.o,$^) $(ARCHIVE) $(LDFLAGS) \
-		-lcheck -lsubunit -lrt $(FT_LDLIBS)
+		$(WRAP) -lcheck -lsubunit -lrt $(FT_LDLIBS)
 
-# The calls that tests/fault/calls.h makes fail: those of the plugin, by the names that the linker sees.
+# The calls that tests/lib/calls.h makes fail: those of the plugin, by the names that the linker sees.
 WRAPPED := malloc calloc realloc strdup strndup free EVP_MD_CTX_new EVP_MD_CTX_free EVP_MD_fetch \
 	EVP_MD_free EVP_DigestInit_ex EVP_DigestUpdate EVP_MD_CTX_copy_ex EVP_DigestFinal_ex \
 	pthread_create pthread_condattr_init pthread_mutex_init pthread_mutex_lock pthread_mutex_destroy \
 	pthread_cond_init pthread_cond_signal pthread_cond_wait pthread_cond_destroy eventfd getrandom \
 	sigaction openat64 open64 fcntl64 pwrite64 pread64 mkdirat mkdir access stat64 flock fchmod \
 	fstat64 fstatat64 fstatvfs64 ftruncate64 fallocate64 renameat unlinkat sync_file_range fdopendir opendir \
-	readdir64 fsync fdatasync mosquitto_property_add_byte mosquitto_property_add_string \
+	readdir64 mmap64 fsync fdatasync syncfs fchmodat tsearch mosquitto_property_add_byte mosquitto_property_add_string \
 	mosquitto_property_add_binary
 
-$(BUILD)/tests/fault/test_engine_calls $(BUILD)/tests/fault/test_plugin_calls: \
-	LDFLAGS += $(WRAPPED:%=-Wl,--wrap=%)
+$(BUILD)/tests/fault/test_plugin_calls \
+	$(BUILD)/tests/fault/test_store_calls $(BUILD)/tests/fault/test_log_calls: \
+	WRAP := $(WRAPPED:%=-Wl,--wrap=%)
+
+$(BUILD)/tests/unit/test_catalog $(BUILD)/tests/unit/test_catalog_held \
+	$(BUILD)/tests/unit/test_catalog_open: $(BUILD)/tests/lib/catalog_rig.o
+$(BUILD)/tests/fault/test_catalog_faults $(BUILD)/tests/crash/test_catalog_power \
+	$(BUILD)/tests/fault/test_catalog_checkpoint: \
+	$(patsubst %,$(BUILD)/tests/lib/%.o,catalog_rig catalog_story sqlite_tape sqlite_vfs)
+$(BUILD)/tests/crash/test_catalog_power: WRAP := -Wl,--wrap=fsync
+$(BUILD)/tests/fault/test_catalog_faults: WRAP := $(patsubst %,-Wl$(comma)--wrap=%,malloc \
+	calloc realloc strdup strndup fsync openat64)
+
+$(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_engine*.c tests/unit/test_writer*.c \
+	tests/property/test_engine*.c)): $(BUILD)/tests/lib/rig.o $(BUILD)/tests/lib/fake_store.o
 
 $(BUILD)/ft-%: $(BUILD)/examples/ft-%.o
 	$(call say,LINK)$(CC) $(FT_CFLAGS) -o $@ $(filter %.o,$^) $(LDFLAGS) $(FT_LDLIBS)
 
+$(BUILD)/ft-put $(BUILD)/tests/client/driver: FT_LDLIBS += -lssl -lpopt
 $(BUILD)/ft-put: $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/ft-put/*.c))
 
 $(BUILD)/tests/client/driver: $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/ft-put/*.c))
@@ -118,25 +144,45 @@ demo:
 	@$(MAKE) --no-print-directory all
 	@scripts/demo $(BUILD)
 
+# In seconds, for while one writes: neither brokers nor accidents.
+unit:
+	@scripts/deps test
+	@$(MAKE) --no-print-directory $(filter $(BUILD)/tests/unit/%,$(TESTS))
+	@tests/run --build $(BUILD) --unit --kinds unit --jobs 2
+
 test:
 	@scripts/deps test
 	@$(MAKE) --no-print-directory all tests $(BUILD)/tests/bench/load \
 		$(BUILD)/tests/soak/swarm $(BUILD)/tests/soak/heap_probe.so check
 	@tests/run --build $(BUILD)
 
+test-engines:
+	@scripts/deps engines
+	@tests/engines/run $(BUILD) $(ENGINES)
+
+deb:
+	@scripts/deps deb
+	@scripts/deb $(BUILD)/deb
+
+MAN1 := $(PREFIX)/share/man/man1
+MAN7 := $(PREFIX)/share/man/man7
+# A manual page names the version it belongs to.
+man = sed '/^\.TH /s/"file transfer over MQTT"/"mosquitto-file-transfer $(VERSION)"/' $(1) >$(2) && \
+	chmod 0644 $(2)
+
 install: all
-	install -d $(DESTDIR)$(PLUGINDIR) $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(PLUGINDIR) $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(MAN1) $(DESTDIR)$(MAN7)
 	install -m 0644 $(PLUGIN) $(DESTDIR)$(PLUGINDIR)/
 	install -m 0755 $(BUILD)/ft-put $(DESTDIR)$(PREFIX)/bin/
-	install -d $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 0644 examples/ft-put.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	$(call man,examples/ft-put.1,$(DESTDIR)$(MAN1)/ft-put.1)
+	$(call man,packaging/mosquitto-file-transfer.7,$(DESTDIR)$(MAN7)/mosquitto-file-transfer.7)
 	@echo "Now add to mosquitto.conf:"
 	@echo "    plugin $(PLUGINDIR)/$(notdir $(PLUGIN))"
 	@echo "    plugin_opt_storage_dir /var/lib/mosquitto/files"
 
 uninstall:
 	rm -f $(DESTDIR)$(PLUGINDIR)/$(notdir $(PLUGIN)) $(DESTDIR)$(PREFIX)/bin/ft-put \
-		$(DESTDIR)$(PREFIX)/share/man/man1/ft-put.1
+		$(DESTDIR)$(MAN1)/ft-put.1 $(DESTDIR)$(MAN7)/mosquitto-file-transfer.7
 
 check: check-floors check-exports check-warnings check-shell check-claims
 
@@ -158,7 +204,7 @@ check-claims:
 	@scripts/check-claims
 
 check-shell:
-	@shellcheck $$(grep -rlE '^#!.*(bash|/sh)' scripts tests examples .ci --include='*' \
+	@shellcheck -x $$(grep -rlE '^#(!.*(bash|/sh)| shellcheck shell=)' scripts tests examples .ci --include='*' \
 		--exclude-dir=node_modules --exclude-dir=__pycache__)
 	@echo "  SHELL	scripts are clean"
 
@@ -180,6 +226,11 @@ test-matrix:
 	@$(MAKE) --no-print-directory all $(BUILD)/tests/client/driver
 	@tests/matrix --build $(BUILD)
 
+test-mosquitto:
+	@scripts/deps test
+	@$(MAKE) --no-print-directory plugin
+	@tests/mosquitto-suite --build $(BUILD)
+
 kill:
 	@scripts/deps test
 	@$(MAKE) --no-print-directory plugin
@@ -187,7 +238,7 @@ kill:
 
 crash crash-mutants:
 	@scripts/deps test
-	@$(MAKE) --no-print-directory $(BUILD)/tests/crash/test_crash
+	@$(MAKE) --no-print-directory $(BUILD)/tests/crash/test_store_crash
 	@tests/crash/run --build $(BUILD) $(if $(SEEDS),--seeds $(SEEDS)) \
 		$(if $(filter crash-mutants,$@),--mutants)
 

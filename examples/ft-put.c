@@ -9,24 +9,27 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#ifdef __GLIBC__
 #include <malloc.h>
+#endif
 #include <mosquitto.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "ft-put/client.h"
-#include "ft-put/config.h"
+#include "ft-put/identity.h"
 #include "ft-put/options.h"
 #include "ft-put/progress.h"
 #include "ft-put/report.h"
 #include "ft-put/source.h"
 #include "ft-put/walk.h"
+
+#define LOCK_EVERY_MS 200
 
 static volatile sig_atomic_t stop_signal, pause_signals;
 
@@ -71,15 +74,30 @@ static void catch_signals(sigset_t *open, sigset_t *shut)
 
 struct put {
 	struct settings *settings;
+	struct identity_lock lock;
 	struct ft_client *client;
 	struct report report;
 };
+
+/* The name at the broker: what is encrypted is another kind of file (RFC 8551). */
+static char *make_name(const struct put *put, const char *path)
+{
+	char *longer = NULL;
+
+	if (!put->settings->client.recipients)
+		return walk_name(path);
+	if (asprintf(&longer, "%s.p7m", path) < 0)
+		return NULL;
+	char *name = walk_name(longer);
+	free(longer);
+	return name;
+}
 
 static bool add_file(void *context, const struct walk_file *found)
 {
 	struct put *put = context;
 	struct ft_client_file_options options = put->settings->file;
-	char *name = walk_name(found->path);
+	char *name = make_name(put, found->path);
 	char *data = walk_user_data(options.user_data, found->relative);
 
 	if (!options.name)
@@ -105,7 +123,7 @@ static bool add_stdin(struct put *put)
 	struct ft_client_file_options options = put->settings->file;
 
 	if (!options.name)
-		options.name = "stdin";
+		options.name = put->settings->client.recipients ? "stdin.p7m" : "stdin";
 	report_expect_stream(&put->report);
 	return ft_client_add_fd(put->client, STDIN_FILENO, &options) != 0;
 }
@@ -124,68 +142,69 @@ static bool add_all(struct put *put)
 
 /* --- who we are --- */
 
-/* The same for the same command, so that a second run meets what the first has left;
- * another for other files, so that two at once do not throw each other out. */
-static char *make_client_id(const struct settings *settings)
+/* Of standard input nothing is continued: it need not wait for others of the same user. */
+static bool is_stream_only(const struct settings *settings)
 {
-	char host[65] = "", hex[SHA256_HEX_ROOM], chain[SHA256_HEX_ROOM + 20] = "";
-	char *id = NULL;
-
-	gethostname(host, sizeof(host) - 1);
-	host[strcspn(host, "+#/")] = '\0';
-	snprintf(hex, sizeof(hex), "%ld", (long)getuid());
-	for (int i = 0; i < settings->path_count; i++) {
-		char *real = realpath(settings->paths[i], NULL);
-		char *text = NULL;
-		snprintf(chain, sizeof(chain), "%s", hex);
-		int len = asprintf(&text, "%s %s", chain, real ? real : settings->paths[i]);
-		bool ok = len >= 0 && sha256_hex(hex, text, (size_t)len);
-		free(real);
-		if (len >= 0)
-			free(text);
-		if (!ok)
-			return NULL;
-	}
-	return asprintf(&id, "ft-put-%s-%.8s", host, hex) < 0 ? NULL : id;
+	return settings->path_count == 1 && strcmp(settings->paths[0], "-") == 0;
 }
 
-static bool make_folders(char *path)
+static bool make_client_id(struct settings *settings)
 {
-	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		bool ok = mkdir(path, 0700) == 0 || errno == EEXIST;
-		*slash = '/';
-		if (!ok)
-			return false;
-	}
-	return mkdir(path, 0700) == 0 || errno == EEXIST;
+	struct link_options *link = &settings->client.link;
+	char *longer = NULL;
+
+	if (link->client_id)
+		return true;
+	link->client_id = options_own(settings, identity_make_id());
+	if (!link->client_id || !is_stream_only(settings))
+		return link->client_id;
+	if (asprintf(&longer, "%s-%ld", link->client_id, (long)getpid()) < 0)
+		longer = NULL;
+	link->client_id = options_own(settings, longer);
+	return link->client_id;
 }
 
-/* One file for each client id and broker: what is unfinished belongs to both. */
-static char *make_state_path(const struct settings *settings)
+static bool make_places(struct settings *settings)
 {
-	const struct link_options *link = &settings->client.link;
-	char hex[SHA256_HEX_ROOM];
-	char *who = NULL, *path = NULL;
-	char *folder = settings->state_dir ? strdup(settings->state_dir)
-		       : config_place("XDG_STATE_HOME", ".local/state", "ft-put");
+	struct ft_client_options *options = &settings->client;
 
-	if (!folder || !*folder || !make_folders(folder)) {
-		if (folder && *folder)
-			complain(EXIT_DONE, "%s: %s; unfinished uploads are not noted", folder,
-				 strerror(errno));
-		free(folder);
-		return NULL;
+	options->state_path = options_own(settings, identity_state_path(&options->link,
+									settings->state_dir));
+	if (!options->recipients)
+		return true;
+	if (!options->state_path) {
+		complain(EXIT_USAGE, "--encrypt needs a state directory, where ciphertext can wait");
+		return false;
 	}
-	int len = asprintf(&who, "%s@%s:%d", link->client_id, link->unix_path ? link->unix_path
-			   : link->host, link->port);
-	if (len >= 0 && sha256_hex(hex, who, (size_t)len) &&
-	    asprintf(&path, "%s/%.32s.json", folder, hex) < 0)
-		path = NULL;
-	if (len >= 0)
-		free(who);
-	free(folder);
-	return path;
+	options->seal_dir = options_own(settings, identity_seal_dir(options->state_path));
+	return options->seal_dir;
+}
+
+/* Waits for another one of the same user, who would throw us out or be thrown out. False:
+ * stopped. */
+static bool take_turn(struct put *put, const sigset_t *open)
+{
+	const struct ft_client_options *options = &put->settings->client;
+	const struct timespec pause = { 0, LOCK_EVERY_MS * 1000000L };
+	bool told = false;
+
+	while (!stop_signal) {
+		switch (identity_lock(&put->lock, options->state_path)) {
+		case IDENTITY_OURS:
+			return true;
+		case IDENTITY_FAILED:
+			complain(EXIT_DONE, "no lock beside %s: %s; two at once would disturb each "
+				 "other", options->state_path, strerror(errno));
+			return true;
+		case IDENTITY_TAKEN:
+			break;
+		}
+		if (!told)
+			report_queued(&put->report, put->lock.owner);
+		told = true;
+		ppoll(NULL, 0, &pause, open);
+	}
+	return false;
 }
 
 /* --- the loop --- */
@@ -225,21 +244,21 @@ static void drive(struct put *put, const sigset_t *open, const sigset_t *shut)
 static enum exit_code put_all(struct put *put)
 {
 	struct settings *settings = put->settings;
-	struct ft_client_options *options = &settings->client;
 	struct ft_client_events events = report_events(&put->report);
 	sigset_t open, shut;
 
-	if (!options->link.client_id)
-		options->link.client_id = options_own(settings, make_client_id(settings));
-	if (!options->link.client_id)
+	if (!make_client_id(settings))
 		return complain(EXIT_INTERNAL, "out of memory");
-	options->state_path = options_own(settings, make_state_path(settings));
+	if (!make_places(settings))
+		return EXIT_USAGE;
 	report_init(&put->report, settings);
-	put->client = ft_client_new(options, &events);
+	catch_signals(&open, &shut);
+	if (!take_turn(put, &open))
+		return complain(EXIT_STOPPED, "stopped before its turn came");
+	put->client = ft_client_new(&settings->client, &events);
 	if (!put->client || !add_all(put))
 		return complain(EXIT_INTERNAL, "%s", strerror(errno));
 	report_begin(&put->report);
-	catch_signals(&open, &shut);
 	drive(put, &open, &shut);
 	return report_end(&put->report, put->client, stop_signal != 0);
 }
@@ -260,17 +279,21 @@ static void occupy_standard_descriptors(void)
 int main(int argc, char **argv)
 {
 	struct settings settings;
-	struct put put = { .settings = &settings };
+	struct put put = { .settings = &settings, .lock = { .fd = -1 } };
 	enum exit_code code = EXIT_INTERNAL;
 
 	occupy_standard_descriptors();
 	/* Segments come and go: giving their memory back each time costs more than sending. */
+#ifdef __GLIBC__
 	mallopt(M_MMAP_THRESHOLD, 64 * 1024 * 1024);
 	mallopt(M_TRIM_THRESHOLD, 64 * 1024 * 1024);
+#endif
 	if (options_parse(&settings, argc, argv, &code)) {
 		mosquitto_lib_init();
 		code = put_all(&put);
 		ft_client_free(put.client);
+		identity_unlock(&put.lock);
+		report_release(&put.report);
 		mosquitto_lib_cleanup();
 	}
 	options_release(&settings);

@@ -32,17 +32,24 @@ def upload(path, host, client_id, port=1883):
         digest = hashlib.sha256()
         for block in iter(lambda: file.read(SEGMENT), b""):
             digest.update(block)
-    checksum = digest.hexdigest()
-    answers = queue.Queue()
+    checksum, name = digest.hexdigest(), os.path.basename(path)
+    # Of name and content: a second run meets what the first has left, and another file never does.
+    file_id = hashlib.sha256(f"{name} {checksum}".encode()).hexdigest()[:32]
+    answers, pending = queue.Queue(), set()
     version = [mqtt.CallbackAPIVersion.VERSION2] if hasattr(mqtt, "CallbackAPIVersion") else []
     client = mqtt.Client(*version, client_id=client_id, protocol=mqtt.MQTTv5)
     client.on_message = lambda client, data, message: answers.put(json.loads(message.payload))
 
     def send(command, payload=b""):
-        client.publish(f"$file/{checksum}/{command}", payload, qos=1)
+        pending.add(f"$file/{file_id}/{command}")
+        client.publish(f"$file/{file_id}/{command}", payload, qos=1)
 
     def answer(*accepted):
+        """The next one to what was sent; others are of an earlier connection."""
         response = answers.get(timeout=300)
+        while response["topic"] not in pending:
+            response = answers.get(timeout=300)
+        pending.remove(response["topic"])
         if response["reason_code"] and response["reason_description"] not in accepted:
             raise RuntimeError(response)
         return response
@@ -50,11 +57,11 @@ def upload(path, host, client_id, port=1883):
     client.connect(host, port)
     client.subscribe(f"$file-response/{client_id}", qos=1)
     client.loop_start()
-    send("init", json.dumps({"name": os.path.basename(path), "size": size, "checksum": checksum}))
-    missing = list(gaps(answer()["have"], size))
+    send("init", json.dumps({"name": name, "size": size, "checksum": checksum}))
+    answered = answer()
+    missing = list(gaps(answered["have"], size))
     with open(path, "rb") as file:
-        while True:
-            pending = 0
+        while answered.get("state") != "complete":
             for offset, length in missing:
                 file.seek(offset)
                 for at in range(offset, offset + length, SEGMENT):
@@ -62,17 +69,13 @@ def upload(path, host, client_id, port=1883):
                     if not segment:
                         raise RuntimeError("the file has become shorter")
                     send(at, segment)
-                    pending += 1
-                    if pending == WINDOW:
+                    if len(pending) == WINDOW:
                         answer()
-                        pending -= 1
-            for _ in range(pending):
+            while pending:
                 answer()
             send(f"fin/{size}")
-            response = answer("incomplete")
-            if response["reason_code"] == 0:
-                break
-            missing = response["missing"]
+            answered = answer("incomplete")
+            missing = answered.get("missing", [])
     client.disconnect()
     client.loop_stop()
 

@@ -22,8 +22,8 @@ case $file in -*) file=./$file ;; esac
 size=$(stat -Lc %s "$file")
 checksum=$(sha256sum <"$file" | cut -c 1-64)
 name=$(basename "$file" | sed 's/["\\]/\\&/g')
-# The same content gets the same id, so that a second run meets what the first has left.
-file_id=$checksum
+# Of name and content: a second run meets what the first has left, and another file never does.
+file_id=$(printf '%s %s' "$(basename "$file")" "$checksum" | sha256sum | cut -c 1-32)
 segment=262144
 
 # Publishes a command and prints its response. One client id for all: a transfer

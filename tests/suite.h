@@ -10,6 +10,7 @@
 #define FT_TESTS_SUITE_H
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -27,6 +28,13 @@ struct ft_suite {
 #define FT_TESTS(...) \
 	.tests = (const TTest *const[]){ __VA_ARGS__ }, \
 	.count = sizeof (const TTest *const[]){ __VA_ARGS__ } / sizeof(const TTest *)
+
+/* Ends a test that cannot be run here; tests/run counts it as skipped. */
+#define FT_SKIP(why) \
+	do { \
+		printf("skipped %s: %s\n", __func__, why); \
+		return; \
+	} while (0)
 
 /* Runs and frees it; returns what main() does. */
 static inline int ft_suite_finish(Suite *suite)
@@ -78,6 +86,16 @@ static inline void ft_suite_use_memory(void)
 #define FT_SUITE_WITH(title, before, after, ...) \
 	int main(void) \
 	{ \
+		return ft_suite_run(&(struct ft_suite){ \
+			.name = title, .set_up = before, .tear_down = after, \
+			FT_TESTS(__VA_ARGS__) }); \
+	} \
+	struct ft_suite_ends_with_semicolon
+
+#define FT_SUITE_IN_MEMORY_WITH(title, before, after, ...) \
+	int main(void) \
+	{ \
+		ft_suite_use_memory(); \
 		return ft_suite_run(&(struct ft_suite){ \
 			.name = title, .set_up = before, .tear_down = after, \
 			FT_TESTS(__VA_ARGS__) }); \

@@ -56,6 +56,7 @@ static void fill_in_defaults(struct ft_client_options *options)
 	options->backoff_min_ms = options->backoff_min_ms ? options->backoff_min_ms : 500;
 	options->backoff_max_ms = options->backoff_max_ms ? options->backoff_max_ms : 30000;
 	options->ack_timeout_s = options->ack_timeout_s ? options->ack_timeout_s : 30;
+	options->connections = options->connections ? options->connections : 1;
 	options->files_at_once = options->files_at_once ? options->files_at_once : 64;
 }
 
@@ -64,7 +65,13 @@ static bool acquire(struct ft_client *client)
 	client->buffer_bytes = (size_t)client->options.segment_max_bytes;
 	client->buffer = malloc(client->buffer_bytes);
 	client->epoll = epoll_create1(EPOLL_CLOEXEC);
-	return client->buffer && client->epoll >= 0 &&
+	if (client->options.recipients) {
+		char why[300];
+		client->seal = seal_new(client->options.recipients, why, sizeof(why));
+		if (!client->seal || !client->options.seal_dir)
+			return false;
+	}
+	return client->buffer && client->epoll >= 0 && lanes_new(client) &&
 	       saved_load(&client->saved, client->options.state_path);
 }
 
@@ -86,6 +93,7 @@ struct ft_client *ft_client_new(const struct ft_client_options *options,
 	pace_init(&client->pace, client->options.segment_bytes,
 		  client->options.segment_max_bytes, now);
 	pace_set_rate(&client->pace, client->options.rate, now);
+	pace_set_several(&client->pace, client->options.connections > 1);
 	if (!acquire(client)) {
 		ft_client_free(client);
 		errno = ENOMEM;
@@ -108,14 +116,17 @@ static bool copy_options(struct file *file, const struct ft_client_file_options 
 	       !data == !file->options.user_data;
 }
 
-static bool name_file(struct file *file, const char *path)
+static bool name_file(struct file *file, const char *path, const struct seal *seal)
 {
 	const char *slash = path ? strrchr(path, '/') : NULL;
 	const char *name = file->options.name ? file->options.name
 			   : slash ? slash + 1 : path ? path : "stream";
 
 	file->path = path ? strdup(path) : NULL;
-	file->name = strdup(name);
+	/* RFC 8551: what CMS files are called. */
+	const char *ending = seal && !file->options.name ? ".p7m" : "";
+	if (asprintf(&file->name, "%s%s", name, ending) < 0)
+		file->name = NULL;
 	file->info.path = file->path;
 	file->info.name = file->name;
 	return !path == !file->path && file->name;
@@ -129,7 +140,7 @@ static unsigned add(struct ft_client *client, const char *path, int fd,
 	if (!file)
 		return 0;
 	file->fd = fd;
-	if (!copy_options(file, options) || !name_file(file, path)) {
+	if (!copy_options(file, options) || !name_file(file, path, client->seal)) {
 		struct file *queue = client->queue, *active = client->active;
 		client->queue = file;
 		client->active = NULL;
@@ -143,8 +154,7 @@ static unsigned add(struct ft_client *client, const char *path, int fd,
 	if (!client->unfinished++)
 		client->headway_ms = client_now_ms();
 	/* What was given up is tried again for the new file. */
-	if (client->retry_ms == INT64_MAX)
-		client->retry_ms = 0;
+	lanes_revive(client);
 	*client->queue_end = file;
 	client->queue_end = &file->next;
 	return file->info.number;
@@ -198,27 +208,11 @@ void ft_client_each(struct ft_client *client,
 
 /* --- the loop --- */
 
-static void take_events(struct ft_client *client, int64_t now)
-{
-	struct epoll_event events[8];
-	bool readable = false, writable = false;
-	int count = epoll_wait(client->epoll, events, 8, 0);
-
-	for (int i = 0; i < count; i++) {
-		if (!client->link_open || events[i].data.fd != link_fd(&client->link))
-			continue;
-		readable = readable || (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR));
-		writable = writable || (events[i].events & EPOLLOUT);
-	}
-	if (client->link_open)
-		link_step(&client->link, readable, writable, now);
-}
-
 /* A stream is watched only while its bytes are wanted: else a full pipe would wake us. */
 static void watch_streams(struct ft_client *client, int64_t now)
 {
 	for (struct file *file = client->active; file; file = file->next) {
-		bool wanted = send_wants_more(client, file, now);
+		bool wanted = send_wants_more(client, file, now) || seal_wants_more(file);
 		if (wanted == file->watched)
 			continue;
 		struct epoll_event event = { .events = EPOLLIN, .data.fd = file->source.fd };
@@ -266,12 +260,12 @@ static void watch_patience(struct ft_client *client, int64_t now)
 		client->headway_ms = now;
 	if (!patience || now - client->headway_ms <= patience)
 		return;
-	bool online = client->link_open && client->link.state == LINK_READY;
+	bool online = ft_client_is_connected(client);
+	const char *lost = client_main(client)->link.why;
 	const char *why = client->active && client->active->upload.why[0]
 			  ? client->active->upload.why : "no headway";
-	char text[400];
-	snprintf(text, sizeof(text), "gave up: %s", online ? why : client->link.why[0]
-		 ? client->link.why : "no connection");
+	char text[600];
+	snprintf(text, sizeof(text), "gave up: %s", online ? why : lost[0] ? lost : "no connection");
 	files_fail(client, online ? FT_CLIENT_GAVE_UP : FT_CLIENT_LINK, text);
 }
 
@@ -287,19 +281,14 @@ bool ft_client_save(struct ft_client *client)
 	return false;
 }
 
-static void serve_link(struct ft_client *client, int64_t now)
+static void serve_links(struct ft_client *client, int64_t now)
 {
-	if (!client->link_open && now >= client->retry_ms)
-		client_open_link(client, now);
-	take_events(client, now);
-	if (client->link_open && client->link.state == LINK_READY) {
-		if (!client->was_ready)
-			client_greet(client, now);
-		send_all(client, now);
-		client_watch_overdue(client);
-	}
-	if (client->link_open && client->link.state >= LINK_LOST)
-		client_end_link(client, now);
+	lanes_serve(client, now);
+	if (!ft_client_is_connected(client))
+		return;
+	send_all(client, now);
+	lanes_watch_overdue(client);
+	lanes_serve(client, now);
 }
 
 void ft_client_step(struct ft_client *client)
@@ -308,17 +297,16 @@ void ft_client_step(struct ft_client *client)
 
 	forgive_absence(client, now);
 	files_admit(client, now);
-	serve_link(client, now);
+	serve_links(client, now);
 	client->hashing = files_hash(client);
 	if (client->hashing)
 		client->headway_ms = now;
 	unwatch_finished(client);
 	files_settle(client, now);
 	watch_patience(client, now);
-	if (client->link_open && client->link.state == LINK_READY)
+	if (ft_client_is_connected(client))
 		send_all(client, now);
-	if (client->link_open)
-		client_watch_link(client);
+	lanes_watch(client);
 	watch_streams(client, now);
 	if (client->unfinished && now - client->save_ms >= SAVE_EVERY_MS) {
 		client->save_ms = now;
@@ -342,12 +330,11 @@ int ft_client_timeout_ms(struct ft_client *client)
 {
 	int64_t now = client_now_ms(), wait = IDLE_MS;
 
-	if (client->hashing || client->any_cancelled || (client->queue && !client->active))
+	if (client->hashing || client->sealing || client->any_cancelled || (client->queue && !client->active))
 		return 0;
-	if (!client->link_open)
-		return (int)sooner(wait, client->retry_ms - now);
-	if (client->link.state != LINK_READY)
-		return (int)sooner(wait, 100);
+	wait = sooner(wait, lanes_due_ms(client, now));
+	if (!ft_client_is_connected(client))
+		return (int)wait;
 	if (client->not_before_ms > now)
 		wait = sooner(wait, client->not_before_ms - now);
 	int64_t credit = client->paused ? 0 : pace_wait_ms(&client->pace, now);
@@ -387,7 +374,7 @@ enum ft_client_result ft_client_run(struct ft_client *client, double seconds)
 
 bool ft_client_is_connected(const struct ft_client *client)
 {
-	return client->link_open && client->link.state == LINK_READY;
+	return lane_is_ready(client_main(client));
 }
 
 void ft_client_pause(struct ft_client *client)
@@ -417,8 +404,11 @@ bool ft_client_publish(struct ft_client *client, const char *topic, const void *
 	publication->tag = tag;
 	publication->next = client->publications;
 	client->publications = publication;
-	if (link_publish(&client->link, topic, payload, len, qos, &publication->mid))
+	int mid = 0;
+	if (link_publish(&client_main(client)->link, topic, payload, len, qos, &mid)) {
+		publication->key = UPLOAD_KEY(client->main, mid);
 		return true;
+	}
 	client->publications = publication->next;
 	free(publication);
 	return false;
@@ -426,7 +416,7 @@ bool ft_client_publish(struct ft_client *client, const char *topic, const void *
 
 bool ft_client_subscribe(struct ft_client *client, const char *filter, int qos)
 {
-	return link_subscribe(&client->link, filter, qos);
+	return link_subscribe(&client_main(client)->link, filter, qos);
 }
 
 void ft_client_free(struct ft_client *client)
@@ -434,7 +424,7 @@ void ft_client_free(struct ft_client *client)
 	if (!client)
 		return;
 	(void)ft_client_save(client);
-	client_close_link(client);
+	lanes_free(client);
 	while (client->aborts) {
 		struct abort_order *order = client->aborts;
 		client->aborts = order->next;
@@ -442,6 +432,10 @@ void ft_client_free(struct ft_client *client)
 	}
 	files_free(client);
 	saved_release(&client->saved);
+	/* Where nothing waits in it. */
+	if (client->seal && client->options.seal_dir)
+		(void)rmdir(client->options.seal_dir);
+	seal_free(&client->seal);
 	if (client->epoll >= 0)
 		close(client->epoll);
 	free(client->buffer);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /*
  * Uploads files to a Mosquitto broker with the file transfer plugin, from within
- * another program: a device's agent, say. Needs libmosquitto, cJSON and libcrypto, and
- * all of *.c beside this header but options.c, config.c, progress.c, report.c and walk.c,
- * which are the command line's.
+ * another program: a device's agent, say. Needs libmosquitto, cJSON, libssl and libcrypto, and
+ * all of *.c beside this header but options.c, config.c, identity.c, progress.c, report.c, tone.c
+ * and walk.c, which are the command line's.
  *
  * It starts no thread and never blocks, but for the look-up of the host name. Drive it
  * from a loop of your own:
@@ -50,6 +50,7 @@ enum ft_client_reconnect {
 /* Zero is the default in every member. The strings must outlive the client. */
 struct ft_client_options {
 	struct link_options link;	/* client_id and host (or unix_path) are required */
+	unsigned connections;		/* 1; more where the broker has "owner username" */
 	uint64_t segment_bytes;		/* fixed; 0: adaptive */
 	uint64_t segment_max_bytes;	/* of adaptive ones; 256 KiB */
 	uint64_t rate;			/* bytes a second; 0: no limit */
@@ -60,6 +61,8 @@ struct ft_client_options {
 	unsigned ack_timeout_s;		/* 30: then the link is taken for dead */
 	unsigned patience_s;		/* give up after so long without headway; 0: never */
 	unsigned files_at_once;		/* 64 */
+	const char **recipients;	/* certificates to encrypt for, up to a NULL; NULL: none */
+	const char *seal_dir;		/* where ciphertext is kept until it is delivered */
 	const char *state_path;		/* what outlives the process; NULL: nothing does */
 };
 
@@ -87,13 +90,14 @@ struct ft_client_file {
 };
 
 enum ft_client_note {
-	FT_CLIENT_CONNECTED,
+	FT_CLIENT_CONNECTED,		/* or another connection takes over */
 	FT_CLIENT_RETRY,		/* link lost, or not made; it is tried again */
 	FT_CLIENT_OFFLINE,		/* the same, but it is not; adding a file tries again */
 	FT_CLIENT_WAITS,		/* the broker asked for a pause */
 	FT_CLIENT_RESUMES,		/* the broker holds a part already */
 	FT_CLIENT_CHANGED,		/* another file now: it is sent under a new id */
 	FT_CLIENT_NOT_SAVED,		/* the state cannot be written */
+	FT_CLIENT_ALONE,		/* one connection does it: the broker keeps clients apart */
 };
 
 /* All may be NULL. `file` and `text` last for the call. */

@@ -25,6 +25,8 @@ static void file_free(struct file *file)
 	free(file->path);
 	free(file->name);
 	free(file->place);
+	sealing_abandon(&file->sealing);
+	free(file->sealed_path);
 	free(file);
 }
 
@@ -52,6 +54,8 @@ static void report(struct ft_client *client, struct file *file, enum ft_client_r
 	/* What failed for other reasons can be resumed. */
 	if (file->place && over)
 		saved_remove(&client->saved, file->place);
+	if (file->seal && over)
+		seal_forget(file);
 	if (result != FT_CLIENT_DONE && client->result == FT_CLIENT_DONE)
 		client->result = result;
 	client->unfinished--;
@@ -149,7 +153,7 @@ static bool make_id(struct file *file)
 static bool is_in_use(const struct ft_client *client, const struct file *file, const char *file_id)
 {
 	for (const struct file *other = client->active; other; other = other->next) {
-		if (other != file && other->has_upload && strcmp(other->file_id, file_id) == 0)
+		if (other != file && (other->has_upload || other->seal) && strcmp(other->file_id, file_id) == 0)
 			return true;
 	}
 	return false;
@@ -197,15 +201,43 @@ static bool begin_upload(struct ft_client *client, struct file *file, int64_t no
 		.ended = file->source.ended,
 		.window = client->options.link.window,
 		.pubacks_tell = client->options.link.mqtt5,
-		.from_scratch = file->options.from_scratch,
+		.from_scratch = file->options.from_scratch ||
+				(file->seal == SEAL_READY && file->seal_fresh),
+		.ask_first = file->seal == SEAL_ASKING,
 		.segment_floor = client->pace.fixed ? 0 : 1024,
 		.ack_timeout_ms = (int64_t)client->options.ack_timeout_s * 1000,
+		.patience_ms = (int64_t)client->options.patience_s * 1000,
 	};
 
 	file->has_upload = upload_init(&file->upload, &job, now);
-	if (file->has_upload && client->was_ready)
+	if (file->has_upload && ft_client_is_connected(client))
 		upload_link_up(&file->upload, now);
 	return file->has_upload;
+}
+
+bool file_begin_upload(struct ft_client *client, struct file *file, int64_t now)
+{
+	if (begin_upload(client, file, now))
+		return true;
+	file_finish(client, file, FT_CLIENT_INTERNAL, -1, "out of memory");
+	return false;
+}
+
+/* Encryption comes first, or a question. False: it has been reported and freed. */
+static bool begin_sealed(struct ft_client *client, struct file *file, int64_t now)
+{
+	const char *why = seal_name_file(client, file);
+
+	/* The same file named twice: the second one begins when the first is over. */
+	if (!why && is_in_use(client, file, file->file_id))
+		return true;
+	if (!why)
+		why = seal_begin_file(file);
+	if (why) {
+		file_finish(client, file, FT_CLIENT_FILE, -1, why);
+		return false;
+	}
+	return file->seal == SEAL_WORKING || file_begin_upload(client, file, now);
 }
 
 /* False: it has been reported and freed. */
@@ -217,15 +249,16 @@ static bool begin(struct ft_client *client, struct file *file, int64_t now)
 		file_finish(client, file, FT_CLIENT_FILE, -1, why);
 		return false;
 	}
+	if (client->seal)
+		return begin_sealed(client, file, now);
 	if (!file->place)
 		file->place = find_place(file);
-	/* Answers could not tell two apart; the second finds the file complete. */
-	if (!choose_id(client, file) || (!is_in_use(client, file, file->file_id) &&
-					 !begin_upload(client, file, now))) {
+	if (!choose_id(client, file)) {
 		file_finish(client, file, FT_CLIENT_INTERNAL, -1, "out of memory");
 		return false;
 	}
-	return true;
+	/* Answers could not tell two apart; the second finds the file complete. */
+	return is_in_use(client, file, file->file_id) || file_begin_upload(client, file, now);
 }
 
 /* What there is to send, as far as is known; a stream may have any length. */
@@ -271,8 +304,7 @@ void files_admit(struct ft_client *client, int64_t now)
 
 /* --- its life --- */
 
-/* The same file again, as it is now, under another id. False: it is over. */
-static bool begin_anew(struct ft_client *client, struct file *file, int64_t now)
+bool file_begin_anew(struct ft_client *client, struct file *file, int64_t now)
 {
 	if (file->source.stream || ++file->changes > CHANGES_MAX) {
 		file_finish(client, file, FT_CLIENT_FILE, -1, file->source.stream
@@ -282,8 +314,11 @@ static bool begin_anew(struct ft_client *client, struct file *file, int64_t now)
 	}
 	client_note(client, file, FT_CLIENT_CHANGED, "%s is not what the broker has under this id; "
 		    "sending it under a new one", file->name);
-	upload_release(&file->upload);
+	if (file->has_upload)
+		upload_release(&file->upload);
 	file->has_upload = false;
+	if (client->seal)
+		seal_forget(file);
 	source_close(&file->source);
 	file->has_source = false;
 	file->file_failed = false;
@@ -296,20 +331,27 @@ static bool begin_anew(struct ft_client *client, struct file *file, int64_t now)
 static bool changed(struct ft_client *client, struct file *file, int64_t now)
 {
 	send_abort(client, file->file_id);
-	return begin_anew(client, file, now);
+	return file_begin_anew(client, file, now);
 }
 
-/* All is hashed: is it still the file that was begun? */
+/* All is hashed: is it still the file that was begun? What was added to it is left for
+ * another time; a log would never be sent else. */
 static void prepare_fin(struct ft_client *client, struct file *file, int64_t now)
 {
-	if (!source_unchanged(&file->source)) {
+	client->headway_ms = now;
+	switch (source_check(&file->source, HASH_SLICE)) {
+	case CHECK_GOES_ON:
+		break;
+	case CHECK_DIFFERS:
 		changed(client, file, now);
-		return;
+		break;
+	case CHECK_SAME:
+		if (source_digest(&file->source, file->info.sha256))
+			file->upload.may_finish = true;
+		else
+			file->upload.verdict = UPLOAD_NO_MEMORY;
+		break;
 	}
-	if (source_digest(&file->source, file->info.sha256))
-		file->upload.may_finish = true;
-	else
-		file->upload.verdict = UPLOAD_NO_MEMORY;
 }
 
 static void give_up(struct ft_client *client, struct file *file)
@@ -330,12 +372,18 @@ static void judge(struct ft_client *client, struct file *file, int64_t now)
 			prepare_fin(client, file, now);
 		break;
 	case UPLOAD_DONE:
-		file->info.held = file->source.size;
+		file->info.held = file->info.size;
 		file_finish(client, file, FT_CLIENT_DONE, upload->code, upload->why);
+		break;
+	case UPLOAD_ABSENT:
+		upload_release(&file->upload);
+		file->has_upload = false;
+		file->seal = SEAL_WORKING;
+		client->sealing = true;
 		break;
 	case UPLOAD_OTHER_CONTENT:
 		if (!file->options.file_id)
-			begin_anew(client, file, now);
+			file_begin_anew(client, file, now);
 		else
 			file_finish(client, file, FT_CLIENT_REFUSED, upload->code, upload->why);
 		break;
@@ -384,10 +432,22 @@ static void drop_cancelled(struct ft_client *client)
 	client->queue_end = link;
 }
 
+/* It has waited for another one with the same id. */
+static void begin_twin(struct ft_client *client, struct file *file, int64_t now)
+{
+	if (is_in_use(client, file, file->file_id))
+		return;
+	if (client->seal)
+		begin_sealed(client, file, now);
+	else
+		file_begin_upload(client, file, now);
+}
+
 void files_settle(struct ft_client *client, int64_t now)
 {
 	struct file *next;
 
+	client->sealing = false;
 	if (client->any_cancelled)
 		drop_cancelled(client);
 	for (struct file *file = client->active; file; file = next) {
@@ -402,10 +462,10 @@ void files_settle(struct ft_client *client, int64_t now)
 			if (file->has_upload)
 				send_abort(client, file->file_id);
 			file_finish(client, file, FT_CLIENT_GAVE_UP, -1, "cancelled");
+		} else if (file->seal == SEAL_WORKING) {
+			seal_go_on(client, file, now);
 		} else if (!file->has_upload) {
-			if (!is_in_use(client, file, file->file_id) &&
-			    !begin_upload(client, file, now))
-				file_finish(client, file, FT_CLIENT_INTERNAL, -1, "out of memory");
+			begin_twin(client, file, now);
 		} else if (file->source.differs) {
 			changed(client, file, now);
 		} else if (file->file_failed) {

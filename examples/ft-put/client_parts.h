@@ -7,11 +7,21 @@
 #ifndef FT_PUT_CLIENT_PARTS_H
 #define FT_PUT_CLIENT_PARTS_H
 
+#include "addresses.h"
 #include "client.h"
 #include "pace.h"
 #include "saved.h"
+#include "seal.h"
 #include "source.h"
 #include "upload.h"
+
+/* Of a file that is encrypted; see client_seal.c. */
+enum seal_state {
+	SEAL_NONE,
+	SEAL_ASKING,				/* does the broker have it? */
+	SEAL_WORKING,				/* the source is plain, ciphertext is written */
+	SEAL_READY,				/* the source is the ciphertext */
+};
 
 struct file {
 	struct ft_client_file info;
@@ -30,13 +40,18 @@ struct file {
 	bool cancelled;
 	int64_t told_wait_ms;
 	unsigned changes;
+	enum seal_state seal;
+	bool seal_fresh;			/* what the broker holds is of another ciphertext */
+	char *sealed_path;
+	struct sealing *sealing;
+	uint64_t sealed_bytes;			/* of the plain file */
 	struct source source;
 	struct upload upload;
 	struct file *next;
 };
 
 struct publication {
-	int mid;
+	unsigned key;
 	void *tag;
 	struct publication *next;
 };
@@ -47,26 +62,48 @@ struct abort_order {
 	struct abort_order *next;
 };
 
+/*
+ * A connection and what comes before and after it. The first one is always there; more are
+ * opened once it works (options.connections), and carry segments only. Whichever is the
+ * main one asks and is answered: init, fin and the like; another takes over when it breaks.
+ */
+struct lane {
+	struct ft_client *client;
+	unsigned number;
+	struct link_options options;		/* with a client id of its own */
+	char *client_id;			/* of lanes but the first */
+	struct link link;
+	bool open;
+	bool watched;				/* for what */
+	unsigned watched_events;
+	bool greeted;				/* the link is ready, and this is known here */
+	bool shares;				/* a segment that it sent was taken */
+	struct addresses addresses;		/* of the host */
+	size_t address;				/* the one that is tried */
+	unsigned attempt;
+	int64_t retry_ms;			/* INT64_MAX: not again */
+	int64_t taken_ms;			/* client's, when the link began */
+};
+
 struct ft_client {
 	struct ft_client_options options;
 	struct ft_client_events events;
-	struct link link;
-	bool link_open;
-	bool link_watched;			/* for what */
-	unsigned watched_events;
+	struct lane *lanes;
+	unsigned lane_count;
+	unsigned main;				/* lane */
+	unsigned turn;				/* the lane that sent last */
 	bool ever_ready;
+	bool alone;				/* the main lane does it all */
 	bool served;				/* the broker answers as this plugin does */
-	bool was_ready;				/* on this link */
-	unsigned attempt;
-	int64_t retry_ms;
 	int64_t taken_ms;			/* when the broker took something last */
-	int64_t link_taken_ms;			/* the same, when the link began */
 	int64_t headway_ms;			/* or we were busy by ourselves: patience runs since */
 	int64_t stepped_ms;			/* when the last step ended */
 	int64_t save_ms;
 	bool told_not_saved;
 	bool paused;
 	bool hashing;				/* and there is more to hash */
+	bool sealing;				/* and there is more to encrypt */
+	struct seal *seal;			/* NULL: files are sent as they are */
 	struct pace pace;
 	int64_t not_before_ms;			/* for every file */
 	void *buffer;				/* one segment */
@@ -93,22 +130,33 @@ void client_note(struct ft_client *client, struct file *file, enum ft_client_not
 
 /* --- client_link.c --- */
 
-void client_open_link(struct ft_client *client, int64_t now);
+/* Makes the lanes, none of them open. False when out of memory. */
+bool lanes_new(struct ft_client *client);
+void lanes_free(struct ft_client *client);
 
-/* The first thing to do when it is ready. */
-void client_greet(struct ft_client *client, int64_t now);
+/* Opens those that are due, does what their descriptors are ready for, sees to those that
+ * are lost. */
+void lanes_serve(struct ft_client *client, int64_t now);
 
-/* Takes a link for dead that has left something unacknowledged for too long. */
-void client_watch_overdue(struct ft_client *client);
+/* Takes links for dead that have left something unacknowledged for too long. */
+void lanes_watch_overdue(struct ft_client *client);
 
-/* It is lost or refused: says so, and whether there will be another one. */
-void client_end_link(struct ft_client *client, int64_t now);
-
-void client_close_link(struct ft_client *client);
-
-/* Keeps the epoll set as the link needs it. */
-void client_watch_link(struct ft_client *client);
+/* Keeps the epoll set as the links need it. */
+void lanes_watch(struct ft_client *client);
 void client_watch(struct ft_client *client, int fd, int action, unsigned events);
+
+/* The one that asks; it may be down. */
+struct lane *client_main(const struct ft_client *client);
+bool lane_is_ready(const struct lane *lane);
+
+/* When the next lane is to be opened, or something is to be looked at. */
+int64_t lanes_due_ms(const struct ft_client *client, int64_t now);
+
+/* What was given up is tried again. */
+void lanes_revive(struct ft_client *client);
+
+/* The broker does not let connections share transfers: the main one goes on. */
+void lanes_drop_others(struct ft_client *client);
 
 /* --- client_files.c --- */
 
@@ -124,11 +172,35 @@ void file_finish(struct ft_client *client, struct file *file, enum ft_client_res
 		 int code, const char *text);
 void files_free(struct ft_client *client);
 
+/* The same file again, as it is now, under another id. False: it is over. */
+bool file_begin_anew(struct ft_client *client, struct file *file, int64_t now);
+
+/* False: it is over. */
+bool file_begin_upload(struct ft_client *client, struct file *file, int64_t now);
+
 /* Puts what the active ones are at into the saved state. */
 void files_remember(struct ft_client *client);
 
 /* Hashes what was not hashed on its way; true where there is more to do. */
 bool files_hash(struct ft_client *client);
+
+/* --- client_seal.c --- */
+
+/* The source has just been opened: chooses the id, and the path of the ciphertext. NULL, or
+ * what is wrong. */
+const char *seal_name_file(struct ft_client *client, struct file *file);
+
+/* The same is not being sent already. NULL, or what is wrong. */
+const char *seal_begin_file(struct file *file);
+
+/* While it is SEAL_WORKING; ends the file, or makes it ready and begins the upload. */
+void seal_go_on(struct ft_client *client, struct file *file, int64_t now);
+
+/* Whether a stream is waited for. */
+bool seal_wants_more(const struct file *file);
+
+/* Removes the ciphertext. */
+void seal_forget(struct file *file);
 
 /* --- client_send.c --- */
 

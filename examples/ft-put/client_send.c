@@ -3,6 +3,7 @@
 
 #include <cjson/cJSON.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +49,7 @@ static char *init_text(const struct file *file)
  */
 static bool ask(struct ft_client *client, const char *topic, const char *text, int *mid)
 {
-	return link_publish(&client->link, topic, text, text ? strlen(text) : 0,
+	return link_publish(&client_main(client)->link, topic, text, text ? strlen(text) : 0,
 			    client->served ? 0 : 1, mid);
 }
 
@@ -63,8 +64,8 @@ static bool publish_init(struct ft_client *client, struct file *file, const char
 	return ok;
 }
 
-static bool publish_segment(struct ft_client *client, struct file *file, const struct span *piece,
-			    int *mid)
+static bool publish_segment(struct ft_client *client, struct lane *lane, struct file *file,
+			    const struct span *piece, int *mid)
 {
 	char topic[TOPIC_ROOM];
 	char checksum[SHA256_HEX_ROOM] = "";
@@ -80,13 +81,13 @@ static bool publish_segment(struct ft_client *client, struct file *file, const s
 	}
 	snprintf(topic, sizeof(topic), "$file/%s/%" PRIu64 "%s%s", file->file_id, piece->offset,
 		 checksum[0] ? "/" : "", checksum);
-	if (!link_publish(&client->link, topic, client->buffer, len, 1, mid))
+	if (!link_publish(&lane->link, topic, client->buffer, len, 1, mid))
 		return false;
 	pace_sent(&client->pace, piece->len);
 	return true;
 }
 
-static bool publish_command(struct ft_client *client, struct file *file,
+static bool publish_command(struct ft_client *client, struct lane *lane, struct file *file,
 			    const struct upload_command *command, int *mid)
 {
 	char topic[TOPIC_ROOM];
@@ -96,7 +97,7 @@ static bool publish_command(struct ft_client *client, struct file *file,
 		snprintf(topic, sizeof(topic), "$file/%s/init", file->file_id);
 		return publish_init(client, file, topic, mid);
 	case COMMAND_SEGMENT:
-		return publish_segment(client, file, &command->piece, mid);
+		return publish_segment(client, lane, file, &command->piece, mid);
 	case COMMAND_FIN:
 		snprintf(topic, sizeof(topic), "$file/%s/fin/%" PRIu64 "/%s", file->file_id,
 			 file->source.size, file->info.sha256);
@@ -116,7 +117,7 @@ static bool publish_abort(struct ft_client *client, const char *file_id)
 	char topic[TOPIC_ROOM];
 
 	snprintf(topic, sizeof(topic), "$file/%s/abort", file_id);
-	return link_publish(&client->link, topic, NULL, 0, 1, NULL);
+	return link_publish(&client_main(client)->link, topic, NULL, 0, 1, NULL);
 }
 
 void send_abort(struct ft_client *client, const char *file_id)
@@ -152,7 +153,39 @@ static bool is_full(const struct ft_client *client)
 		count += file->upload.flight_count;
 		bytes += file->upload.flight_bytes;
 	}
-	return count >= link_window(&client->link) || bytes >= pace_flight_bytes(&client->pace);
+	return count >= client->options.link.window || bytes >= pace_flight_bytes(&client->pace);
+}
+
+static unsigned flights_of(const struct lane *lane)
+{
+	unsigned count = 0;
+
+	for (const struct file *file = lane->client->active; file; file = file->next)
+		count += upload_lane_flights(&file->upload, lane->number);
+	return count;
+}
+
+/*
+ * The one with the fewest segments on their way, in turn where several have as few. So the
+ * connections that work do what those that hang cannot, which would fill the window else.
+ * One whose last segment is still to be written takes no more. NULL: none.
+ */
+static struct lane *lane_for_segment(const struct ft_client *client)
+{
+	struct lane *best = NULL;
+	unsigned fewest = UINT_MAX;
+
+	for (unsigned i = 1; i <= client->lane_count; i++) {
+		struct lane *lane = &client->lanes[(client->turn + i) % client->lane_count];
+		if (!lane_is_ready(lane) || link_wants_write(&lane->link))
+			continue;
+		unsigned count = flights_of(lane);
+		if (count >= fewest || count >= link_window(&lane->link))
+			continue;
+		best = lane;
+		fewest = count;
+	}
+	return best;
 }
 
 static uint64_t segment_budget(struct ft_client *client, int64_t now)
@@ -165,7 +198,7 @@ static uint64_t segment_budget(struct ft_client *client, int64_t now)
 
 bool send_wants_more(struct ft_client *client, const struct file *file, int64_t now)
 {
-	return client->link_open && client->link.state == LINK_READY && file->has_upload &&
+	return ft_client_is_connected(client) && file->has_upload &&
 	       file->source.stream && !file->source.ended && !file->upload.todo.count &&
 	       file->upload.phase == PHASE_SEND && now >= client->not_before_ms &&
 	       segment_budget(client, now) > 0;
@@ -185,7 +218,9 @@ static void feed(struct ft_client *client, struct file *file, int64_t now)
 	file->info.size_known = source->ended;
 }
 
-static bool send_of(struct ft_client *client, struct file *file, uint64_t budget, int64_t now)
+/* `lane`: for a segment; NULL where none has room. */
+static bool send_of(struct ft_client *client, struct lane *lane, struct file *file,
+		    uint64_t budget, int64_t now)
 {
 	struct upload_command command;
 	int mid = 0;
@@ -193,27 +228,33 @@ static bool send_of(struct ft_client *client, struct file *file, uint64_t budget
 	if (!file->has_upload || file->file_failed)
 		return false;
 	feed(client, file, now);
-	if (!upload_next(&file->upload, now, budget, &command))
+	if (!upload_next(&file->upload, now, lane ? budget : 0, &command))
 		return false;
-	if (!publish_command(client, file, &command, &mid)) {
+	if (command.kind != COMMAND_SEGMENT)
+		lane = client_main(client);
+	if (!publish_command(client, lane, file, &command, &mid)) {
 		upload_take_back(&file->upload, &command);
 		return false;
 	}
-	upload_sent(&file->upload, &command, mid, now);
+	upload_sent(&file->upload, &command, UPLOAD_KEY(lane->number, mid), now);
+	client->turn = lane->number;
 	return true;
 }
 
 static bool send_one(struct ft_client *client, int64_t now)
 {
 	uint64_t budget = segment_budget(client, now);
+	struct lane *lane = lane_for_segment(client);
 
+	if (!lane && link_wants_write(&client_main(client)->link))
+		return false;
 	for (struct file *file = client->active; file; file = file->next) {
-		if (send_of(client, file, budget, now))
+		if (send_of(client, lane, file, budget, now))
 			return true;
-		if (client->link.state != LINK_READY)
+		if (!ft_client_is_connected(client) || (lane && !lane_is_ready(lane)))
 			return false;
 	}
-	if (budget)
+	if (budget && lane)
 		pace_idle(&client->pace);
 	return false;
 }
@@ -224,8 +265,7 @@ void send_all(struct ft_client *client, int64_t now)
 	if (now < client->not_before_ms)
 		return;
 	send_aborts(client);
-	while (client->link.state == LINK_READY && !link_wants_write(&client->link) &&
-	       send_one(client, now))
+	while (ft_client_is_connected(client) && send_one(client, now))
 		continue;
 }
 
@@ -238,18 +278,19 @@ static void settled(struct ft_client *client, struct file *file, int64_t now)
 	if (!piece->len)
 		return;
 	pace_acked(&client->pace, piece->len, file->upload.settled_after_ms, now);
-	link_limit_unsent(&client->link, pace_segment(&client->pace));
+	for (unsigned i = 0; i < client->lane_count; i++)
+		link_limit_unsent(&client->lanes[i].link, pace_segment(&client->pace));
 	file->info.held = upload_held_bytes(&file->upload);
 	if (client->events.segment)
 		client->events.segment(client->events.context, &file->info, piece->offset,
 				       piece->len);
 }
 
-static void published(struct ft_client *client, int mid)
+static void published(struct ft_client *client, unsigned key)
 {
 	for (struct publication **link = &client->publications; *link; link = &(*link)->next) {
 		struct publication *found = *link;
-		if (found->mid != mid)
+		if (found->key != key)
 			continue;
 		*link = found->next;
 		if (client->events.published)
@@ -259,18 +300,34 @@ static void published(struct ft_client *client, int mid)
 	}
 }
 
+/*
+ * Whether the broker does not know the transfer on this connection, though it does on the
+ * main one: then transfers belong to client ids, and only one connection can send.
+ */
+static bool is_kept_apart(const struct lane *lane, int code)
+{
+	return code == 0x10 && lane->number != lane->client->main && !lane->shares;
+}
+
 static void on_acked(void *context, int mid, int reason)
 {
-	struct ft_client *client = context;
+	struct lane *lane = context;
+	struct ft_client *client = lane->client;
+	unsigned key = UPLOAD_KEY(lane->number, mid);
 	int64_t now = client_now_ms();
 
+	if (is_kept_apart(lane, reason)) {
+		lanes_drop_others(client);
+		return;
+	}
 	for (struct file *file = client->active; file; file = file->next) {
-		if (file->has_upload && upload_acked(&file->upload, mid, reason, now)) {
+		if (file->has_upload && upload_acked(&file->upload, key, reason, now)) {
+			lane->shares = lane->shares || file->upload.settled.len;
 			settled(client, file, now);
 			return;
 		}
 	}
-	published(client, mid);
+	published(client, key);
 }
 
 /* What holds for a segment holds for all segments; `init` and `fin` are refused for what this
@@ -306,15 +363,22 @@ static void show_answer(struct ft_client *client, struct file *file, const struc
 
 static void on_answered(void *context, const void *payload, size_t len)
 {
-	struct ft_client *client = context;
+	struct lane *lane = context;
+	struct ft_client *client = lane->client;
 	int64_t now = client_now_ms();
 	struct answer answer;
 
 	if (!answer_parse(&answer, payload, len))
 		return;
 	client->served = client->served || answer.state != STATE_UNKNOWN;
+	if (is_kept_apart(lane, answer.code)) {
+		answer_release(&answer);
+		lanes_drop_others(client);
+		return;
+	}
 	for (struct file *file = client->active; file; file = file->next) {
 		if (file->has_upload && upload_answered(&file->upload, &answer, now)) {
+			lane->shares = lane->shares || file->upload.settled.len;
 			settled(client, file, now);
 			show_answer(client, file, &answer, now);
 			break;
@@ -325,7 +389,8 @@ static void on_answered(void *context, const void *payload, size_t len)
 
 static void on_message(void *context, const char *topic, const void *payload, size_t len)
 {
-	struct ft_client *client = context;
+	struct lane *lane = context;
+	struct ft_client *client = lane->client;
 
 	if (client->events.message)
 		client->events.message(client->events.context, topic, payload, len);

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #define CONFIG_MAX 65536
-static char program[] = "ft-put";
 
 char *config_place(const char *variable, const char *home, const char *tail)
 {
@@ -39,20 +38,8 @@ static char *read_text(const char *path)
 	return NULL;
 }
 
-static bool add(struct config *config, char *argument)
-{
-	char **args = realloc(config->args, (size_t)(config->count + 2) * sizeof(*args));
-
-	if (!args)
-		return false;
-	config->args = args;
-	args[config->count++] = argument;
-	args[config->count] = NULL;
-	return true;
-}
-
-/* "host x" becomes "--host", "x", written to *to. */
-static bool add_line(struct config *config, char *line, char **to)
+/* "host x", "--host x" and "host = x" are all the same. False: `take` has refused it. */
+static bool take_line(struct settings *settings, char *line, config_take *take)
 {
 	line += strspn(line, " \t");
 	char *end = line + strlen(line);
@@ -60,60 +47,47 @@ static bool add_line(struct config *config, char *line, char **to)
 		*--end = '\0';
 	if (!*line || *line == '#')
 		return true;
+	line += strspn(line, "-");
 	char *word_end = line + strcspn(line, " \t=");
 	char *value = word_end + strspn(word_end, " \t");
 	/* One of them: the value may begin with another. */
 	if (*value == '=')
 		value += 1 + strspn(value + 1, " \t");
 	*word_end = '\0';
-	const char *dashes = *line == '-' ? "" : "--";
 	/* "" is nothing, as on the command line. */
-	bool empty = strcmp(value, "\"\"") == 0;
-	if (empty)
-		*value = '\0';
-	char *option = *to;
-	*to += snprintf(*to, strlen(line) + 3, "%s%s", dashes, line) + 1;
-	char *argument = *to;
-	*to += snprintf(*to, strlen(value) + 1, "%s", value) + 1;
-	return add(config, option) && ((!*value && !empty) || add(config, argument));
+	if (strcmp(value, "\"\"") == 0)
+		return take(settings, line, "");
+	return take(settings, line, *value ? value : NULL);
 }
 
-static bool split(struct config *config, char *rest)
+static bool take_lines(struct settings *settings, char *rest, config_take *take)
 {
 	char *line;
-	/* Each line may grow by two dashes and two ends. */
-	char *to = calloc(5, strlen(rest) + 1);
 
-	config->text = to;
-	if (!to || !add(config, program))
-		return false;
 	while ((line = strsep(&rest, "\n"))) {
-		if (!add_line(config, line, &to))
+		if (!take_line(settings, line, take))
 			return false;
 	}
 	return true;
 }
 
-bool config_load(struct config *config, const char *path, enum exit_code *code)
+bool config_read(struct settings *settings, const char *path, config_take *take,
+		 enum exit_code *code)
 {
-	char *text = NULL;
 	char *usual = path ? NULL : config_place("XDG_CONFIG_HOME", ".config", "ft-put");
+	const char *place = path ? path : usual;
+	char *text = place && *place ? read_text(place) : NULL;
+	bool ok = true;
 
-	*config = (struct config){ .path = path ? path : "the configuration file" };
-	if (!path)
-		path = usual;
-	if (path && *path)
-		text = read_text(path);
-	bool missing = !text && path && *path && (!usual || errno != ENOENT);
-	if (missing)
-		*code = complain(EXIT_USAGE, "%s: %s", path, strerror(errno));
+	*code = EXIT_USAGE;
+	if (text) {
+		ok = options_own(settings, text) && take_lines(settings, text, take);
+		if (!ok)
+			complain(EXIT_USAGE, "(in %s)", place);
+	} else if (place && *place && (path || errno != ENOENT)) {
+		complain(EXIT_USAGE, "%s: %s", place, strerror(errno));
+		ok = false;
+	}
 	free(usual);
-	if (missing)
-		return false;
-	bool ok = !text || split(config, text);
-	free(text);
-	if (ok)
-		return true;
-	*code = complain(EXIT_INTERNAL, "out of memory");
-	return false;
+	return ok;
 }

@@ -13,18 +13,16 @@
 
 #include "options.h"
 
-struct config {
-	const char *path;
-	char *text;
-	char **args;		/* as for getopt_long(); args[0] is the program */
-	int count;
-};
+/* One line: `name` without dashes; `value` NULL where there is none. False: stop. */
+typedef bool config_take(struct settings *settings, const char *name, const char *value);
 
 /*
- * `path` NULL: $XDG_CONFIG_HOME/ft-put or ~/.config/ft-put, which need not exist; "":
- * none. False: what is wrong has been printed. The caller frees text and args.
+ * Passes each line to `take`. `path` NULL: $XDG_CONFIG_HOME/ft-put or ~/.config/ft-put, which
+ * need not exist; "": none. False: what is wrong has been printed. The text lives until
+ * options_release().
  */
-bool config_load(struct config *config, const char *path, enum exit_code *code);
+bool config_read(struct settings *settings, const char *path, config_take *take,
+		 enum exit_code *code);
 
 /* $variable/tail, or ~/home/tail where it is unset; NULL: neither is known. */
 char *config_place(const char *variable, const char *home, const char *tail);

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <mosquitto.h>
 #include <mqtt_protocol.h>
+#include <openssl/ssl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,13 +14,14 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include "tls.h"
+
 #define MISC_EVERY_MS 500
 #define UNSENT_MIN 4096
 #define UNSENT_MAX 131072
 
 /* The first reason counts; what follows is a consequence. */
-__attribute__((format(printf, 3, 4)))
-static void end_link(struct link *link, enum link_state state, const char *format, ...)
+void link_end(struct link *link, enum link_state state, const char *format, ...)
 {
 	va_list args;
 
@@ -38,6 +40,41 @@ static void end_link(struct link *link, enum link_state state, const char *forma
 static const char *error_text(int rc)
 {
 	return rc == MOSQ_ERR_ERRNO ? strerror(errno) : mosquitto_strerror(rc);
+}
+
+static const char *place_of(const struct link *link, char *room, size_t bytes)
+{
+	const struct link_options *options = link->options;
+
+	if (options->unix_path)
+		snprintf(room, bytes, "%s:", options->unix_path);
+	else
+		snprintf(room, bytes, "%s, port %d:", options->host, options->port);
+	return room;
+}
+
+/* It is closed, reset or refused: what that means depends on how far we were. */
+static void link_end_closed(struct link *link, const char *error)
+{
+	char room[300];
+	const char *where = place_of(link, room, sizeof(room));
+
+	switch (link->state) {
+	case LINK_DIALING:
+		link_end(link, LINK_LOST, "cannot connect to %s %s", where, error);
+		break;
+	case LINK_SECURING:
+		link_end(link, LINK_LOST, "%s closed during the TLS handshake%s", where,
+			 tls_progress(link->tls) ? "" : ", without an answer; is TLS spoken at that port?");
+		break;
+	case LINK_GREETING:
+		link_end(link, LINK_LOST, "%s closed before it lets us in%s", where,
+			 !link->tls ? "; does it want TLS at that port?" : link->options->cert ? ""
+			 : "; does it want a certificate of ours (--cert)?");
+		break;
+	default:
+		link_end(link, LINK_LOST, "connection lost: %s", error);
+	}
 }
 
 /* Whether the broker may answer differently in a moment. */
@@ -60,7 +97,7 @@ static void subscribe(struct link *link)
 
 	link->state = LINK_SUBSCRIBING;
 	if (rc != MOSQ_ERR_SUCCESS)
-		end_link(link, LINK_LOST, "cannot subscribe: %s", error_text(rc));
+		link_end(link, LINK_LOST, "cannot subscribe: %s", error_text(rc));
 }
 
 static void on_connect(struct mosquitto *mosq, void *object, int reason, int flags,
@@ -73,11 +110,12 @@ static void on_connect(struct mosquitto *mosq, void *object, int reason, int fla
 	if (reason) {
 		const char *text = link->options->mqtt5 ? mosquitto_reason_string(reason)
 							: mosquitto_connack_string(reason);
-		end_link(link, is_passing(link, reason) ? LINK_LOST : LINK_REFUSED,
+		link_end(link, is_passing(link, reason) ? LINK_LOST : LINK_REFUSED,
 			 "the broker refuses the connection: %s", text);
 		return;
 	}
 	uint16_t receive_max = 0;
+	link->was_greeted = true;
 	mosquitto_property_read_int32(properties, MQTT_PROP_MAXIMUM_PACKET_SIZE,
 				      &link->max_packet_bytes, false);
 	mosquitto_property_read_int16(properties, MQTT_PROP_RECEIVE_MAXIMUM, &receive_max, false);
@@ -97,21 +135,57 @@ static void on_subscribe(struct mosquitto *mosq, void *object, int mid, int coun
 	if (link->state != LINK_SUBSCRIBING)
 		return;
 	if (count > 0 && granted[0] > 2)
-		end_link(link, LINK_REFUSED, "the broker refuses the subscription to "
+		link_end(link, LINK_REFUSED, "the broker refuses the subscription to "
 			 "$file-response/%s (0x%02x)", link->options->client_id,
 			 (unsigned)granted[0]);
 	else
 		link->state = LINK_READY;
 }
 
+/*
+ * How far we have come: with a fast broker all may happen while libmosquitto still connects.
+ * `error` is what it ended with, or 0; some errors only a connection can have.
+ */
+static void note_progress(struct link *link, int error)
+{
+	enum tls_progress progress = link->tls ? tls_progress(link->tls) : TLS_SILENT;
+	bool connected = error == EPIPE || error == ECONNRESET || error == EPROTO;
+
+	if (link->state > LINK_SECURING)
+		return;
+	if (progress == TLS_DONE || (connected && !link->tls))
+		link->state = LINK_GREETING;
+	else if (progress == TLS_ANSWERED || connected)
+		link->state = LINK_SECURING;
+}
+
+/* What TCP says where there never was a connection. */
+static bool is_unreachable(int error)
+{
+	return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH ||
+	       error == ETIMEDOUT;
+}
+
 static void judge(struct link *link, int rc)
 {
-	link->tls_failed = link->tls_failed || rc == MOSQ_ERR_TLS;
-	if (rc == MOSQ_ERR_TLS)
-		end_link(link, LINK_REFUSED, "TLS: the broker and we do not trust each other");
-	else if (rc != MOSQ_ERR_SUCCESS)
-		end_link(link, LINK_LOST, "%s: %s", link->state == LINK_CONNECTING
-			 ? "cannot connect" : "connection lost", error_text(rc));
+	int error = errno;
+	const char *trouble = link->tls ? tls_trouble(link->tls) : "";
+
+	if (rc == MOSQ_ERR_SUCCESS)
+		return;
+	/* In libmosquitto 2.0.21 a refused connection is an error of TLS, and a closed one, too. */
+	if (link->tls && tls_system_error(link->tls))
+		error = tls_system_error(link->tls);
+	else if (rc == MOSQ_ERR_TLS && !is_unreachable(error))
+		error = ECONNRESET;
+	note_progress(link, error);
+	if (*trouble) {
+		link->tls_failed = true;
+		link_end(link, LINK_REFUSED, "%s", trouble);
+		return;
+	}
+	errno = error;
+	link_end_closed(link, rc == MOSQ_ERR_TLS ? strerror(error) : error_text(rc));
 }
 
 static void on_disconnect(struct mosquitto *mosq, void *object, int reason,
@@ -122,18 +196,16 @@ static void on_disconnect(struct mosquitto *mosq, void *object, int reason,
 	(void)mosq;
 	(void)properties;
 	if (reason == MQTT_RC_SESSION_TAKEN_OVER)
-		end_link(link, LINK_REFUSED, "another client has connected as \"%s\"",
-			 link->options->client_id);
+		link_end(link, LINK_REFUSED, "another client has connected as \"%s\"; each needs an "
+			 "--id of its own", link->options->client_id);
 	else if (reason == MQTT_RC_PACKET_TOO_LARGE)
-		end_link(link, LINK_REFUSED, "the broker takes no packets that large; "
+		link_end(link, LINK_REFUSED, "the broker takes no packets that large; "
 			 "use a smaller --segment-size");
-	else if (reason == MOSQ_ERR_TLS)	/* so does a later libmosquitto, 2.0.21 */
-		judge(link, reason);
 	else if (reason >= 0x80)
-		end_link(link, LINK_LOST, "disconnected by the broker: %s",
+		link_end(link, LINK_LOST, "disconnected by the broker: %s",
 			 mosquitto_reason_string(reason));
 	else
-		end_link(link, LINK_LOST, "connection lost");
+		judge(link, reason ? reason : MOSQ_ERR_CONN_LOST);
 }
 
 static void on_publish(struct mosquitto *mosq, void *object, int mid, int reason,
@@ -158,23 +230,13 @@ static void on_message(struct mosquitto *mosq, void *object, const struct mosqui
 		link->events.message(link->events.context, message->topic, message->payload, len);
 }
 
-static int configure_tls(struct mosquitto *mosq, const struct link_options *options)
+static void on_log(struct mosquitto *mosq, void *object, int level, const char *line)
 {
-	int rc = MOSQ_ERR_SUCCESS;
+	struct link *link = object;
 
-	if (options->psk)
-		rc = mosquitto_tls_psk_set(mosq, options->psk, options->psk_identity,
-					   options->ciphers);
-	else if (options->cafile || options->capath)
-		rc = mosquitto_tls_set(mosq, options->cafile, options->capath, options->cert,
-				       options->key, NULL);
-	else
-		return rc;
-	if (rc == MOSQ_ERR_SUCCESS && (options->tls_version || options->ciphers))
-		rc = mosquitto_tls_opts_set(mosq, 1, options->tls_version, options->ciphers);
-	if (rc == MOSQ_ERR_SUCCESS && options->insecure)
-		rc = mosquitto_tls_insecure_set(mosq, true);
-	return rc;
+	(void)mosq;
+	if (level == MOSQ_LOG_ERR && link->tls)
+		tls_take_log(link->tls, line);
 }
 
 static int configure(struct link *link)
@@ -188,6 +250,7 @@ static int configure(struct link *link)
 	mosquitto_disconnect_v5_callback_set(mosq, on_disconnect);
 	mosquitto_publish_v5_callback_set(mosq, on_publish);
 	mosquitto_message_callback_set(mosq, on_message);
+	mosquitto_log_callback_set(mosq, on_log);
 	mosquitto_int_option(mosq, MOSQ_OPT_PROTOCOL_VERSION,
 			     options->mqtt5 ? MQTT_PROTOCOL_V5 : MQTT_PROTOCOL_V311);
 	/* Otherwise the last, short packet of each burst waits for an ACK. */
@@ -196,21 +259,34 @@ static int configure(struct link *link)
 	mosquitto_max_inflight_messages_set(mosq, options->window + 100);
 	if (options->user)
 		rc = mosquitto_username_pw_set(mosq, options->user, options->password);
-	return rc == MOSQ_ERR_SUCCESS ? configure_tls(mosq, options) : rc;
+	if (rc == MOSQ_ERR_SUCCESS && link->tls)	/* it is complete as it is */
+		rc = mosquitto_int_option(mosq, MOSQ_OPT_SSL_CTX_WITH_DEFAULTS, 0);
+	if (rc == MOSQ_ERR_SUCCESS && link->tls)
+		rc = mosquitto_void_option(mosq, MOSQ_OPT_SSL_CTX, tls_context(link->tls));
+	return rc;
 }
 
 static bool prepare(struct link *link)
 {
+	char why[TLS_WHY_ROOM];
+
+	if (link->options->tls) {
+		link->tls = tls_new(link->options, why, sizeof(why));
+		if (!link->tls) {
+			link_end(link, LINK_REFUSED, "%s", why);
+			return false;
+		}
+	}
 	if (asprintf(&link->response_topic, "$file-response/%s", link->options->client_id) < 0)
 		link->response_topic = NULL;
 	link->mosq = link->response_topic ? mosquitto_new(link->options->client_id, true, link)
 					  : NULL;
 	if (!link->mosq)
-		end_link(link, LINK_LOST, "%s", strerror(errno));
+		link_end(link, LINK_LOST, "%s", strerror(errno));
 	return link->mosq != NULL;
 }
 
-void link_open(struct link *link, const struct link_options *options,
+void link_open(struct link *link, const struct link_options *options, const char *address,
 	       const struct link_events *events, int64_t now)
 {
 	*link = (struct link){ .options = options, .events = *events, .opened_ms = now,
@@ -219,14 +295,13 @@ void link_open(struct link *link, const struct link_options *options,
 		return;
 	int rc = configure(link);
 	if (rc != MOSQ_ERR_SUCCESS) {
-		end_link(link, LINK_REFUSED, "%s%s", error_text(rc),
-			 options->cafile || options->psk ? " (check the options for TLS)" : "");
+		link_end(link, LINK_REFUSED, "%s", error_text(rc));
 		return;
 	}
+	errno = 0;	/* where libmosquitto says "TLS", this may say more */
 	/* With port 0 libmosquitto takes the host for the path of a Unix socket. */
-	rc = mosquitto_connect_async(link->mosq, options->unix_path ? options->unix_path
-				     : options->host, options->unix_path ? 0 : options->port,
-				     options->keepalive_s);
+	rc = mosquitto_connect_async(link->mosq, options->unix_path ? options->unix_path : address,
+				     options->unix_path ? 0 : options->port, options->keepalive_s);
 	judge(link, rc);
 }
 
@@ -237,7 +312,14 @@ int link_fd(const struct link *link)
 
 bool link_wants_write(const struct link *link)
 {
-	return link->mosq && mosquitto_want_write(link->mosq);
+	if (!link->mosq || link->state >= LINK_LOST)
+		return false;
+	if (link->state == LINK_DIALING)
+		return true;
+	/* What waits for the end of the handshake is no reason to be woken. */
+	if (link->state == LINK_SECURING)
+		return SSL_want_write((SSL *)mosquitto_ssl_get(link->mosq));
+	return mosquitto_want_write(link->mosq);
 }
 
 unsigned link_window(const struct link *link)
@@ -260,25 +342,101 @@ void link_limit_unsent(struct link *link, uint64_t bytes)
 
 static void watch_silence(struct link *link, int64_t now)
 {
+	char room[300];
+
 	if (link->state < LINK_READY && now - link->opened_ms >
 	    (int64_t)link->options->connect_timeout_s * 1000)
-		end_link(link, LINK_LOST, "cannot connect: no answer within %d s",
-			 link->options->connect_timeout_s);
+		link_end(link, LINK_LOST, "cannot connect to %s no answer within %d s%s",
+			 place_of(link, room, sizeof(room)), link->options->connect_timeout_s,
+			 link->state == LINK_SECURING && tls_progress(link->tls) == TLS_SILENT
+			 ? "; is TLS spoken at that port?" : "");
 	/* libmosquitto pings after one keep-alive. */
 	else if (link->state == LINK_READY && link->options->keepalive_s &&
 		 now - link->heard_ms >= (int64_t)link->options->keepalive_s * 2000)
-		end_link(link, LINK_LOST, "the broker is silent for %d s",
+		link_end(link, LINK_LOST, "the broker is silent for %d s",
 			 link->options->keepalive_s * 2);
 }
 
-void link_step(struct link *link, bool readable, bool writable, int64_t now)
+/* Bytes were taken from us: there was a connection, though it may be gone already. */
+static bool has_written(const struct link *link)
 {
-	if (readable)
-		link->heard_ms = now;
-	if (readable)
-		judge(link, mosquitto_loop_read(link->mosq, 1));
-	if (writable && link->state < LINK_LOST)
+	const SSL *ssl = mosquitto_ssl_get(link->mosq);
+
+	return ssl && BIO_number_written(SSL_get_wbio(ssl)) > 0;
+}
+
+/* Whether TCP has come to a result, and to which. */
+static void watch_dialing(struct link *link, unsigned ready)
+{
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer), error_len = sizeof(int);
+	int fd = link_fd(link), error = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_len) != 0)
+		error = errno;
+	bool connected = getpeername(fd, (struct sockaddr *)&peer, &len) == 0 || has_written(link);
+	/* The error may have been told to libmosquitto, which kept it to itself. */
+	bool lost = !error && !connected && (ready & LINK_HUNG_UP);
+	if (connected)
+		link->state = link->tls ? LINK_SECURING : LINK_GREETING;
+	else
+		note_progress(link, error);
+	if (error || lost)
+		link_end_closed(link, error ? strerror(error) : "Connection refused or reset");
+}
+
+/* Closed or reset, and nothing is left to be read. */
+static bool is_closed(struct link *link)
+{
+	char byte;
+	const SSL *ssl = mosquitto_ssl_get(link->mosq);
+
+	if (ssl && SSL_has_pending(ssl))
+		return false;
+	ssize_t got = recv(link_fd(link), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+/*
+ * libmosquitto goes on with a handshake when it reads (2.0) or writes (2.1), whatever OpenSSL
+ * waits for. Once it is over nothing is written before what is there has been read: the alert
+ * that says why we are not wanted would be lost.
+ */
+static void go_on_securing(struct link *link)
+{
+	judge(link, mosquitto_loop_read(link->mosq, 1));
+	note_progress(link, 0);
+	if (link->state == LINK_SECURING)
 		judge(link, mosquitto_loop_write(link->mosq, 1));
+	note_progress(link, 0);
+}
+
+static void serve(struct link *link, unsigned ready)
+{
+	bool closed = (link->state < LINK_READY || (ready & LINK_HUNG_UP)) && is_closed(link);
+	int error = errno;
+
+	if (link->state == LINK_SECURING) {
+		go_on_securing(link);
+	} else {
+		if (ready & (LINK_READABLE | LINK_HUNG_UP))
+			judge(link, mosquitto_loop_read(link->mosq, 1));
+		if ((ready & LINK_WRITABLE) && link->state < LINK_LOST)
+			judge(link, mosquitto_loop_write(link->mosq, 1));
+	}
+	/* Else we would be woken for it at once, and again. */
+	if (closed && link->state < LINK_LOST)
+		link_end_closed(link, error == ECONNRESET ? strerror(error) : "closed by the broker");
+}
+
+void link_step(struct link *link, unsigned ready, int64_t now)
+{
+	if (ready & LINK_READABLE)
+		link->heard_ms = now;
+	if (ready && link->state == LINK_DIALING)
+		watch_dialing(link, ready);
+	if (ready && link->state > LINK_DIALING && link->state < LINK_LOST)
+		serve(link, ready);
 	if (link->state < LINK_LOST && now - link->misc_ms >= MISC_EVERY_MS) {
 		link->misc_ms = now;
 		judge(link, mosquitto_loop_misc(link->mosq));
@@ -295,9 +453,9 @@ bool link_publish(struct link *link, const char *topic, const void *payload, siz
 	if (rc == MOSQ_ERR_SUCCESS)
 		return true;
 	if (rc == MOSQ_ERR_NO_CONN || rc == MOSQ_ERR_CONN_LOST || rc == MOSQ_ERR_ERRNO) {
-		end_link(link, LINK_LOST, "connection lost: %s", error_text(rc));
+		link_end(link, LINK_LOST, "connection lost: %s", error_text(rc));
 	} else {
-		end_link(link, LINK_REFUSED, "cannot publish: %s%s", error_text(rc),
+		link_end(link, LINK_REFUSED, "cannot publish: %s%s", error_text(rc),
 			 rc == MOSQ_ERR_OVERSIZE_PACKET ? "; use a smaller --segment-size" : "");
 	}
 	return false;
@@ -315,6 +473,7 @@ void link_close(struct link *link)
 		mosquitto_disconnect(link->mosq);
 	mosquitto_destroy(link->mosq);
 	link->mosq = NULL;
+	tls_free(&link->tls);
 	free(link->response_topic);
 	link->response_topic = NULL;
 }

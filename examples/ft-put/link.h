@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /*
- * One connection to the broker by libmosquitto, on one thread, never blocking but for
- * the look-up of the host name: connects, subscribes to the response topic, then
- * passes acknowledgements and messages on.
+ * One connection to the broker by libmosquitto, on one thread, never blocking: connects to
+ * one address, subscribes to the response topic, then passes acknowledgements and messages
+ * on.
  *
- *	link_open(&link, &options, &events, now);
+ *	link_open(&link, &options, address, &events, now);
  *	while (link.state < LINK_LOST) wait for link_fd(), then link_step(&link, ...)
  *	link_close(&link);
+ *
+ *	DIALING --TCP--> SECURING --TLS--> GREETING --CONNACK--> SUBSCRIBING --SUBACK--> READY
+ *	   |                |                 |                      |                    |
+ *	   +----------------+-----------------+----------------------+--------------------+
+ *	                       closed, silent: LOST          no use: REFUSED
+ *
+ * The ends of the first phases are found here and not by libmosquitto: 2.0.11 takes a
+ * connection that is closed during the TLS handshake for one that is being made, and
+ * whoever waits for its descriptor is woken at once, for ever.
  *
  * A link is used once. After a loss a new one is opened, so that libmosquitto has
  * no segments left to repeat: the broker says what it holds.
@@ -19,6 +28,7 @@
 #include <stdint.h>
 
 struct mosquitto;
+struct tls;
 
 struct link_options {
 	const char *client_id;
@@ -27,7 +37,8 @@ struct link_options {
 	const char *unix_path;		/* instead of host and port */
 	const char *user;
 	const char *password;
-	const char *cafile;		/* TLS where this, capath or psk is set */
+	bool tls;			/* with the system's authorities where none is named */
+	const char *cafile;
 	const char *capath;
 	const char *cert;
 	const char *key;
@@ -50,21 +61,32 @@ struct link_events {
 };
 
 enum link_state {
-	LINK_CONNECTING,
+	LINK_DIALING,		/* TCP, or a Unix socket */
+	LINK_SECURING,		/* the TLS handshake */
+	LINK_GREETING,		/* CONNECT is out */
 	LINK_SUBSCRIBING,
 	LINK_READY,
 	LINK_LOST,		/* trying again may help */
 	LINK_REFUSED,		/* it will not: password, certificate, rights, client id in use */
 };
 
+/* What the descriptor is ready for; any of them together. */
+enum link_ready {
+	LINK_READABLE = 1,
+	LINK_WRITABLE = 2,
+	LINK_HUNG_UP = 4,		/* the other side has closed it, or there was an error */
+};
+
 struct link {
 	const struct link_options *options;
 	struct link_events events;
 	struct mosquitto *mosq;
+	struct tls *tls;		/* NULL: without */
 	char *response_topic;
 	enum link_state state;
-	char why[200];			/* after LOST and REFUSED */
-	bool tls_failed;		/* REFUSED for that; a broker that is being killed looks alike */
+	char why[480];			/* after LOST and REFUSED */
+	bool tls_failed;		/* REFUSED for that: a certificate may be renewed just now */
+	bool was_greeted;		/* the broker has let us in */
 	uint32_t max_packet_bytes;	/* as the broker says; 0: it did not */
 	unsigned receive_max;
 	size_t unsent_max;		/* as set in the kernel */
@@ -73,8 +95,11 @@ struct link {
 	int64_t misc_ms;
 };
 
-/* Begins to connect; the outcome is in link->state. `options` must outlive the link. */
-void link_open(struct link *link, const struct link_options *options,
+/*
+ * Begins to connect; the outcome is in link->state. `options` must outlive the link.
+ * `address` is one of the host's; NULL with a Unix socket.
+ */
+void link_open(struct link *link, const struct link_options *options, const char *address,
 	       const struct link_events *events, int64_t now);
 
 /* -1: none. It is the same as long as the link lasts. */
@@ -83,8 +108,12 @@ int link_fd(const struct link *link);
 /* Whether something waits to be written: then the descriptor is to be polled for that, too. */
 bool link_wants_write(const struct link *link);
 
-/* Does what can be done without waiting; keeps the connection alive. */
-void link_step(struct link *link, bool readable, bool writable, int64_t now);
+/* Does what can be done without waiting; keeps the connection alive. `ready`: link_ready. */
+void link_step(struct link *link, unsigned ready, int64_t now);
+
+/* The same as after a loss, for reasons that are known elsewhere. */
+__attribute__((format(printf, 3, 4)))
+void link_end(struct link *link, enum link_state state, const char *format, ...);
 
 /*
  * How many segments may be on their way. One less than the broker's Receive Maximum,

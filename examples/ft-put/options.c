@@ -3,46 +3,74 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
-#include <getopt.h>
 #include <mosquitto.h>
+#include <popt.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config.h"
-#include "usage.h"
+#include "seal.h"
+#include "tls.h"
+#include "tone.h"
 
 #define SEGMENT_LIMIT ((uint64_t)128 * 1024 * 1024)	/* MQTT's is 256 MiB for the whole packet */
 #define WINDOW_LIMIT 500	/* fewer than the responses that a broker queues: 1000 */
+#define CONNECTIONS_LIMIT 64
 #define TIMEOUT_DEFAULT_S 300
 #define RATE_MIN 100		/* below it a keep-alive would be too long for a segment */
+#define RATE_LIMIT (UINT32_MAX * 1024ull)
 
 enum exit_code complain(enum exit_code code, const char *format, ...)
 {
 	va_list args;
 
-	fputs("ft-put: ", stderr);
+	/* What is no failure is told by EXIT_DONE. */
+	fprintf(stderr, "%sft-put: ", tone_on(STDERR_FILENO, code ? TONE_BAD : TONE_WARNING));
 	va_start(args, format);
 	vfprintf(stderr, format, args);
 	va_end(args);
-	fputc('\n', stderr);
+	fprintf(stderr, "%s\n", tone_off(STDERR_FILENO));
 	return code;
 }
 
+struct owned_text {
+	char *text;
+	struct owned_text *next;
+};
+
 char *options_own(struct settings *s, char *text)
 {
-	/* Configuration files may be long; what is beyond the room lives as long as we do. */
-	if (text && s->owned_count < sizeof(s->owned) / sizeof(s->owned[0]))
-		s->owned[s->owned_count++] = text;
+	struct owned_text *owned = text ? malloc(sizeof(*owned)) : NULL;
+
+	if (!owned) {
+		free(text);
+		return NULL;
+	}
+	*owned = (struct owned_text){ text, s->owned };
+	s->owned = owned;
 	return text;
 }
 
 void options_release(struct settings *s)
 {
-	while (s->owned_count)
-		free(s->owned[--s->owned_count]);
+	while (s->owned) {
+		struct owned_text *owned = s->owned;
+		s->owned = owned->next;
+		free(owned->text);
+		free(owned);
+	}
+	if (s->parser)
+		poptFreeContext(s->parser);
+	s->parser = NULL;
+	free(s->client.recipients);
+	s->client.recipients = NULL;
 }
+
+/* --- values --- */
 
 /* Digits, then one of `units`, each of which stands for its factor; within [min, max]. */
 struct unit {
@@ -78,25 +106,78 @@ static bool parse_number(const char *text, const struct unit *unit, uint64_t min
 	return *number >= min;
 }
 
-static bool parse_unsigned(const char *text, const struct unit *units, unsigned min, unsigned max,
-			   unsigned *number)
+/* Where `text` is not within the row's limits: false. */
+struct option_row;
+typedef bool option_take(struct settings *s, const struct option_row *row, const char *value);
+
+enum option_group {
+	GROUP_CONNECTION,
+	GROUP_FILES,
+	GROUP_SPEED,
+	GROUP_OTHER,
+	GROUP_COUNT,
+};
+
+struct option_row {
+	const char *name;
+	char letter;
+	const char *argument;		/* NULL: a switch, which takes none */
+	enum option_group group;
+	option_take *take;
+	size_t at;			/* in struct settings, where `take` needs it */
+	const struct unit *units;	/* of numbers */
+	uint64_t min, max;
+	const char *wants;		/* what a value has to be */
+	const char *help;		/* NULL: another spelling, not shown */
+};
+
+#define FIELD(type) ((type *)(void *)((char *)s + row->at))
+
+static bool take_text(struct settings *s, const struct option_row *row, const char *value)
+{
+	*FIELD(const char *) = value;
+	return true;
+}
+
+static bool take_switch(struct settings *s, const struct option_row *row, const char *value)
+{
+	(void)value;
+	*FIELD(bool) = row->min;
+	return true;
+}
+
+static bool take_number(struct settings *s, const struct option_row *row, const char *value)
+{
+	return parse_number(value, row->units, row->min, row->max, FIELD(uint64_t));
+}
+
+static bool take_unsigned(struct settings *s, const struct option_row *row, const char *value)
 {
 	uint64_t wide = 0;
-	bool ok = parse_number(text, units, min, max, &wide);
+	bool ok = parse_number(value, row->units, row->min, row->max, &wide);
 
-	*number = (unsigned)wide;
+	*FIELD(unsigned) = (unsigned)wide;
 	return ok;
 }
 
-static bool parse_version(const char *text, bool *mqtt5)
+static bool take_host(struct settings *s, const struct option_row *row, const char *value)
 {
-	if (strncmp(text, "mqttv", 5) == 0)
-		text += 5;
-	*mqtt5 = strcmp(text, "5") == 0;
-	return *mqtt5 || strcmp(text, "311") == 0;
+	(void)row;
+	s->client.link.host = value;
+	s->client.link.unix_path = NULL;
+	return *value;
 }
 
-static bool parse_reconnect(const char *text, enum ft_client_reconnect *policy)
+static bool take_version(struct settings *s, const struct option_row *row, const char *value)
+{
+	(void)row;
+	if (strncmp(value, "mqttv", 5) == 0)
+		value += 5;
+	s->client.link.mqtt5 = strcmp(value, "5") == 0;
+	return s->client.link.mqtt5 || strcmp(value, "311") == 0;
+}
+
+static bool take_reconnect(struct settings *s, const struct option_row *row, const char *value)
 {
 	static const struct {
 		const char *word;
@@ -107,32 +188,77 @@ static bool parse_reconnect(const char *text, enum ft_client_reconnect *policy)
 		{ "always", FT_CLIENT_RECONNECT_ALWAYS },
 	};
 
+	(void)row;
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		*policy = words[i].policy;
-		if (strcmp(text, words[i].word) == 0)
+		s->client.reconnect = words[i].policy;
+		if (strcmp(value, words[i].word) == 0)
 			return true;
 	}
 	return false;
 }
 
-static bool parse_segment_size(const char *text, uint64_t *bytes)
+static bool take_segment_size(struct settings *s, const struct option_row *row, const char *value)
 {
-	*bytes = 0;
-	return strcmp(text, "auto") == 0 || parse_number(text, sizes, 1, SEGMENT_LIMIT, bytes);
+	s->client.segment_bytes = 0;
+	return strcmp(value, "auto") == 0 || take_number(s, row, value);
 }
 
-static bool is_json(const char *text)
+static bool take_json(struct settings *s, const struct option_row *row, const char *value)
 {
-	cJSON *value = cJSON_ParseWithOpts(text, NULL, 1);
+	cJSON *parsed = cJSON_ParseWithOpts(value, NULL, 1);
 
-	cJSON_Delete(value);
-	return value != NULL;
+	cJSON_Delete(parsed);
+	(void)take_text(s, row, value);
+	return parsed;
 }
+
+/* The broker takes no other text for an id that goes into a topic: '+' and '#' cannot be
+ * in one, so nobody could answer. */
+static bool fits_topic(const char *id)
+{
+	return *id && !strpbrk(id, "+#") && mosquitto_validate_utf8(id, (int)strlen(id)) == 0;
+}
+
+static bool take_id(struct settings *s, const struct option_row *row, const char *value)
+{
+	return fits_topic(value) && take_text(s, row, value);
+}
+
+static bool take_file_id(struct settings *s, const struct option_row *row, const char *value)
+{
+	return strlen(value) <= 255 && !strchr(value, '/') && take_id(s, row, value);
+}
+
+/* Segments are QoS 1 in any case. */
+static bool take_qos(struct settings *s, const struct option_row *row, const char *value)
+{
+	(void)s;
+	(void)row;
+	return strcmp(value, "1") == 0;
+}
+
+static bool take_recipient(struct settings *s, const struct option_row *row, const char *value)
+{
+	size_t count = 0;
+
+	(void)row;
+	while (s->client.recipients && s->client.recipients[count])
+		count++;
+	const char **list = realloc(s->client.recipients, (count + 2) * sizeof(*list));
+	if (!list)
+		return false;
+	list[count] = value;
+	list[count + 1] = NULL;
+	s->client.recipients = list;
+	return *value;
+}
+
+/* --- URLs --- */
 
 static bool parse_port(const char *text, int *port)
 {
-	unsigned number;
-	bool ok = parse_unsigned(text, no_units, 1, 65535, &number);
+	uint64_t number = 0;
+	bool ok = parse_number(text, no_units, 1, 65535, &number);
 
 	*port = (int)number;
 	return ok;
@@ -177,18 +303,17 @@ static bool parse_host(struct settings *s, char *host)
 	return *s->client.link.host && (!colon || parse_port(colon + 1, &s->client.link.port));
 }
 
-bool options_url(struct settings *s, const char *url)
+static bool parse_url(struct settings *s, const char *url)
 {
 	bool tls = strncmp(url, "mqtts://", 8) == 0;
 	char *rest = tls || strncmp(url, "mqtt://", 7) == 0
 		     ? options_own(s, strdup(url + 7 + tls)) : NULL;
-	char *at = rest ? strrchr(rest, '@') : NULL;
 	struct link_options *link = &s->client.link;
 
 	if (!rest)
 		return false;
 	rest[strcspn(rest, "/")] = '\0';
-	at = strrchr(rest, '@');
+	char *at = strrchr(rest, '@');
 	if (at) {
 		*at = '\0';
 		char *colon = strchr(rest, ':');
@@ -200,270 +325,336 @@ bool options_url(struct settings *s, const char *url)
 		if ((colon && !unescape(colon + 1)) || !unescape(rest))
 			return false;
 	}
-	s->tls_url = tls;
+	link->tls = tls;
 	return parse_host(s, at ? at + 1 : rest);
 }
 
-enum long_option {
-	OPTION_UNIX = 256, OPTION_CAFILE, OPTION_CAPATH, OPTION_CERT, OPTION_KEY, OPTION_INSECURE,
-	OPTION_TLS_VERSION, OPTION_CIPHERS, OPTION_PSK, OPTION_PSK_IDENTITY, OPTION_NAME,
-	OPTION_FILE_ID, OPTION_SEGMENT_SIZE, OPTION_WINDOW, OPTION_SEGMENT_CHECKSUMS,
-	OPTION_RATE, OPTION_RESUME, OPTION_NO_RESUME, OPTION_TTL, OPTION_EXPIRE, OPTION_USER_DATA,
-	OPTION_TIMEOUT, OPTION_ACK_TIMEOUT, OPTION_RECONNECT, OPTION_CONFIG, OPTION_STATE_DIR,
-	OPTION_QUIET, OPTION_JSON, OPTION_HELP,
+static bool take_url(struct settings *s, const struct option_row *row, const char *value)
+{
+	(void)row;
+	return parse_url(s, value);
+}
+
+/* --- the options --- */
+
+#define AT(member) offsetof(struct settings, member)
+#define LINK(member) AT(client.link.member)
+#define TIME_WANTED "a time is wanted: a number, perhaps with s, m, h or d"
+
+/* One option each: this is what is parsed, what --help prints and what the manual explains. */
+static const struct option_row rows[] = {
+	{ "host", 'h', "HOST", GROUP_CONNECTION, take_host, 0, NULL, 0, 0,
+	  "a host name or address is wanted", "broker (localhost)" },
+	{ "port", 'p', "PORT", GROUP_CONNECTION, take_unsigned, LINK(port), no_units, 1, 65535,
+	  "a number from 1 to 65535 is wanted", "port (1883; 8883 with TLS)" },
+	{ "url", 'L', "URL", GROUP_CONNECTION, take_url, 0, NULL, 0, 0,
+	  "mqtt[s]://[user[:password]@]host[:port] is wanted",
+	  "mqtt[s]://[user[:password]@]host[:port]" },
+	{ "unix", 0, "PATH", GROUP_CONNECTION, take_text, LINK(unix_path), NULL, 0, 0, "",
+	  "connect to this Unix socket instead" },
+	{ "username", 'u', "USER", GROUP_CONNECTION, take_text, LINK(user), NULL, 0, 0, "",
+	  "user name" },
+	{ "user", 0, "USER", GROUP_CONNECTION, take_text, LINK(user), NULL, 0, 0, "", NULL },
+	{ "pw", 'P', "PASSWORD", GROUP_CONNECTION, take_text, LINK(password), NULL, 0, 0, "",
+	  "better in the environment, as FT_PUT_PASSWORD" },
+	{ "password", 0, "PASSWORD", GROUP_CONNECTION, take_text, LINK(password), NULL, 0, 0, "",
+	  NULL },
+	{ "id", 'i', "ID", GROUP_CONNECTION, take_id, LINK(client_id), NULL, 0, 0,
+	  "UTF-8 without control characters, + and # is wanted",
+	  "client id (made from host and user name); keep it to resume" },
+	{ "mqtt", 'V', "VERSION", GROUP_CONNECTION, take_version, 0, NULL, 0, 0,
+	  "5 or 311 is wanted", "5 or 311 (5)" },
+	{ "protocol-version", 0, "VERSION", GROUP_CONNECTION, take_version, 0, NULL, 0, 0,
+	  "5 or 311 is wanted", NULL },
+	{ "keepalive", 'k', "SECONDS", GROUP_CONNECTION, take_unsigned, LINK(keepalive_s), no_units,
+	  5, 65535, "a number from 5 to 65535 is wanted", "silence after which to ask (60)" },
+	{ "qos", 'q', "1", GROUP_CONNECTION, take_qos, 0, NULL, 0, 0, "only 1 is possible", NULL },
+	{ "cafile", 0, "FILE", GROUP_CONNECTION, take_text, LINK(cafile), NULL, 0, 0, "",
+	  "TLS, with the authorities in this file" },
+	{ "capath", 0, "DIR", GROUP_CONNECTION, take_text, LINK(capath), NULL, 0, 0, "",
+	  "TLS, with the authorities in this directory" },
+	{ "cert", 0, "FILE", GROUP_CONNECTION, take_text, LINK(cert), NULL, 0, 0, "",
+	  "certificate of this client" },
+	{ "key", 0, "FILE", GROUP_CONNECTION, take_text, LINK(key), NULL, 0, 0, "", "its key" },
+	{ "insecure", 0, NULL, GROUP_CONNECTION, take_switch, LINK(insecure), NULL, 1, 1, "",
+	  "do not compare the certificate's names with HOST" },
+	{ "tls-version", 0, "VERSION", GROUP_CONNECTION, take_text, LINK(tls_version), NULL, 0, 0,
+	  "", "tlsv1.3, tlsv1.2 or tlsv1.1, and no other" },
+	{ "ciphers", 0, "LIST", GROUP_CONNECTION, take_text, LINK(ciphers), NULL, 0, 0, "",
+	  "ciphers of TLS up to 1.2, as OpenSSL calls them" },
+	{ "psk", 0, "HEX", GROUP_CONNECTION, take_text, LINK(psk), NULL, 0, 0, "",
+	  "TLS with this pre-shared key" },
+	{ "psk-identity", 0, "ID", GROUP_CONNECTION, take_text, LINK(psk_identity), NULL, 0, 0, "",
+	  "whose key that is" },
+	{ "reconnect", 0, "WHEN", GROUP_CONNECTION, take_reconnect, 0, NULL, 0, 0,
+	  "first, always or never is wanted", "first: after the first success (default); always; never" },
+
+	{ "name", 0, "NAME", GROUP_FILES, take_text, AT(file.name), NULL, 0, 0, "",
+	  "name of the file at the broker (that of FILE)" },
+	{ "file-id", 0, "ID", GROUP_FILES, take_file_id, AT(file.file_id), NULL, 0, 0,
+	  "1 to 255 bytes of UTF-8 without control characters, +, # and / are wanted",
+	  "id of the transfer (made from path, size, time)" },
+	{ "user-data", 0, "JSON", GROUP_FILES, take_json, AT(file.user_data), NULL, 0, 0,
+	  "JSON is wanted", "kept with the file" },
+	{ "encrypt", 0, "CERT", GROUP_FILES, take_recipient, 0, NULL, 0, 0, "a file is wanted",
+	  "encrypt for the owner of this certificate; may be repeated" },
+	{ "ttl", 0, "TIME", GROUP_FILES, take_number, AT(file.ttl_s), durations, 1, UINT32_MAX,
+	  TIME_WANTED, "how long the broker keeps it unfinished; s, m, h, d may follow" },
+	{ "expire", 0, "TIME", GROUP_FILES, take_number, AT(file.expire_s), durations, 1, UINT32_MAX,
+	  TIME_WANTED, "after so long the broker may delete the finished file" },
+	{ "resume", 0, NULL, GROUP_FILES, take_switch, AT(file.from_scratch), NULL, 0, 0, "", NULL },
+	{ "no-resume", 0, NULL, GROUP_FILES, take_switch, AT(file.from_scratch), NULL, 1, 1, "",
+	  "begin from scratch" },
+
+	{ "rate", 0, "N", GROUP_SPEED, take_number, AT(client.rate), sizes, RATE_MIN, RATE_LIMIT,
+	  "a number from 100 is wanted, perhaps with k, M or G",
+	  "bytes a second at most; k, M may follow" },
+	{ "segment-size", 0, "N", GROUP_SPEED, take_segment_size, AT(client.segment_bytes), sizes,
+	  1, SEGMENT_LIMIT, "auto, or a number from 1 to 128M is wanted",
+	  "bytes in a message; \"auto\": as the link allows (auto)" },
+	{ "window", 0, "N", GROUP_SPEED, take_unsigned, LINK(window), no_units, 1, WINDOW_LIMIT,
+	  "a number from 1 to 500 is wanted", "segments on their way at most (20)" },
+	{ "connections", 0, "N", GROUP_SPEED, take_unsigned, AT(client.connections), no_units, 1,
+	  CONNECTIONS_LIMIT, "a number from 1 to 64 is wanted",
+	  "so many at once, where the broker has \"owner username\" (1)" },
+	{ "segment-checksums", 0, NULL, GROUP_SPEED, take_switch, AT(client.segment_checksums), NULL,
+	  1, 1, "", "send a SHA-256 with each segment" },
+
+	{ "timeout", 0, "TIME", GROUP_OTHER, take_unsigned, AT(client.patience_s), durations, 0,
+	  UINT32_MAX, TIME_WANTED, "give up after so long without headway, 0: never (300)" },
+	{ "ack-timeout", 0, "TIME", GROUP_OTHER, take_unsigned, AT(client.ack_timeout_s), durations,
+	  1, 86400, TIME_WANTED, "reconnect after so long without acknowledgement (30)" },
+	{ "config", 0, "FILE", GROUP_OTHER, take_text, AT(config), NULL, 0, 0, "",
+	  "options, one a line (~/.config/ft-put)" },
+	{ "state-dir", 0, "DIR", GROUP_OTHER, take_text, AT(state_dir), NULL, 0, 0, "",
+	  "where unfinished uploads are noted (~/.local/state/ft-put)" },
+	{ "json", 0, NULL, GROUP_OTHER, take_switch, AT(json), NULL, 1, 1, "",
+	  "one JSON object a line, for programs" },
+	{ "quiet", 0, NULL, GROUP_OTHER, take_switch, AT(quiet), NULL, 1, 1, "",
+	  "print errors only" },
+	{ "verbose", 'v', NULL, GROUP_OTHER, take_switch, AT(verbose), NULL, 1, 1, "",
+	  "print ids and checksums, too" },
+	{ "help", 0, NULL, GROUP_OTHER, take_switch, AT(help), NULL, 1, 1, "", "this text" },
 };
 
-static const struct option long_options[] = {
-	{ "host", required_argument, NULL, 'h' },
-	{ "port", required_argument, NULL, 'p' },
-	{ "url", required_argument, NULL, 'L' },
-	{ "unix", required_argument, NULL, OPTION_UNIX },
-	{ "username", required_argument, NULL, 'u' },
-	{ "user", required_argument, NULL, 'u' },
-	{ "pw", required_argument, NULL, 'P' },
-	{ "password", required_argument, NULL, 'P' },
-	{ "id", required_argument, NULL, 'i' },
-	{ "mqtt", required_argument, NULL, 'V' },
-	{ "protocol-version", required_argument, NULL, 'V' },
-	{ "keepalive", required_argument, NULL, 'k' },
-	{ "qos", required_argument, NULL, 'q' },
-	{ "cafile", required_argument, NULL, OPTION_CAFILE },
-	{ "capath", required_argument, NULL, OPTION_CAPATH },
-	{ "cert", required_argument, NULL, OPTION_CERT },
-	{ "key", required_argument, NULL, OPTION_KEY },
-	{ "insecure", no_argument, NULL, OPTION_INSECURE },
-	{ "tls-version", required_argument, NULL, OPTION_TLS_VERSION },
-	{ "ciphers", required_argument, NULL, OPTION_CIPHERS },
-	{ "psk", required_argument, NULL, OPTION_PSK },
-	{ "psk-identity", required_argument, NULL, OPTION_PSK_IDENTITY },
-	{ "name", required_argument, NULL, OPTION_NAME },
-	{ "file-id", required_argument, NULL, OPTION_FILE_ID },
-	{ "segment-size", required_argument, NULL, OPTION_SEGMENT_SIZE },
-	{ "window", required_argument, NULL, OPTION_WINDOW },
-	{ "segment-checksums", no_argument, NULL, OPTION_SEGMENT_CHECKSUMS },
-	{ "rate", required_argument, NULL, OPTION_RATE },
-	{ "resume", no_argument, NULL, OPTION_RESUME },
-	{ "no-resume", no_argument, NULL, OPTION_NO_RESUME },
-	{ "ttl", required_argument, NULL, OPTION_TTL },
-	{ "expire", required_argument, NULL, OPTION_EXPIRE },
-	{ "user-data", required_argument, NULL, OPTION_USER_DATA },
-	{ "timeout", required_argument, NULL, OPTION_TIMEOUT },
-	{ "ack-timeout", required_argument, NULL, OPTION_ACK_TIMEOUT },
-	{ "reconnect", required_argument, NULL, OPTION_RECONNECT },
-	{ "config", required_argument, NULL, OPTION_CONFIG },
-	{ "state-dir", required_argument, NULL, OPTION_STATE_DIR },
-	{ "quiet", no_argument, NULL, OPTION_QUIET },
-	{ "json", no_argument, NULL, OPTION_JSON },
-	{ "help", no_argument, NULL, OPTION_HELP },
-	{ NULL, 0, NULL, 0 },
+#define ROWS (sizeof(rows) / sizeof(rows[0]))
+
+static const char *const group_titles[GROUP_COUNT] = {
+	[GROUP_CONNECTION] = "Connection", [GROUP_FILES] = "Files", [GROUP_SPEED] = "Speed",
+	[GROUP_OTHER] = "Else",
 };
 
-static const char short_options[] = "h:p:L:u:P:i:V:k:q:";
+static const char help_before[] =
+	"[options] FILE|DIR|- ...\n\n"
+	"Uploads files to an MQTT broker that has the file transfer plugin; \"-\" is standard\n"
+	"input, a directory stands for all files in it. Run it again after an interruption:\n"
+	"only what is missing is sent.\n";
 
-/* The broker takes no other text for an id that goes into a topic. */
-static bool fits_topic(const char *id)
+static const char help_after[] =
+	"\n"
+	"Ctrl-C saves and ends; the same command continues. SIGUSR1 pauses and resumes.\n"
+	"\n"
+	"Exit status: 0 the broker has every file, complete, verified, and said so\n"
+	"             1 wrong usage              5 refused: the broker will not take it\n"
+	"             2 a FILE cannot be read    6 gave up; run it again to resume\n"
+	"             3 no connection            7 internal error\n"
+	"             4 refused: password,       8 stopped by a signal; run it again\n"
+	"               rights, no plugin          to resume\n"
+	"Where several files fail, the first one decides.\n";
+
+/* The rows as popt wants them: a table of tables, one for each group. */
+struct option_tables {
+	struct poptOption groups[GROUP_COUNT + 1];
+	struct poptOption options[GROUP_COUNT][ROWS + 1];
+};
+
+static void fill_tables(struct option_tables *tables)
 {
-	return *id && !strpbrk(id, "+#") && mosquitto_validate_utf8(id, (int)strlen(id)) == 0;
-}
+	size_t used[GROUP_COUNT] = {0};
 
-/* Options of the connection: one case each. -1: it is none of them; 0: a wrong value. */
-static int take_link_option(struct settings *s, int option, char *value)
-{
-	struct link_options *link = &s->client.link;
-	unsigned number = 0;
-	bool ok = true;
-
-	switch (option) {
-	case 'h': link->host = value; link->unix_path = NULL; break;
-	case 'p': ok = parse_port(value, &link->port); break;
-	case 'L': ok = options_url(s, value); break;
-	case 'u': link->user = value; break;
-	case 'P': link->password = value; break;
-	/* '+' and '#' cannot be in a topic: nobody could answer such a client. */
-	case 'i': link->client_id = value; ok = fits_topic(value); break;
-	case 'V': ok = parse_version(value, &link->mqtt5); break;
-	case 'k':
-		ok = parse_unsigned(value, no_units, 5, 65535, &number);
-		link->keepalive_s = (int)number;
-		break;
-	case 'q': ok = strcmp(value, "1") == 0; break;	/* as it is in any case */
-	case OPTION_UNIX: link->unix_path = value; break;
-	case OPTION_CAFILE: link->cafile = value; break;
-	case OPTION_CAPATH: link->capath = value; break;
-	case OPTION_CERT: link->cert = value; break;
-	case OPTION_KEY: link->key = value; break;
-	case OPTION_INSECURE: link->insecure = true; break;
-	case OPTION_TLS_VERSION: link->tls_version = value; break;
-	case OPTION_CIPHERS: link->ciphers = value; break;
-	case OPTION_PSK: link->psk = value; break;
-	case OPTION_PSK_IDENTITY: link->psk_identity = value; break;
-	case OPTION_WINDOW:
-		ok = parse_unsigned(value, no_units, 1, WINDOW_LIMIT, &link->window);
-		break;
-	default: return -1;
+	memset(tables, 0, sizeof(*tables));
+	for (size_t i = 0; i < ROWS; i++) {
+		const struct option_row *row = &rows[i];
+		tables->options[row->group][used[row->group]++] = (struct poptOption){
+			.longName = row->name, .shortName = row->letter,
+			.argInfo = (row->argument ? POPT_ARG_STRING : POPT_ARG_NONE) |
+				   (row->help ? 0 : POPT_ARGFLAG_DOC_HIDDEN),
+			.val = (int)i + 1, .descrip = row->help, .argDescrip = row->argument,
+		};
 	}
-	return ok;
+	for (size_t i = 0; i < GROUP_COUNT; i++)
+		tables->groups[i] = (struct poptOption){
+			.argInfo = POPT_ARG_INCLUDE_TABLE, .arg = tables->options[i],
+			.descrip = group_titles[i],
+		};
 }
 
-/* The others. False: the value of the option is wrong. */
-static bool take_option(struct settings *s, int option, char *value)
+/* False: it has been said what is wrong. */
+static bool take(struct settings *s, const struct option_row *row, const char *value)
 {
-	struct ft_client_options *client = &s->client;
-	bool ok = true;
-
-	switch (option) {
-	case OPTION_NAME: s->file.name = value; break;
-	case OPTION_FILE_ID:
-		s->file.file_id = value;
-		ok = strlen(value) <= 255 && !strchr(value, '/') && fits_topic(value);
-		break;
-	case OPTION_SEGMENT_SIZE: ok = parse_segment_size(value, &client->segment_bytes); break;
-	case OPTION_SEGMENT_CHECKSUMS: client->segment_checksums = true; break;
-	case OPTION_RATE:
-		ok = parse_number(value, sizes, RATE_MIN, UINT32_MAX * 1024ull, &client->rate);
-		break;
-	case OPTION_RESUME: s->file.from_scratch = false; break;
-	case OPTION_NO_RESUME: s->file.from_scratch = true; break;
-	case OPTION_TTL: ok = parse_number(value, durations, 1, UINT32_MAX, &s->file.ttl_s); break;
-	case OPTION_EXPIRE:
-		ok = parse_number(value, durations, 1, UINT32_MAX, &s->file.expire_s);
-		break;
-	case OPTION_USER_DATA: s->file.user_data = value; ok = is_json(value); break;
-	case OPTION_TIMEOUT:
-		ok = parse_unsigned(value, durations, 0, UINT32_MAX, &client->patience_s);
-		break;
-	case OPTION_ACK_TIMEOUT:
-		ok = parse_unsigned(value, durations, 1, 86400, &client->ack_timeout_s);
-		break;
-	case OPTION_RECONNECT: ok = parse_reconnect(value, &client->reconnect); break;
-	case OPTION_CONFIG: s->config = value; break;
-	case OPTION_STATE_DIR: s->state_dir = value; break;
-	case OPTION_QUIET: s->quiet = true; break;
-	case OPTION_JSON: s->json = true; break;
-	default: ok = false;
-	}
-	return ok;
-}
-
-static bool usage_error(enum exit_code *code, const char *text)
-{
-	*code = complain(EXIT_USAGE, "%s; try --help", text);
+	if (row->take(s, row, value))
+		return true;
+	/* Passwords have no such rules: no value that is told is a secret. */
+	complain(EXIT_USAGE, "--%s \"%s\": %s", row->name, value, row->wants);
 	return false;
 }
 
-static bool read_options(struct settings *s, int argc, char **argv, enum exit_code *code)
+static bool take_named(struct settings *s, const char *name, const char *value)
 {
-	int option;
+	const struct option_row *row = NULL;
 
-	optind = 0;
-	while ((option = getopt_long(argc, argv, short_options, long_options, NULL)) != -1) {
-		if (option == OPTION_HELP) {
-			fputs(usage_text, stdout);
-			*code = EXIT_DONE;
-			return false;
-		}
-		if (option == '?')
-			return usage_error(code, "wrong option");
-		int taken = take_link_option(s, option, optarg);
-		if (taken == 0 || (taken < 0 && !take_option(s, option, optarg))) {
-			*code = complain(EXIT_USAGE, "\"%s\" makes no sense there; try --help",
-					 optarg);
-			return false;
-		}
+	for (size_t i = 0; i < ROWS; i++) {
+		if (strcmp(rows[i].name, name) == 0 ||
+		    (rows[i].letter == *name && name[0] && !name[1]))
+			row = &rows[i];
 	}
-	return true;
+	if (!row)
+		complain(EXIT_USAGE, "there is no option \"%s\"; try --help", name);
+	else if (row->argument && !value)
+		complain(EXIT_USAGE, "--%s: a value is missing", name);
+	else if (!row->argument && value)
+		/* "insecure false" would mean --insecure. */
+		complain(EXIT_USAGE, "--%s takes no value, but there is \"%s\"", name, value);
+	else
+		return take(s, row, value);
+	return false;
 }
 
-static bool check_together(struct settings *s, enum exit_code *code)
+static bool usage_error(const char *text)
+{
+	complain(EXIT_USAGE, "%s; try --help", text);
+	return false;
+}
+
+static bool read_options(struct settings *s)
+{
+	int found;
+
+	while ((found = poptGetNextOpt(s->parser)) > 0) {
+		const struct option_row *row = &rows[found - 1];
+		char *value = row->argument ? options_own(s, poptGetOptArg(s->parser)) : NULL;
+		if (row->argument && !value)
+			return usage_error("out of memory");
+		if (!take(s, row, value))
+			return false;
+	}
+	if (found != -1)
+		complain(EXIT_USAGE, "%s: %s; try --help",
+			 poptBadOption(s->parser, POPT_BADOPTION_NOALIAS), poptStrerror(found));
+	return found == -1;
+}
+
+static bool check_together(struct settings *s)
 {
 	const struct link_options *link = &s->client.link;
 
-	if (!link->cert != !link->key || (link->cert && !link->cafile && !link->capath))
-		return usage_error(code, "--cert and --key belong together, and to --cafile");
-	if ((link->insecure || link->tls_version || link->ciphers) && !s->tls)
-		return usage_error(code, "--insecure, --tls-version and --ciphers need --cafile, "
+	if (!link->cert != !link->key || (link->cert && !link->tls))
+		return usage_error("--cert and --key belong together, and to TLS (--cafile, mqtts://)");
+	if ((link->insecure || link->tls_version || link->ciphers) && !link->tls)
+		return usage_error("--insecure, --tls-version and --ciphers need --cafile, "
 				   "--capath, --psk or mqtts://");
 	if (!link->psk != !link->psk_identity)
-		return usage_error(code, "--psk and --psk-identity belong together");
+		return usage_error("--psk and --psk-identity belong together");
 	if (link->password && !link->user)
-		return usage_error(code, "a password needs a user");
+		return usage_error("a password needs a user");
 	if (s->path_count > 1 && (s->file.name || s->file.file_id))
-		return usage_error(code, "--name and --file-id are for one FILE");
+		return usage_error("--name and --file-id are for one FILE");
 	return true;
 }
 
-/* A URL among the files is the broker. */
-static bool take_paths(struct settings *s, int argc, char **argv, enum exit_code *code)
+/* What they name is opened before anything is sent: a wrong path is wrong usage. */
+static bool check_files(struct settings *s)
 {
-	int kept = optind, streams = 0;
+	char why[TLS_WHY_ROOM];
+	struct tls *tls = s->client.link.tls ? tls_new(&s->client.link, why, sizeof(why)) : NULL;
+	struct seal *seal = s->client.recipients
+			    ? seal_new(s->client.recipients, why, sizeof(why)) : NULL;
+	bool ok = !tls == !s->client.link.tls && !seal == !s->client.recipients;
 
-	for (int i = optind; i < argc; i++) {
-		bool url = strncmp(argv[i], "mqtt://", 7) == 0 ||
-			   strncmp(argv[i], "mqtts://", 8) == 0;
-		if (url && !options_url(s, argv[i])) {
-			*code = complain(EXIT_USAGE, "cannot make sense of %s", argv[i]);
+	if (!ok)
+		complain(EXIT_USAGE, "%s", why);
+	tls_free(&tls);
+	seal_free(&seal);
+	return ok;
+}
+
+/* A URL among the files is the broker. */
+static bool take_paths(struct settings *s)
+{
+	const char **paths = poptGetArgs(s->parser);
+	int kept = 0, streams = 0;
+
+	for (int i = 0; paths && paths[i]; i++) {
+		bool url = strncmp(paths[i], "mqtt://", 7) == 0 ||
+			   strncmp(paths[i], "mqtts://", 8) == 0;
+		if (url && !parse_url(s, paths[i])) {
+			complain(EXIT_USAGE, "cannot make sense of %s", paths[i]);
 			return false;
 		}
-		if (!url)
-			argv[kept++] = argv[i];
-		streams += strcmp(argv[i], "-") == 0;
+		streams += strcmp(paths[i], "-") == 0;
+		if (url)
+			continue;
+		/* An exchange: popt will free each of them once. */
+		const char *path = paths[i];
+		paths[i] = paths[kept];
+		paths[kept++] = path;
 	}
-	s->paths = argv + optind;
-	s->path_count = kept - optind;
+	s->paths = (char **)(uintptr_t)paths;
+	s->path_count = kept;
 	if (streams > 1)
-		return usage_error(code, "there is one standard input only");
-	return s->path_count > 0 || usage_error(code, "what is to be sent?");
+		return usage_error("there is one standard input only");
+	return kept > 0 || usage_error("what is to be sent?");
 }
 
-/* The option that names the configuration has to be found before the others. */
-static const char *find_config(int argc, char **argv)
+/* What follows from what is said. */
+static void fill_in(struct settings *s)
 {
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--config") == 0 && i + 1 < argc)
-			return argv[i + 1];
-		if (strncmp(argv[i], "--config=", 9) == 0)
-			return argv[i] + 9;
-	}
-	return NULL;
+	struct link_options *link = &s->client.link;
+
+	link->tls = link->tls || link->cafile || link->capath || link->psk;
+	if (!link->port)
+		link->port = link->tls ? 8883 : 1883;
+	if (!link->password && link->user)
+		link->password = getenv("FT_PUT_PASSWORD");
 }
 
-static bool read_config(struct settings *s, const char *path, enum exit_code *code)
+static void print_help(struct settings *s)
 {
-	struct config config;
+	poptSetOtherOptionHelp(s->parser, help_before);
+	poptPrintHelp(s->parser, stdout, 0);
+	fputs(help_after, stdout);
+}
 
-	if (!config_load(&config, path, code))
-		return false;
-	options_own(s, config.text);
-	options_own(s, (char *)config.args);
-	bool ok = config.count < 2 || read_options(s, config.count, config.args, code);
-	if (ok && (config.count < 2 || optind == config.count))
-		return true;
-	/* "insecure false" would mean --insecure. */
-	if (ok)
-		*code = complain(EXIT_USAGE, "\"%s\" is the value of an option that takes none",
-				 config.args[optind]);
-	complain(*code, "(in %s)", config.path);
-	return false;
+static void set_defaults(struct settings *s)
+{
+	*s = (struct settings){
+		.client = { .link = { .host = "localhost", .mqtt5 = true },
+			    .patience_s = TIMEOUT_DEFAULT_S },
+		.parser = s->parser, .owned = s->owned, .config = s->config,
+	};
 }
 
 bool options_parse(struct settings *s, int argc, char **argv, enum exit_code *code)
 {
-	struct link_options *link = &s->client.link;
+	static struct option_tables tables;	/* popt keeps pointers into it */
 
-	*s = (struct settings){
-		.client = { .link = { .host = "localhost", .mqtt5 = true },
-			    .patience_s = TIMEOUT_DEFAULT_S },
-	};
-	if (!read_config(s, find_config(argc, argv), code) || !read_options(s, argc, argv, code) ||
-	    !take_paths(s, argc, argv, code))
+	fill_tables(&tables);
+	*s = (struct settings){0};
+	*code = EXIT_USAGE;
+	s->parser = poptGetContext("ft-put", argc, (const char **)(uintptr_t)argv, tables.groups, 0);
+	/* Once to learn which configuration file comes first, then on top of it. */
+	if (!s->parser || !read_options(s))
 		return false;
-	/* The system's, where the user names none. */
-	if (s->tls_url && !link->cafile && !link->capath && !link->psk)
-		link->capath = "/etc/ssl/certs";
-	s->tls = link->cafile || link->capath || link->psk;
-	if (!link->port)
-		link->port = s->tls ? 8883 : 1883;
-	if (!link->password && link->user)
-		link->password = getenv("FT_PUT_PASSWORD");
-	return check_together(s, code);
+	if (s->help) {
+		print_help(s);
+		*code = EXIT_DONE;
+		return false;
+	}
+	free(s->client.recipients);
+	set_defaults(s);
+	poptResetContext(s->parser);
+	if (!config_read(s, s->config, take_named, code) || !read_options(s) || !take_paths(s))
+		return false;
+	fill_in(s);
+	return check_together(s) && check_files(s);
 }

@@ -20,6 +20,8 @@ enum exit_code {
 	EXIT_STOPPED = 8,	/* by Ctrl-C: running it again continues */
 };
 
+struct owned_text;
+
 struct settings {
 	struct ft_client_options client;	/* client_id NULL: to be made up */
 	struct ft_client_file_options file;
@@ -28,11 +30,11 @@ struct settings {
 	const char *config;		/* NULL: the usual place; "": none */
 	const char *state_dir;		/* NULL: the usual place; "": none */
 	bool quiet;
+	bool verbose;
 	bool json;
-	bool tls_url;			/* the URL says TLS */
-	bool tls;
-	char *owned[32];		/* what strings above point into */
-	unsigned owned_count;
+	bool help;
+	struct owned_text *owned;	/* what strings above point into */
+	void *parser;			/* poptContext, which owns the paths */
 };
 
 /* Prints "ft-put: ..." to stderr and returns `code`. */
@@ -47,10 +49,7 @@ enum exit_code complain(enum exit_code code, const char *format, ...);
 bool options_parse(struct settings *settings, int argc, char **argv, enum exit_code *code);
 void options_release(struct settings *settings);
 
-/* "mqtts://user:password@host:port" */
-bool options_url(struct settings *settings, const char *url);
-
-/* Keeps `text`, which may be NULL, until options_release(). */
+/* Keeps `text`, which may be NULL, until options_release(). NULL where memory ran out, too. */
 char *options_own(struct settings *settings, char *text);
 
 #endif

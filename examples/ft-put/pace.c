@@ -87,7 +87,7 @@ uint64_t pace_flight_bytes(const struct pace *pace)
 {
 	double bytes = pace->speed * (pace->answer_ms + QUEUE_MS) / 1000;
 
-	if (pace->fixed || pace->speed <= 0)
+	if (pace->fixed || pace->several || pace->speed <= 0)
 		return UINT64_MAX;
 	return bytes > (double)pace->size * 2 ? (uint64_t)bytes : pace->size * 2;
 }
@@ -112,6 +112,11 @@ void pace_acked(struct pace *pace, uint64_t bytes, int64_t answer_ms, int64_t no
 	if (!pace->idle || wanted > pace->size)
 		pace->size = clamp(pace, wanted);
 	begin_epoch(pace, now);
+}
+
+void pace_set_several(struct pace *pace, bool several)
+{
+	pace->several = several;
 }
 
 void pace_idle(struct pace *pace)

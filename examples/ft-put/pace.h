@@ -23,6 +23,7 @@ struct pace {
 	uint64_t epoch_bytes;		/* acknowledged since */
 	double speed;			/* bytes a second, of the last time that was judged */
 	double answer_ms;		/* how soon an acknowledgement comes when no queue is long */
+	bool several;			/* connections */
 	bool idle;			/* not always busy since: the bytes tell no speed */
 	uint64_t rate;			/* bytes a second, 0: as fast as it goes */
 	double credit;			/* bytes that may go now; negative after a segment */
@@ -52,6 +53,13 @@ void pace_acked(struct pace *pace, uint64_t bytes, int64_t answer_ms, int64_t no
  * other messages have to wait in, and losses dearer.
  */
 uint64_t pace_flight_bytes(const struct pace *pace);
+
+/*
+ * Whether several connections share the segments. Answers then come at times that have little
+ * to do with each other, and the quickest one says nothing about a queue: no limit is made from
+ * it. A window of segments that take a twentieth of a second each is limit enough.
+ */
+void pace_set_several(struct pace *pace, bool several);
 
 /* There was nothing to send for a while. */
 void pace_idle(struct pace *pace);

@@ -11,7 +11,8 @@
 #define TEXT_ROOM 32
 #define BAR_MAX 40
 #define BAR_MIN 10
-#define TEXT_WIDTH 62	/* of what stands beside the bar */
+#define COLUMNS_USUAL 80
+#define NAME_COLUMNS_MIN 12
 
 void progress_init(struct progress *progress, bool quiet, bool json)
 {
@@ -46,17 +47,18 @@ void progress_break(struct progress *progress)
 	fflush(stdout);
 }
 
-void progress_note(struct progress *progress, const char *format, ...)
+void progress_note(struct progress *progress, enum tone tone, const char *format, ...)
 {
 	va_list args;
 
 	if (progress->quiet || progress->json)
 		return;
 	erase(progress);
+	fputs(tone_on(STDOUT_FILENO, tone), stdout);
 	va_start(args, format);
 	vprintf(format, args);
 	va_end(args);
-	putchar('\n');
+	puts(tone_off(STDOUT_FILENO));
 	fflush(stdout);
 }
 
@@ -85,51 +87,100 @@ static unsigned percent(const struct progress *progress, uint64_t done)
 	return (unsigned)((double)done * 100 / (double)progress->size);
 }
 
-/* Nothing where the line would not fit: a broken line cannot be redrawn. */
-static unsigned bar_width(void)
+unsigned progress_columns(const struct progress *progress)
 {
 	struct winsize window = {0};
-	unsigned columns = ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col
-			   ? window.ws_col : 80;
 
-	if (columns < TEXT_WIDTH + BAR_MIN)
-		return 0;
-	return columns - TEXT_WIDTH < BAR_MAX ? columns - TEXT_WIDTH : BAR_MAX;
+	if (!progress->terminal || ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) != 0 || !window.ws_col)
+		return COLUMNS_USUAL;
+	return window.ws_col;
 }
 
-static void draw_bar(unsigned percents)
+/* Of UTF-8 each character counts as one column: what is wider is rare, and only looks odd. */
+static bool is_continued(char byte)
+{
+	return (byte & 0xc0) == 0x80;
+}
+
+static unsigned count_columns(const char *text)
+{
+	unsigned count = 0;
+
+	for (; *text; text++)
+		count += !is_continued(*text);
+	return count;
+}
+
+/* The byte at which column `column` begins. */
+static const char *find_column(const char *text, unsigned column)
+{
+	while (*text && (column || is_continued(*text)))
+		column -= !is_continued(*text++);
+	return text;
+}
+
+void progress_shorten(char *text, unsigned room, const char *name, unsigned columns)
+{
+	unsigned all = count_columns(name);
+
+	if (columns < NAME_COLUMNS_MIN)
+		columns = NAME_COLUMNS_MIN;
+	if (all <= columns) {
+		snprintf(text, room, "%s", name);
+		return;
+	}
+	unsigned head = (columns - 3) / 2, tail = columns - 3 - head;
+	snprintf(text, room, "%.*s...%s", (int)(find_column(name, head) - name), name,
+		 find_column(name, all - tail));
+}
+
+/* A broken line cannot be redrawn: what does not fit is left out, the bar first. */
+static void draw_bar(unsigned percents, unsigned room)
 {
 	char bar[BAR_MAX + 1];
-	unsigned width = bar_width(), full = width * percents / 100;
 
-	if (!width)
+	if (room < BAR_MIN + 3)
 		return;
+	unsigned width = room - 3 < BAR_MAX ? room - 3 : BAR_MAX, full = width * percents / 100;
 	memset(bar, '#', full);
 	memset(bar + full, '.', width - full);
 	bar[width] = '\0';
-	printf("[%s] ", bar);
+	printf("[%s%.*s%s%s] ", tone_on(STDOUT_FILENO, TONE_GOOD), (int)full, bar,
+	       tone_off(STDOUT_FILENO), bar + full);
 }
 
+/* As many of the parts, each wider than the next, as there are columns for. */
 static void draw(struct progress *progress, uint64_t done)
 {
 	char have[TEXT_ROOM], size[TEXT_ROOM], speed[TEXT_ROOM], rest[TEXT_ROOM] = "-:--:--";
+	char texts[4][5 * TEXT_ROOM];
+	unsigned columns = progress_columns(progress) - 1, percents = percent(progress, done), i = 0;
 
 	progress_bytes(have, sizeof(have), (double)done);
 	progress_bytes(size, sizeof(size), (double)progress->size);
 	progress_bytes(speed, sizeof(speed), progress->speed);
-	if (progress->speed >= 1 && !progress->paused)
+	if (progress->speed >= 1)
 		format_rest(rest, sizeof(rest), (double)(progress->size - done) / progress->speed);
-	fputs("\r\033[K", stdout);
+	const char *pace = progress->paused ? "paused" : speed, *unit = progress->paused ? "" : "/s";
+	snprintf(texts[0], sizeof(texts[0]), "%3u%%  %s of %s  %s%s  ETA %s", percents, have, size,
+		 pace, unit, rest);
+	snprintf(texts[1], sizeof(texts[1]), "%3u%%  %s of %s  %s%s", percents, have, size, pace,
+		 unit);
+	snprintf(texts[2], sizeof(texts[2]), "%3u%%  %s%s", percents, pace, unit);
+	snprintf(texts[3], sizeof(texts[3]), "%3u%%", percents);
+	if (progress->paused)
+		i = 1;
 	if (progress->open_ended) {
-		printf("%s  %s/s%s", have, speed, progress->paused ? "  paused" : "");
-	} else {
-		draw_bar(percent(progress, done));
-		printf("%3u%%  %s of %s  ", percent(progress, done), have, size);
-		if (progress->paused)
-			fputs("paused", stdout);
-		else
-			printf("%s/s  ETA %s", speed, rest);
+		i = 2;
+		snprintf(texts[2], sizeof(texts[2]), "%s  %s%s", have, pace, unit);
+		snprintf(texts[3], sizeof(texts[3]), "%s", have);
 	}
+	while (i < 3 && strlen(texts[i]) > columns)
+		i++;
+	fputs("\r\033[K", stdout);
+	if (!progress->open_ended && strlen(texts[i]) < columns)
+		draw_bar(percents, columns - (unsigned)strlen(texts[i]));
+	printf("%.*s", (int)columns, texts[i]);
 	fflush(stdout);
 	progress->drawn = true;
 }
@@ -143,7 +194,7 @@ static void plain_line(struct progress *progress, uint64_t done, int64_t now)
 	progress->next_tenth = percent(progress, done) / 10 + 1;
 	progress_bytes(have, sizeof(have), (double)done);
 	progress_total(progress, now, total, sizeof(total));
-	progress_note(progress, "%3u%%  %s held, %s", percent(progress, done), have, total);
+	progress_note(progress, TONE_PLAIN, "%3u%%  %s held, %s", percent(progress, done), have, total);
 }
 
 bool progress_is_due(const struct progress *progress, int64_t now)

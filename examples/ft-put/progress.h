@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tone.h"
+
 struct progress {
 	bool quiet;
 	bool json;
@@ -35,8 +37,14 @@ bool progress_is_due(const struct progress *progress, int64_t now);
 void progress_show(struct progress *progress, uint64_t done, int64_t now);
 
 /* One line of its own. */
-__attribute__((format(printf, 2, 3)))
-void progress_note(struct progress *progress, const char *format, ...);
+__attribute__((format(printf, 3, 4)))
+void progress_note(struct progress *progress, enum tone tone, const char *format, ...);
+
+/* Columns of the terminal; 80 where there is none. */
+unsigned progress_columns(const struct progress *progress);
+
+/* `name` in `columns` at most: the middle of a longer one is left out. */
+void progress_shorten(char *text, unsigned room, const char *name, unsigned columns);
 
 /* Ends a line that is drawn, so that errors have theirs. */
 void progress_break(struct progress *progress);

@@ -12,6 +12,7 @@
 
 #define LINES_MAX 20		/* more files than this get no line each */
 #define JSON_EVERY_MS 500
+#define PATH_COLUMNS 60
 
 static int64_t now_ms(void)
 {
@@ -73,7 +74,7 @@ void report_expect(struct report *report, uint64_t size, const char *path)
 {
 	report->expected++;
 	report->progress.size += size;
-	snprintf(report->only_path, sizeof(report->only_path), "%s", path);
+	progress_shorten(report->only_path, sizeof(report->only_path), path, PATH_COLUMNS);
 }
 
 void report_expect_stream(struct report *report)
@@ -90,15 +91,93 @@ static void fail(struct report *report, enum exit_code code)
 		report->code = code;
 }
 
+struct bad_path {
+	char *path;
+	char *why;
+	struct bad_path *next;
+};
+
+static void free_bad_path(struct bad_path *bad)
+{
+	free(bad->path);
+	free(bad->why);
+	free(bad);
+}
+
+/* At the end of the list: they are told in the order in which they were found. */
+static void keep_bad_path(struct report *report, const char *path, const char *why)
+{
+	struct bad_path **end = &report->bad;
+	struct bad_path *bad = calloc(1, sizeof(*bad));
+
+	if (!bad)
+		return;
+	bad->path = strdup(path);
+	bad->why = strdup(why);
+	while (*end)
+		end = &(*end)->next;
+	*end = bad;
+}
+
 void report_bad_path(struct report *report, const char *path, const char *why)
 {
+	report->expected++;
 	fail(report, complain(EXIT_FILE, "%s: %s", path, why));
+	if (report->settings->json)
+		keep_bad_path(report, path, why);
+}
+
+static void json_finished(const struct ft_client_file *file, enum exit_code exit, int code,
+			  const char *text)
+{
+	cJSON *object = json_begin("finished", file);
+
+	cJSON_AddStringToObject(object, "sha256", file->sha256);
+	cJSON_AddNumberToObject(object, "exit", exit);
+	cJSON_AddNumberToObject(object, "code", code);
+	cJSON_AddStringToObject(object, "text", text);
+	json_end(object);
+}
+
+static void json_bad_paths(struct report *report)
+{
+	while (report->bad) {
+		struct bad_path *bad = report->bad;
+		char *name = walk_name(bad->path ? bad->path : "");
+		const struct ft_client_file file = { .path = bad->path, .name = name ? name : "" };
+		json_finished(&file, EXIT_FILE, -1, bad->why ? bad->why : "");
+		free(name);
+		report->bad = bad->next;
+		free_bad_path(bad);
+	}
+}
+
+void report_release(struct report *report)
+{
+	while (report->bad) {
+		struct bad_path *bad = report->bad;
+		report->bad = bad->next;
+		free_bad_path(bad);
+	}
+}
+
+void report_queued(struct report *report, long owner)
+{
+	char process[40] = "";
+
+	if (owner)
+		snprintf(process, sizeof(process), " (process %ld)", owner);
+	if (report->settings->json)
+		json_text("queued", NULL, process);
+	else
+		progress_note(&report->progress, TONE_WARNING, "another ft-put%s is sending as %s; "
+			      "waiting for its end", process, report->settings->client.link.client_id);
 }
 
 void report_begin(struct report *report)
 {
 	const char *id = report->settings->client.link.client_id;
-	char size[32];
+	char size[32], what[400];
 
 	if (report->settings->json) {
 		cJSON *object = json_begin("start", NULL);
@@ -106,16 +185,19 @@ void report_begin(struct report *report)
 		cJSON_AddNumberToObject(object, "files", report->expected);
 		cJSON_AddNumberToObject(object, "bytes", (double)report->progress.size);
 		json_end(object);
+		json_bad_paths(report);
 		return;
 	}
 	progress_bytes(size, sizeof(size), (double)report->progress.size);
-	if (report->expected == 1)
-		progress_note(&report->progress, "%s%s%s as client %s", report->only_path,
-			      report->progress.open_ended ? "" : ": ",
-			      report->progress.open_ended ? "" : size, id);
+	if (report->expected == 1 && report->progress.open_ended)
+		snprintf(what, sizeof(what), "%s", report->only_path);
+	else if (report->expected == 1)
+		snprintf(what, sizeof(what), "%s: %s", report->only_path, size);
 	else
-		progress_note(&report->progress, "%u files, %s%s as client %s", report->expected,
-			      size, report->progress.open_ended ? " and a stream" : "", id);
+		snprintf(what, sizeof(what), "%u files, %s%s", report->expected, size,
+			 report->progress.open_ended ? " and a stream" : "");
+	progress_note(&report->progress, TONE_PLAIN, "%s%s%s", what, report->settings->verbose
+		      ? " as client " : "", report->settings->verbose ? id : "");
 }
 
 /* --- events --- */
@@ -124,6 +206,7 @@ static const char *const note_words[] = {
 	[FT_CLIENT_CONNECTED] = "connected", [FT_CLIENT_RETRY] = "retry",
 	[FT_CLIENT_OFFLINE] = "offline", [FT_CLIENT_WAITS] = "waits", [FT_CLIENT_RESUMES] = "resumes",
 	[FT_CLIENT_CHANGED] = "changed", [FT_CLIENT_NOT_SAVED] = "not_saved",
+	[FT_CLIENT_ALONE] = "alone",
 };
 
 static void tell_resumes(struct report *report, const struct ft_client_file *file)
@@ -133,7 +216,7 @@ static void tell_resumes(struct report *report, const struct ft_client_file *fil
 	progress_bytes(held, sizeof(held), (double)file->held);
 	progress_bytes(size, sizeof(size), (double)file->size);
 	if (report->expected <= LINES_MAX)
-		progress_note(&report->progress, "%s: the broker holds %s of %s already",
+		progress_note(&report->progress, TONE_PLAIN, "%s: the broker holds %s of %s already",
 			      file->name, held, file->size_known ? size : "it");
 }
 
@@ -142,6 +225,8 @@ static void on_note(void *context, const struct ft_client_file *file, enum ft_cl
 {
 	struct report *report = context;
 
+	bool many = file && report->expected > 1;
+
 	if (report->settings->json) {
 		json_text(note_words[note], file, text);
 	} else if (note == FT_CLIENT_NOT_SAVED) {
@@ -149,9 +234,14 @@ static void on_note(void *context, const struct ft_client_file *file, enum ft_cl
 		complain(EXIT_DONE, "unfinished uploads cannot be noted: %s", text);
 	} else if (note == FT_CLIENT_RESUMES) {
 		tell_resumes(report, file);
-	} else if (note != FT_CLIENT_CONNECTED && note != FT_CLIENT_OFFLINE) {
-		progress_note(&report->progress, "%s%s%s", file && report->expected > 1
-			      ? file->name : "", file && report->expected > 1 ? ": " : "", text);
+	} else if (note == FT_CLIENT_CONNECTED) {
+		if (report->was_lost)
+			progress_note(&report->progress, TONE_GOOD, "connected again");
+		report->was_lost = false;
+	} else if (note != FT_CLIENT_OFFLINE) {
+		report->was_lost = report->was_lost || note == FT_CLIENT_RETRY;
+		progress_note(&report->progress, TONE_WARNING, "%s%s%s", many ? file->name : "",
+			      many ? ": " : "", text);
 	}
 }
 
@@ -179,7 +269,9 @@ static const char *remedy(const char *text)
 		{ "already_complete", "; use another --file-id, or none" },
 		{ "filemeta_conflict", "; use another --file-id, or none" },
 		{ "Connection refused", "; does the broker listen there? (--host, --port)" },
-		{ "Lookup error", "; is the name right? (--host)" },
+		{ "cannot look up", "; is the name right? (--host)" },
+		{ "no authority of", "; name the right one by --cafile" },
+		{ "for another host", "; is --host right? --insecure does without the comparison" },
 		{ "not authori", "; check --username, --pw, --id and the broker's ACL" },
 		{ "Not authori", "; check --username, --pw, --id and the broker's ACL" },
 	};
@@ -191,17 +283,24 @@ static const char *remedy(const char *text)
 	return "";
 }
 
+/* One line that fits: the name is what can be shortened. */
 static void tell_done(struct report *report, const struct ft_client_file *file)
 {
-	char total[100] = "";
+	char total[100] = "", size[32], tail[160], name[400];
 
 	report->delivered++;
 	if (report->expected > LINES_MAX)
 		return;
 	if (report->expected == 1)
 		progress_total(&report->progress, now_ms(), total, sizeof(total));
-	progress_note(&report->progress, "%s: complete, %" PRIu64 " bytes, SHA-256 %s%s%s",
-		      file->name, file->size, file->sha256, *total ? ", " : "", total);
+	progress_bytes(size, sizeof(size), (double)file->size);
+	snprintf(tail, sizeof(tail), ": complete, %s%s%s", size, *total ? ", " : "", total);
+	progress_shorten(name, sizeof(name), file->name,
+			 progress_columns(&report->progress) - (unsigned)strlen(tail));
+	progress_note(&report->progress, TONE_GOOD, "%s%s", name, tail);
+	if (report->settings->verbose)
+		progress_note(&report->progress, TONE_PLAIN, "  %" PRIu64 " bytes, id %s\n  "
+			      "SHA-256 %s", file->size, file->file_id, file->sha256);
 }
 
 static void tell_failed(struct report *report, const struct ft_client_file *file,
@@ -228,12 +327,7 @@ static void on_finished(void *context, const struct ft_client_file *file,
 	struct report *report = context;
 
 	if (report->settings->json) {
-		cJSON *object = json_begin("finished", file);
-		cJSON_AddStringToObject(object, "sha256", file->sha256);
-		cJSON_AddNumberToObject(object, "exit", exit_of(result));
-		cJSON_AddNumberToObject(object, "code", code);
-		cJSON_AddStringToObject(object, "text", text);
-		json_end(object);
+		json_finished(file, exit_of(result), code, text);
 	}
 	if (result == FT_CLIENT_DONE) {
 		report->finished_bytes += file->size;
@@ -268,7 +362,7 @@ void report_paused(struct report *report, bool paused)
 	if (report->settings->json)
 		json_text(paused ? "paused" : "continued", NULL, "");
 	else
-		progress_note(&report->progress, paused ? "paused; SIGUSR1 continues" : "continued");
+		progress_note(&report->progress, TONE_WARNING, paused ? "paused; SIGUSR1 continues" : "continued");
 }
 
 /* --- progress --- */
@@ -338,7 +432,8 @@ enum exit_code report_end(struct report *report, struct ft_client *client, bool 
 		json_end(object);
 	} else if (report->expected > 1 || report->failed > 1) {
 		progress_total(&report->progress, now_ms(), total, sizeof(total));
-		progress_note(&report->progress, "%u of %u files complete, %s", report->delivered,
+		progress_note(&report->progress, report->failed ? TONE_BAD : TONE_GOOD,
+			      "%u of %u files complete, %s", report->delivered,
 			      report->expected, total);
 	}
 	return report->code;

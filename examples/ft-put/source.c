@@ -36,18 +36,23 @@ bool sha256_hex(char hex[SHA256_HEX_ROOM], const void *bytes, size_t len)
 	return true;
 }
 
-bool source_digest(const struct source *source, char hex[SHA256_HEX_ROOM])
+static bool digest_so_far(const EVP_MD_CTX *hash, char hex[SHA256_HEX_ROOM])
 {
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	unsigned int digest_len = 0;
 	EVP_MD_CTX *copy = EVP_MD_CTX_new();
-	bool ok = copy && EVP_MD_CTX_copy_ex(copy, source->hash) &&
+	bool ok = copy && EVP_MD_CTX_copy_ex(copy, hash) &&
 		  EVP_DigestFinal_ex(copy, digest, &digest_len);
 
 	EVP_MD_CTX_free(copy);
 	if (ok)
 		to_hex(hex, digest, digest_len);
 	return ok;
+}
+
+bool source_digest(const struct source *source, char hex[SHA256_HEX_ROOM])
+{
+	return digest_so_far(source->hash, hex);
 }
 
 /* --- opening --- */
@@ -121,6 +126,8 @@ void source_close(struct source *source)
 	source->ring = NULL;
 	EVP_MD_CTX_free(source->hash);
 	source->hash = NULL;
+	EVP_MD_CTX_free(source->again);
+	source->again = NULL;
 }
 
 /* --- reading --- */
@@ -275,6 +282,49 @@ bool source_unchanged(const struct source *source)
 	       (fstat(source->fd, &now) == 0 && (uint64_t)now.st_size == source->size &&
 		now.st_mtim.tv_sec == source->stat.st_mtim.tv_sec &&
 		now.st_mtim.tv_nsec == source->stat.st_mtim.tv_nsec);
+}
+
+/* --- a second reading --- */
+
+/* False where it cannot be read, or memory ran out. */
+static bool reread(struct source *source, size_t max)
+{
+	uint64_t goal = source->size - source->reread < max ? source->size : source->reread + max;
+	void *block = malloc(BLOCK);
+	bool ok = block;
+
+	while (ok && source->reread < goal) {
+		size_t len = goal - source->reread < BLOCK ? (size_t)(goal - source->reread) : BLOCK;
+		ok = read_file(source, source->reread, block, len) &&
+		     EVP_DigestUpdate(source->again, block, len);
+		source->reread += len;
+	}
+	free(block);
+	return ok;
+}
+
+static bool begin_to_reread(struct source *source)
+{
+	source->again = EVP_MD_CTX_new();
+	source->reread = 0;
+	return source->again && EVP_DigestInit_ex(source->again, EVP_sha256(), NULL);
+}
+
+enum source_check source_check(struct source *source, size_t max)
+{
+	char first[SHA256_HEX_ROOM], second[SHA256_HEX_ROOM];
+
+	if (!source->again && source_unchanged(source))
+		return CHECK_SAME;
+	if ((!source->again && !begin_to_reread(source)) || !reread(source, max))
+		return CHECK_DIFFERS;
+	if (source->reread < source->size)
+		return CHECK_GOES_ON;
+	bool same = source_digest(source, first) && digest_so_far(source->again, second) &&
+		    strcmp(first, second) == 0;
+	EVP_MD_CTX_free(source->again);
+	source->again = NULL;
+	return same ? CHECK_SAME : CHECK_DIFFERS;
 }
 
 /* --- ids --- */

@@ -37,6 +37,8 @@ struct source {
 	uint64_t check_at;		/* the first so many bytes must have this checksum */
 	char check_sha256[SHA256_HEX_ROOM];
 	bool differs;			/* they have not */
+	void *again;			/* EVP_MD_CTX: the hash of a second reading of [0, reread) */
+	uint64_t reread;
 };
 
 enum source_fill {
@@ -77,6 +79,19 @@ bool source_digest(const struct source *source, char hex[SHA256_HEX_ROOM]);
 
 /* Whether size and modification time still are what they were. */
 bool source_unchanged(const struct source *source);
+
+enum source_check {
+	CHECK_GOES_ON,			/* call it again */
+	CHECK_SAME,
+	CHECK_DIFFERS,
+};
+
+/*
+ * Whether [0, size) still is what was hashed, once all is. Where nothing shows a change, that
+ * is believed; where something does, such as a log that has grown, it is read once more, `max`
+ * bytes in a call.
+ */
+enum source_check source_check(struct source *source, size_t max);
 
 /* SHA-256 of a block, in hex. False when libcrypto fails. */
 bool sha256_hex(char hex[SHA256_HEX_ROOM], const void *bytes, size_t len);

@@ -83,7 +83,8 @@ void upload_headway(struct upload *upload, int64_t now)
 void upload_link_up(struct upload *upload, int64_t now)
 {
 	upload->asked_ms = now;
-	upload_enter(upload, upload->job.from_scratch ? PHASE_ABORT : PHASE_INIT);
+	upload_enter(upload, upload->job.ask_first ? PHASE_ASK
+		     : upload->job.from_scratch ? PHASE_ABORT : PHASE_INIT);
 }
 
 void upload_link_down(struct upload *upload)
@@ -91,6 +92,26 @@ void upload_link_down(struct upload *upload)
 	upload_forget_segments(upload);
 	upload->have_known = false;
 	upload_enter(upload, PHASE_OFFLINE);
+}
+
+unsigned upload_lane_flights(const struct upload *upload, unsigned lane)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < upload->flight_count; i++)
+		count += UPLOAD_LANE(upload->flights[i].key) == lane;
+	return count;
+}
+
+void upload_lane_down(struct upload *upload, unsigned lane)
+{
+	for (unsigned i = upload->flight_count; i-- > 0;) {
+		struct span piece = upload->flights[i].piece;
+		if (UPLOAD_LANE(upload->flights[i].key) != lane)
+			continue;
+		upload_drop_flight(upload, i);
+		upload_give_back(upload, &piece);
+	}
 }
 
 /* A broker that forgets the transfer again and again would do so for ever. */
@@ -147,6 +168,7 @@ static bool next_question(const struct upload *upload, int64_t now, struct uploa
 {
 	if (!upload->asked) {
 		command->kind = upload->phase == PHASE_INIT ? COMMAND_INIT :
+				upload->phase == PHASE_ASK ? COMMAND_STATUS :
 				upload->phase == PHASE_ABORT ? COMMAND_ABORT : COMMAND_FIN;
 		return upload->phase != PHASE_FIN || upload->may_finish;
 	}
@@ -183,30 +205,41 @@ void upload_take_back(struct upload *upload, const struct upload_command *comman
 		upload_give_back(upload, &command->piece);
 }
 
-void upload_sent(struct upload *upload, const struct upload_command *command, int mid, int64_t now)
+void upload_sent(struct upload *upload, const struct upload_command *command,
+		 unsigned key, int64_t now)
 {
 	if (command->kind == COMMAND_SEGMENT) {
 		upload->flights[upload->flight_count++] =
-			(struct flight){ .piece = command->piece, .mid = mid, .sent_ms = now };
+			(struct flight){ .piece = command->piece, .key = key, .sent_ms = now };
 		upload->flight_bytes += command->piece.len;
 		return;
 	}
 	upload->asked_ms = now;
-	if (command->kind == COMMAND_STATUS) {
+	if (command->kind == COMMAND_STATUS && upload->phase != PHASE_ASK) {
 		upload->asked_status = true;
 		return;
 	}
 	upload->asked = true;
-	upload->asked_mid = mid;
+	upload->asked_key = key;
 	upload->asked_reason = -1;
 }
 
 /* --- time --- */
 
+/* Shorter than the patience of the caller, who would be told nothing but "no headway". */
+static int64_t not_served_ms(const struct upload *upload)
+{
+	int64_t wait = upload->asked_reason == CODE_NOT_AUTHORIZED ? ANSWER_GRACE_MS : NOT_SERVED_MS;
+	int64_t half = upload->job.patience_ms / 2;
+
+	return half && half < wait ? half : wait;
+}
+
 static bool not_served(const struct upload *upload, int64_t now)
 {
-	return !upload->ever_answered && upload->phase == PHASE_INIT && upload->asked &&
-	       upload->asked_reason >= 0 && now - upload->asked_ms > NOT_SERVED_MS;
+	return !upload->ever_answered && upload->asked &&
+	       (upload->phase == PHASE_INIT || upload->phase == PHASE_ASK) &&
+	       upload->asked_reason >= 0 && now - upload->asked_ms > not_served_ms(upload);
 }
 
 static void tell_not_served(struct upload *upload)
@@ -251,16 +284,18 @@ void upload_tick(struct upload *upload, int64_t now)
 	}
 }
 
-bool upload_is_overdue(const struct upload *upload, int64_t now)
+bool upload_is_overdue(const struct upload *upload, int64_t now, unsigned *lane)
 {
 	int64_t limit = upload->job.ack_timeout_ms;
 
 	if (upload->verdict != UPLOAD_RUNNING)
 		return false;
+	*lane = UPLOAD_LANE(upload->asked_key);
 	if ((upload->asked_status || (upload->asked && upload->phase != PHASE_FIN)) &&
 	    now - upload->asked_ms > limit)
 		return true;
 	for (unsigned i = 0; i < upload->flight_count; i++) {
+		*lane = UPLOAD_LANE(upload->flights[i].key);
 		if (now - upload->flights[i].sent_ms > limit)
 			return true;
 	}

@@ -8,11 +8,11 @@
  *	upload_link_up(&upload, now);			connected, subscribed
  *	while (upload.verdict == UPLOAD_RUNNING) {
  *		while (upload_next(&upload, now, max, &command))
- *			publish it, then upload_sent(&upload, &command, mid, now);
- *		on PUBACK    upload_acked(&upload, mid, reason, now);
+ *			publish it, then upload_sent(&upload, &command, key, now);
+ *		on PUBACK    upload_acked(&upload, key, reason, now);
  *		on response  upload_answered(&upload, &answer, now);
  *		now and then upload_tick(&upload, now);
- *		if (upload_is_overdue(&upload, now)) upload_link_down(), connect again
+ *		if (upload_is_overdue(&upload, now, &lane)) upload_link_down(), connect again
  *	}
  *
  *	OFFLINE --link--> INIT --have--> SEND --all answered--> FIN --success--> done
@@ -39,8 +39,10 @@ struct upload_job {
 	unsigned window;		/* segments on their way at most, at least 1 */
 	bool pubacks_tell;		/* MQTT 5: a PUBACK says whether it worked */
 	bool from_scratch;		/* abort first */
+	bool ask_first;			/* only ask whether it is there: DONE or ABSENT */
 	uint64_t segment_floor;		/* below it a segment cannot be made smaller; 0: at all */
 	int64_t ack_timeout_ms;
+	int64_t patience_ms;		/* of the caller; 0: endless */
 };
 
 enum upload_verdict {
@@ -49,6 +51,7 @@ enum upload_verdict {
 	UPLOAD_REFUSED,			/* the broker will not take it: asking again is useless */
 	UPLOAD_NOT_SERVED,		/* nobody answers on the response topic */
 	UPLOAD_OTHER_CONTENT,		/* the id is taken, by another file */
+	UPLOAD_ABSENT,			/* the answer to ask_first */
 	UPLOAD_GAVE_UP,			/* what should help did not */
 	UPLOAD_NO_MEMORY,
 };
@@ -59,6 +62,7 @@ enum upload_phase {
 	PHASE_SEND,
 	PHASE_FIN,
 	PHASE_ABORT,
+	PHASE_ASK,
 };
 
 enum upload_kind {
@@ -74,10 +78,14 @@ struct upload_command {
 	struct span piece;		/* COMMAND_SEGMENT */
 };
 
+/* Message ids belong to their connection: in a key, both are told. */
+#define UPLOAD_KEY(lane, mid) ((unsigned)(lane) << 16 | (unsigned)(mid))
+#define UPLOAD_LANE(key) ((key) >> 16)
+
 /* A segment that was sent and of which nothing is known yet. */
 struct flight {
 	struct span piece;
-	int mid;
+	unsigned key;
 	int reason;			/* a PUBACK other than 0; the response will say more */
 	int64_t sent_ms;		/* or when that PUBACK came */
 };
@@ -96,7 +104,7 @@ struct upload {
 	bool may_finish;		/* the checksum for `fin` is known */
 	bool asked;			/* the command of INIT, FIN or ABORT is out */
 	bool asked_status;
-	int asked_mid;
+	unsigned asked_key;
 	int asked_reason;		/* of its PUBACK; -1: not acknowledged yet */
 	bool ever_answered;
 	bool have_known;		/* what the broker held was told, this link */
@@ -118,6 +126,12 @@ void upload_release(struct upload *upload);
 void upload_link_up(struct upload *upload, int64_t now);
 void upload_link_down(struct upload *upload);
 
+/* One of several connections is gone: what was on its way there goes again. */
+void upload_lane_down(struct upload *upload, unsigned lane);
+
+/* Segments on their way over this connection. */
+unsigned upload_lane_flights(const struct upload *upload, unsigned lane);
+
 /* More of a stream has been read. */
 void upload_grow(struct upload *upload, uint64_t size, bool ended);
 
@@ -131,17 +145,18 @@ bool upload_next(struct upload *upload, int64_t now, uint64_t segment_max,
 /* What upload_next() gave was not sent after all. */
 void upload_take_back(struct upload *upload, const struct upload_command *command);
 
-/* What upload_next() gave was handed to the broker under message id `mid`. */
-void upload_sent(struct upload *upload, const struct upload_command *command, int mid, int64_t now);
+/* What upload_next() gave was handed to the broker under this key. */
+void upload_sent(struct upload *upload, const struct upload_command *command,
+		 unsigned key, int64_t now);
 
 /* False: the message was none of this upload's. */
-bool upload_acked(struct upload *upload, int mid, int reason, int64_t now);
+bool upload_acked(struct upload *upload, unsigned key, int reason, int64_t now);
 bool upload_answered(struct upload *upload, const struct answer *answer, int64_t now);
 
 void upload_tick(struct upload *upload, int64_t now);
 
-/* Whether an answer is so long overdue that the link is taken for dead. */
-bool upload_is_overdue(const struct upload *upload, int64_t now);
+/* Whether an answer is so long overdue that the connection `*lane` is taken for dead. */
+bool upload_is_overdue(const struct upload *upload, int64_t now, unsigned *lane);
 
 /* Bytes that the broker holds, as far as is known. */
 uint64_t upload_held_bytes(const struct upload *upload);

@@ -8,6 +8,7 @@
 
 #define VAIN_FINS_MAX 3
 #define FAST_RETRIES 3
+#define ASK_AGAIN_MS 1000
 
 static void remember(struct upload *upload, const struct answer *answer)
 {
@@ -191,6 +192,20 @@ static void answered_status(struct upload *upload, const struct answer *answer, 
 		upload->asked = false;	/* the answer was lost; fin tells it again */
 }
 
+/* A broker that cannot tell does not have it, as far as we know. */
+static void answered_question(struct upload *upload, const struct answer *answer, int64_t now)
+{
+	upload->asked = false;
+	if (answer->code == CODE_PAUSE) {
+		upload_trouble(upload, answer, now);
+	} else if (answer->state == STATE_ASSEMBLING) {
+		upload_pause_until(upload, now + ASK_AGAIN_MS);
+	} else {
+		remember(upload, answer);
+		upload_finish(upload, answer->state == STATE_COMPLETE ? UPLOAD_DONE : UPLOAD_ABSENT);
+	}
+}
+
 /* The part of a topic of ours after the file id, or NULL. */
 static const char *command_of(const struct upload *upload, const char *topic)
 {
@@ -217,6 +232,8 @@ static void dispatch(struct upload *upload, const char *command, const struct an
 	} else if (strcmp(command, "status") == 0) {
 		if (upload->phase == PHASE_FIN && upload->asked_status)
 			answered_status(upload, answer, now);
+		else if (upload->phase == PHASE_ASK && upload->asked)
+			answered_question(upload, answer, now);
 	} else if (strncmp(command, "fin/", 4) == 0) {
 		if (upload->phase == PHASE_FIN && upload->asked)
 			answered_fin(upload, answer, now);
@@ -257,16 +274,16 @@ static bool segment_acked(struct upload *upload, unsigned i, int reason, int64_t
  * Only 0x00 settles a segment. Other codes wait for the response, which is exact;
  * with 0x10 a broker that cannot send 0x00 may even mean success.
  */
-bool upload_acked(struct upload *upload, int mid, int reason, int64_t now)
+bool upload_acked(struct upload *upload, unsigned key, int reason, int64_t now)
 {
 	upload->settled.len = 0;
-	if (upload->asked && upload->asked_mid == mid) {
+	if (upload->asked && upload->asked_key == key) {
 		upload->asked_reason = reason;
 		upload->asked_ms = now;
 		return true;
 	}
 	for (unsigned i = 0; i < upload->flight_count; i++) {
-		if (upload->flights[i].mid == mid)
+		if (upload->flights[i].key == key)
 			return segment_acked(upload, i, reason, now);
 	}
 	return false;

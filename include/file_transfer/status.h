@@ -26,28 +26,30 @@ enum ft_puback {
 /*
  * X(symbol, reason_description, reason_code, puback, retry_after in seconds (0: none), text)
  *
+ * The text is one plain sentence: `detail` of every answer that has nothing better to say.
+ *
  * The last three never reach a client under their own name.
  */
 #define FT_STATUS_TABLE(X) \
 	X(FT_OK, "success", 0x00, FT_PUBACK_SUCCESS, 0, "success") \
 	X(FT_NO_SUCH_TRANSFER, "no_such_transfer", 0x10, FT_PUBACK_BEGIN_AGAIN, 0, \
-	  "never begun, aborted or expired: begin with init") \
+	  "this transfer was never begun, was aborted, or has expired: begin with init") \
 	X(FT_FILE_CHECKSUM_MISMATCH, "file_checksum_mismatch", 0x10, FT_PUBACK_BEGIN_AGAIN, 0, \
-	  "the bytes held do not have the checksum that was announced") \
+	  "the bytes held do not have the checksum that was announced: send them again") \
 	X(FT_CHECKSUM_MISMATCH, "checksum_mismatch", 0x80, FT_PUBACK_REFUSED, 0, \
-	  "the segment does not have the checksum in its topic; nothing was stored") \
+	  "the segment does not have the checksum in its topic and was not stored: send it again") \
 	X(FT_INCOMPLETE, "incomplete", 0x80, FT_PUBACK_REFUSED, 0, \
-	  "bytes are missing") \
+	  "bytes are missing: send them, then fin again") \
 	X(FT_IO_ERROR, "io_error", 0x80, FT_PUBACK_REFUSED, 0, \
-	  "the broker's storage failed") \
+	  "the broker's storage failed: try again later") \
 	X(FT_TIMEOUT, "timeout", 0x80, FT_PUBACK_REFUSED, 0, \
-	  "assembly took longer than the broker allows") \
+	  "assembly took longer than the broker allows: try again later") \
 	X(FT_INTERNAL_ERROR, "internal_error", 0x80, FT_PUBACK_REFUSED, 0, \
-	  "the broker could not do it") \
+	  "the broker could not do it: try again later") \
 	X(FT_INVALID_FILEID, "invalid_fileid", 0x83, FT_PUBACK_REFUSED, 0, \
 	  "a file id is 1 to 255 bytes of UTF-8") \
 	X(FT_INVALID_FILE_COMMAND, "invalid_file_command", 0x83, FT_PUBACK_REFUSED, 0, \
-	  "no command has this shape") \
+	  "no command has a topic of this shape") \
 	X(FT_INVALID_OFFSET, "invalid_offset", 0x83, FT_PUBACK_REFUSED, 0, \
 	  "an offset is decimal digits, and offset + length at most 2^63-1") \
 	X(FT_INVALID_SIZE, "invalid_size", 0x83, FT_PUBACK_REFUSED, 0, \
@@ -63,27 +65,27 @@ enum ft_puback {
 	X(FT_ALREADY_COMPLETE, "already_complete", 0x83, FT_PUBACK_REFUSED, 0, \
 	  "this id is finished with other content: use a new id") \
 	X(FT_FILE_TOO_LARGE, "file_too_large", 0x83, FT_PUBACK_REFUSED, 0, \
-	  "larger than the broker accepts") \
+	  "the file is larger than the broker accepts") \
 	X(FT_SEGMENT_TOO_LARGE, "segment_too_large", 0x83, FT_PUBACK_REFUSED, 0, \
-	  "send smaller segments") \
+	  "the segment is larger than the broker accepts: send smaller ones") \
 	X(FT_NAME_REFUSED, "name_refused", 0x83, FT_PUBACK_REFUSED, 0, \
 	  "the broker does not accept files of this name") \
 	X(FT_QUOTA_EXCEEDED, "quota_exceeded", 0x97, FT_PUBACK_QUOTA, 60, \
-	  "the broker holds as much as it may") \
+	  "the broker holds as much as it may: try again later") \
 	X(FT_DISK_FULL, "disk_full", 0x97, FT_PUBACK_QUOTA, 60, \
-	  "the broker's disk is full") \
+	  "the broker's disk is full: try again later") \
 	X(FT_TOO_MANY_TRANSFERS, "too_many_transfers", 0x97, FT_PUBACK_QUOTA, 60, \
-	  "finish or abort other transfers first") \
+	  "too many transfers are unfinished: finish or abort others first") \
 	X(FT_RATE_LIMITED, "rate_limited", 0x97, FT_PUBACK_QUOTA, 1, \
-	  "slower") \
+	  "more was sent than is allowed in this time: slow down") \
 	X(FT_BUSY, "busy", 0x97, FT_PUBACK_QUOTA, 1, \
-	  "the broker has too much to do at the moment") \
+	  "the broker has too much to do at the moment: try again soon") \
 	X(FT_NO_MEMORY, "internal_error", 0x80, FT_PUBACK_REFUSED, 0, \
-	  "the broker is out of memory") \
+	  "the broker is out of memory: try again later") \
 	X(FT_DAMAGED, "no_such_transfer", 0x10, FT_PUBACK_BEGIN_AGAIN, 0, \
-	  "what was held was damaged and has been set aside") \
+	  "what was held was damaged and has been set aside: begin again with init") \
 	X(FT_CANCELLED, "internal_error", 0x80, FT_PUBACK_REFUSED, 0, \
-	  "stopped before it was done")
+	  "the broker stopped before it was done: try again later")
 
 enum ft_status {
 #define X(symbol, word, code, puback, retry, text) symbol,

@@ -123,5 +123,10 @@ static bool has_instruction(void)
 
 uint32_t ft_crc32c(const void *bytes, size_t len)
 {
-	return ~(has_instruction() ? by_instruction : by_table)(UINT32_MAX, bytes, len);
+	return ft_crc32c_more(0, bytes, len);
+}
+
+uint32_t ft_crc32c_more(uint32_t crc, const void *bytes, size_t len)
+{
+	return ~(has_instruction() ? by_instruction : by_table)(~crc, bytes, len);
 }

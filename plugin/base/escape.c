@@ -52,7 +52,12 @@ static void hash_all(struct ft_buf *buf, const char *id, size_t id_len)
 
 size_t ft_escape(char *name, const char *id, size_t id_len)
 {
-	struct ft_buf buf = ft_buf_on(name, FT_NAME_ROOM);
+	return ft_escape_within(name, id, id_len, FT_NAME_ROOM - 1);
+}
+
+size_t ft_escape_within(char *name, const char *id, size_t id_len, size_t max)
+{
+	struct ft_buf buf = ft_buf_on(name, max + 1);
 
 	if (id_len == 0)
 		ft_buf_char(&buf, '%');
@@ -61,5 +66,6 @@ size_t ft_escape(char *name, const char *id, size_t id_len)
 		buf = ft_buf_on(name, FT_NAME_ROOM);
 		hash_all(&buf, id, id_len);
 	}
+	assert(ft_buf_ok(&buf) && buf.len <= max);
 	return buf.len;
 }

@@ -23,4 +23,7 @@
 /* Writes the name of the id, NUL-terminated, into `name` (FT_NAME_ROOM bytes); returns its length. */
 size_t ft_escape(char *name, const char *id, size_t id_len);
 
+/* The same, for a file system that holds names of `max` bytes only: longer ones are hashed, too. */
+size_t ft_escape_within(char *name, const char *id, size_t id_len, size_t max);
+
 #endif

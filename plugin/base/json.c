@@ -1,36 +1,29 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include "base/json.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/hex.h"
 
-#define DEPTH_MAX 1000	/* as deep as cJSON goes: each level is a call on the stack */
+#define JSON_DEPTH_MAX ((size_t)65536)
 
 /* --- skipping: each returns where a thing ends, or NULL where there is none --- */
 
-static const char *skip_space(const char *at, const char *end)
+static const char *json_skip_space(const char *at, const char *end)
 {
 	while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r'))
 		at++;
 	return at;
 }
 
-static const char *skip_char(const char *at, const char *end, char c)
-{
-	return at < end && *at == c ? at + 1 : NULL;
-}
-
-static const char *skip_word(const char *at, const char *end, const char *word)
+static const char *json_skip_word(const char *at, const char *end, const char *word)
 {
 	size_t len = strlen(word);
 
 	return (size_t)(end - at) >= len && memcmp(at, word, len) == 0 ? at + len : NULL;
 }
 
-static const char *skip_digits(const char *at, const char *end)
+static const char *json_skip_digits(const char *at, const char *end)
 {
 	const char *begin = at;
 
@@ -39,33 +32,33 @@ static const char *skip_digits(const char *at, const char *end)
 	return at > begin ? at : NULL;
 }
 
-static const char *skip_fraction(const char *at, const char *end)
+static const char *json_skip_fraction(const char *at, const char *end)
 {
-	return at < end && *at == '.' ? skip_digits(at + 1, end) : at;
+	return at < end && *at == '.' ? json_skip_digits(at + 1, end) : at;
 }
 
-static const char *skip_exponent(const char *at, const char *end)
+static const char *json_skip_exponent(const char *at, const char *end)
 {
 	if (at == end || (*at != 'e' && *at != 'E'))
 		return at;
 	at++;
 	if (at < end && (*at == '+' || *at == '-'))
 		at++;
-	return skip_digits(at, end);
+	return json_skip_digits(at, end);
 }
 
-static const char *skip_number(const char *at, const char *end)
+static const char *json_skip_number(const char *at, const char *end)
 {
 	if (*at == '-')
 		at++;
-	at = at < end && *at == '0' ? at + 1 : skip_digits(at, end);
+	at = at < end && *at == '0' ? at + 1 : json_skip_digits(at, end);
 	if (at)
-		at = skip_fraction(at, end);
-	return at ? skip_exponent(at, end) : NULL;
+		at = json_skip_fraction(at, end);
+	return at ? json_skip_exponent(at, end) : NULL;
 }
 
 /* The value of four hex digits, or -1. */
-static int hex4(const char *at, const char *end)
+static int json_hex4(const char *at, const char *end)
 {
 	int value = 0;
 
@@ -82,24 +75,24 @@ static int hex4(const char *at, const char *end)
 }
 
 /* `at` is behind "\u". Of a surrogate pair both; half of one is no character. */
-static const char *skip_code_point(const char *at, const char *end)
+static const char *json_skip_code_point(const char *at, const char *end)
 {
-	int unit = hex4(at, end);
+	int unit = json_hex4(at, end);
 
 	if (unit < 0 || (unit >= 0xdc00 && unit <= 0xdfff))
 		return NULL;
 	at += 4;
 	if (unit < 0xd800 || unit > 0xdbff)
 		return at;
-	if (!(at = skip_word(at, end, "\\u")))
+	if (!(at = json_skip_word(at, end, "\\u")))
 		return NULL;
-	unit = hex4(at, end);
+	unit = json_hex4(at, end);
 	return unit >= 0xdc00 && unit <= 0xdfff ? at + 4 : NULL;
 }
 
-static const char *skip_string(const char *at, const char *end)
+static const char *json_skip_string(const char *at, const char *end)
 {
-	at = skip_char(at, end, '"');
+	at = json_skip_word(at, end, "\"");
 	while (at && at < end) {
 		unsigned char c = (unsigned char)*at++;
 
@@ -110,191 +103,336 @@ static const char *skip_string(const char *at, const char *end)
 		if (c != '\\')
 			continue;
 		if (at < end && *at == 'u')
-			at = skip_code_point(at + 1, end);
+			at = json_skip_code_point(at + 1, end);
 		else
 			at = at < end && *at && strchr("\"\\/bfnrt", *at) ? at + 1 : NULL;
 	}
 	return NULL;
 }
 
-/* A key and its colon. */
-static const char *skip_key(const char *at, const char *end)
+/* A key, its colon and the space around it. */
+static const char *json_skip_key(const char *at, const char *end)
 {
-	if ((at = skip_string(at, end)) != NULL)
-		at = skip_char(skip_space(at, end), end, ':');
-	return at ? skip_space(at, end) : NULL;
+	if ((at = json_skip_string(json_skip_space(at, end), end)) != NULL)
+		at = json_skip_word(json_skip_space(at, end), end, ":");
+	return at ? json_skip_space(at, end) : NULL;
 }
 
-/* --- choosing --- */
+static const char *json_skip_scalar(const char *at, const char *end)
+{
+	switch (*at) {
+	case '"':
+		return json_skip_string(at, end);
+	case 't':
+		return json_skip_word(at, end, "true");
+	case 'f':
+		return json_skip_word(at, end, "false");
+	case 'n':
+		return json_skip_word(at, end, "null");
+	default:
+		return json_skip_number(at, end);
+	}
+}
 
-/* What of an object is to be parsed. */
-struct choice {
-	const char *const *wanted;
-	const char *apart;
-	struct ft_json_text *value;
-	struct ft_buf out;
+/* The arrays and objects around a place: one bit each, so that depth takes no calls. */
+struct json_nest {
+	size_t depth;
+	size_t deepest;
+	uint8_t is_object[JSON_DEPTH_MAX / 8];
 };
 
-/* Whether a string, without its quotes, is `name`: any of its characters may be escaped. */
-static bool is_name(const char *at, const char *end, const char *name)
+static bool json_nest_open(struct json_nest *nest, char bracket)
 {
-	for (; at < end && *name; name++) {
+	uint8_t bit = (uint8_t)(1u << nest->depth % 8);
+
+	if (nest->depth == JSON_DEPTH_MAX)
+		return false;
+	if (bracket == '{')
+		nest->is_object[nest->depth / 8] |= bit;
+	else
+		nest->is_object[nest->depth / 8] &= (uint8_t)~bit;
+	nest->depth++;
+	if (nest->depth > nest->deepest)
+		nest->deepest = nest->depth;
+	return true;
+}
+
+static bool json_nest_in_object(const struct json_nest *nest)
+{
+	size_t inner = nest->depth - 1;
+
+	return nest->is_object[inner / 8] & 1u << inner % 8;
+}
+
+static char json_nest_closing(const struct json_nest *nest)
+{
+	return json_nest_in_object(nest) ? '}' : ']';
+}
+
+/* To where the next value begins, behind a key where there are keys. */
+static const char *json_to_value(const struct json_nest *nest, const char *at, const char *end)
+{
+	return json_nest_in_object(nest) ? json_skip_key(at, end) : json_skip_space(at, end);
+}
+
+/* Behind a value: ends what ends here, and goes to the next value, or out of the nest. */
+static const char *json_leave(struct json_nest *nest, const char *at, const char *end)
+{
+	while (nest->depth > 0) {
+		at = json_skip_space(at, end);
+		if (at == end)
+			return NULL;
+		if (*at == ',')
+			return json_to_value(nest, at + 1, end);
+		if (*at != json_nest_closing(nest))
+			return NULL;
+		nest->depth--;
+		at++;
+	}
+	return at;
+}
+
+/* At an opening bracket: to the first value in it, or behind it if it is empty. */
+static const char *json_enter(struct json_nest *nest, const char *at, const char *end)
+{
+	if (!json_nest_open(nest, *at))
+		return NULL;
+	at = json_skip_space(at + 1, end);
+	if (at < end && *at == json_nest_closing(nest))
+		return json_leave(nest, at, end);
+	return json_to_value(nest, at, end);
+}
+
+static const char *json_skip_value(const char *at, const char *end, size_t *depth)
+{
+	struct json_nest nest;
+
+	nest.depth = nest.deepest = 0;
+	do {
+		if (at == end)
+			return NULL;
+		if (*at == '{' || *at == '[')
+			at = json_enter(&nest, at, end);
+		else if ((at = json_skip_scalar(at, end)) != NULL)
+			at = json_leave(&nest, at, end);
+	} while (at && nest.depth > 0);
+	*depth = nest.deepest;
+	return at;
+}
+
+/* --- finding --- */
+
+/* Whether a valid string, at its first quote, is `name`: any of its characters may be escaped. */
+static bool json_is_name(const char *at, const char *end, const char *name)
+{
+	for (at++; *at != '"' && *name; name++) {
 		int c = (unsigned char)*at++;
 
 		if (c == '\\') {
 			if (*at != 'u')
 				return false;
-			c = hex4(at + 1, end);
+			c = json_hex4(at + 1, end);
 			at += 5;
 		}
 		if (c != (unsigned char)*name)
 			return false;
 	}
-	return at == end && !*name;
+	return *at == '"' && !*name;
 }
 
-static bool is_wanted(const struct choice *choice, const char *at, const char *end)
+static void json_note(struct ft_json_member *members, size_t count, const char *key,
+		      const char *value, const char *end, size_t depth)
 {
-	if (!choice->wanted)
-		return true;
-	for (size_t i = 0; choice->wanted[i]; i++)
-		if (is_name(at, end, choice->wanted[i]))
-			return true;
-	return false;
-}
-
-/* One member: its key in quotes, and its value. */
-static void choose(struct choice *choice, struct ft_json_text key, struct ft_json_text value)
-{
-	const char *name = key.at + 1, *name_end = key.at + key.len - 1;
-	bool container = *value.at == '{' || *value.at == '[';
-
-	if (choice->apart && is_name(name, name_end, choice->apart)) {
-		if (choice->value->len == 0)
-			*choice->value = value;
-		return;
+	for (size_t i = 0; i < count; i++) {
+		if (!members[i].value.at && json_is_name(key, end, members[i].key)) {
+			members[i].value.at = value;
+			members[i].value.len = *value == 'n' ? 0 : (size_t)(end - value);
+			members[i].depth = depth;
+		}
 	}
-	if (!is_wanted(choice, name, name_end))
-		return;
-	if (choice->out.len > 1)
-		ft_buf_char(&choice->out, ',');
-	ft_buf_bytes(&choice->out, key.at, key.len);
-	ft_buf_char(&choice->out, ':');
-	if (choice->wanted && container)
-		ft_buf_str(&choice->out, "[]");
-	else
-		ft_buf_bytes(&choice->out, value.at, value.len);
 }
 
-/* --- skipping, and on the way choosing --- */
-
-static const char *skip_value(const char *at, const char *end, int depth);
-
-static const char *skip_member(const char *key, const char *end, int depth, struct choice *choice)
+/* `at` is behind the opening brace. */
+static const char *json_find_members(const char *at, const char *end,
+				     struct ft_json_member *members, size_t count)
 {
-	const char *value = skip_key(key, end);
-	const char *behind = value ? skip_value(value, end, depth) : NULL;
-
-	if (behind && choice)
-		choose(choice,
-		       (struct ft_json_text){ key, (size_t)(skip_string(key, end) - key) },
-		       (struct ft_json_text){ value, (size_t)(behind - value) });
-	return behind;
-}
-
-/* `at` is behind the opening bracket. */
-static const char *skip_container(const char *at, const char *end, char close, int depth,
-				  struct choice *choice)
-{
-	at = skip_space(at, end);
-	if (at < end && *at == close)
+	at = json_skip_space(at, end);
+	if (at < end && *at == '}')
 		return at + 1;
 	while (at) {
-		at = close == '}' ? skip_member(at, end, depth, choice)
-				  : skip_value(at, end, depth);
-		if (!at || (at = skip_space(at, end)) == end)
+		const char *key = json_skip_space(at, end);
+		const char *value = json_skip_key(key, end);
+		size_t depth;
+
+		if (!value || !(at = json_skip_value(value, end, &depth)))
 			return NULL;
-		if (*at == close)
+		json_note(members, count, key, value, at, depth);
+		at = json_skip_space(at, end);
+		if (at == end)
+			return NULL;
+		if (*at == '}')
 			return at + 1;
-		if ((at = skip_char(at, end, ',')) != NULL)
-			at = skip_space(at, end);
+		at = json_skip_word(at, end, ",");
 	}
 	return NULL;
 }
 
-static const char *skip_value(const char *at, const char *end, int depth)
-{
-	if (at == end || depth == DEPTH_MAX)
-		return NULL;
-	switch (*at) {
-	case '{':
-		return skip_container(at + 1, end, '}', depth + 1, NULL);
-	case '[':
-		return skip_container(at + 1, end, ']', depth + 1, NULL);
-	case '"':
-		return skip_string(at, end);
-	case 't':
-		return skip_word(at, end, "true");
-	case 'f':
-		return skip_word(at, end, "false");
-	case 'n':
-		return skip_word(at, end, "null");
-	default:
-		return skip_number(at, end);
-	}
-}
-
-/* The whole text, from its first value on. True: it is JSON. */
-static bool read_text(const char *at, const char *end, struct choice *choice)
-{
-	if (at < end && *at == '{') {
-		ft_buf_char(&choice->out, '{');
-		at = skip_container(at + 1, end, '}', 1, choice);
-		ft_buf_char(&choice->out, '}');
-	} else {
-		at = skip_value(at, end, 0);
-	}
-	return at && skip_space(at, end) == end;
-}
-
-/* --- parsing --- */
-
-/* cJSON does not tell why it gave up. What it needs is about this much, in small pieces. */
-static bool memory_is_short(size_t len)
-{
-	void *probe = malloc(16 * len + 4096);
-
-	free(probe);
-	return !probe;
-}
-
-static enum ft_status parse(const struct ft_buf *text, cJSON **json)
-{
-	/* Twice: one allocation that failed need not fail again, and leaves no other trace. */
-	for (int i = 0; i < 2 && !*json; i++)
-		*json = cJSON_ParseWithLengthOpts(text->text, text->len + 1, NULL, 1);
-	if (*json)
-		return FT_OK;
-	return memory_is_short(text->len) ? FT_NO_MEMORY : FT_DAMAGED;
-}
-
-enum ft_status ft_json_parse_object(const char *text, size_t len, const char *const *wanted,
-				    const char *apart, cJSON **json, struct ft_json_text *value)
+enum ft_json_shape ft_json_find(const char *text, size_t len, struct ft_json_member *members,
+				size_t count)
 {
 	static const char byte_order_mark[] = "\xef\xbb\xbf";
-	const char *end = text + len, *at = skip_word(text, end, byte_order_mark);
-	struct ft_json_text none;
-	struct choice choice = { .wanted = wanted, .apart = apart, .value = value ? value : &none };
-	char *room = malloc(len + 3);
-	enum ft_status st = FT_DAMAGED;
+	const char *end = text + len, *at = json_skip_word(text, end, byte_order_mark);
+	bool object;
+	size_t depth;
 
-	*json = NULL;
-	*choice.value = (struct ft_json_text){ .at = NULL };
-	if (!room)
-		return FT_NO_MEMORY;
-	choice.out = ft_buf_on(room, len + 3);
-	if (read_text(skip_space(at ? at : text, end), end, &choice))
-		st = choice.out.len > 0 ? parse(&choice.out, json) : FT_OK;
-	free(room);
-	return st;
+	for (size_t i = 0; i < count; i++) {
+		members[i].value = (struct ft_json_text){ .at = NULL };
+		members[i].depth = 0;
+	}
+	at = json_skip_space(at ? at : text, end);
+	object = at < end && *at == '{';
+	at = object ? json_find_members(at + 1, end, members, count)
+		    : json_skip_value(at, end, &depth);
+	if (!at || json_skip_space(at, end) != end)
+		return FT_JSON_BROKEN;
+	return object ? FT_JSON_OBJECT : FT_JSON_NO_OBJECT;
+}
+
+/* --- reading what was found: it is valid --- */
+
+/* The exponent behind "e", clamped to what makes any difference. */
+static int64_t json_exponent(const char *at, const char *end)
+{
+	bool negative = at < end && *at == '-';
+	int64_t exponent = 0;
+
+	if (at < end && (*at == '-' || *at == '+'))
+		at++;
+	for (; at < end; at++)
+		if (exponent < (int64_t)1 << 40)
+			exponent = exponent * 10 + (*at - '0');
+	return negative ? -exponent : exponent;
+}
+
+static bool json_add_digit(uint64_t *number, unsigned digit, uint64_t max)
+{
+	if (digit > max || *number > (max - digit) / 10)
+		return false;
+	*number = *number * 10 + digit;
+	return true;
+}
+
+/* digits[.digits] times ten to the power of `exponent`, digit by digit. */
+static bool json_scale(const char *at, const char *end, int64_t exponent, uint64_t max,
+		       uint64_t *integer)
+{
+	const char *point = memchr(at, '.', (size_t)(end - at));
+	int64_t wanted = (point ? point : end) - at + exponent;	/* digits before the point */
+	uint64_t number = 0;
+
+	for (; at < end; at++) {
+		if (at == point)
+			continue;
+		if (wanted-- > 0 ? !json_add_digit(&number, (unsigned)(*at - '0'), max) : *at != '0')
+			return false;
+	}
+	for (; wanted > 0 && number > 0; wanted--)
+		if (!json_add_digit(&number, 0, max))
+			return false;
+	*integer = number;
+	return true;
+}
+
+bool ft_json_integer(const struct ft_json_text *value, uint64_t max, uint64_t *integer)
+{
+	const char *at = value->at, *end = at + value->len, *digits_end = at;
+	bool negative = *at == '-';
+	uint64_t number;
+
+	if (!negative && (*at < '0' || *at > '9'))
+		return false;
+	if (negative)
+		at++;
+	while (digits_end < end && *digits_end != 'e' && *digits_end != 'E')
+		digits_end++;
+	if (!json_scale(at, digits_end, digits_end < end ? json_exponent(digits_end + 1, end) : 0,
+			max, &number))
+		return false;
+	if (negative && number > 0)
+		return false;
+	*integer = number;
+	return true;
+}
+
+static size_t json_put_utf8(char *to, uint32_t c)
+{
+	if (c < 0x80) {
+		to[0] = (char)c;
+		return 1;
+	}
+	if (c < 0x800) {
+		to[0] = (char)(0xc0 | c >> 6);
+		to[1] = (char)(0x80 | (c & 0x3f));
+		return 2;
+	}
+	if (c < 0x10000) {
+		to[0] = (char)(0xe0 | c >> 12);
+		to[1] = (char)(0x80 | (c >> 6 & 0x3f));
+		to[2] = (char)(0x80 | (c & 0x3f));
+		return 3;
+	}
+	to[0] = (char)(0xf0 | c >> 18);
+	to[1] = (char)(0x80 | (c >> 12 & 0x3f));
+	to[2] = (char)(0x80 | (c >> 6 & 0x3f));
+	to[3] = (char)(0x80 | (c & 0x3f));
+	return 4;
+}
+
+/* The character at *at, in UTF-8; moves *at behind it. */
+static size_t json_read_character(char to[4], const char **at, const char *end)
+{
+	static const char letters[] = "bfnrt", meant[] = "\b\f\n\r\t";
+	const char *letter;
+	uint32_t c;
+
+	if (**at != '\\') {
+		to[0] = *(*at)++;
+		return 1;
+	}
+	(*at)++;
+	if (**at == 'u') {
+		c = (uint32_t)json_hex4(*at + 1, end);
+		*at += 5;
+		if (c >= 0xd800 && c <= 0xdbff) {
+			c = 0x10000 + ((c - 0xd800) << 10)
+			    + ((uint32_t)json_hex4(*at + 2, end) - 0xdc00);
+			*at += 6;
+		}
+		return json_put_utf8(to, c);
+	}
+	letter = strchr(letters, **at);
+	to[0] = letter ? meant[letter - letters] : **at;
+	(*at)++;
+	return 1;
+}
+
+bool ft_json_string(const struct ft_json_text *value, char *to, size_t room, size_t *len)
+{
+	const char *at = value->at, *end = at + value->len - 1;
+	size_t used = 0;
+
+	if (*at != '"')
+		return false;
+	for (at++; at < end;) {
+		char character[4];
+		size_t step = json_read_character(character, &at, end);
+
+		if (room - used <= step)
+			return false;
+		memcpy(to + used, character, step);
+		used += step;
+	}
+	to[used] = '\0';
+	*len = used;
+	return true;
 }

@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /*
- * JSON objects, read by cJSON but for three things. What is nobody's business here stays
- * text, to the letter: cJSON would round its numbers, and print it at up to a hundred
- * times its length. Members that nobody wants cost no more than to be skipped. And it is
- * known why parsing failed: a transfer whose manifest cannot be parsed is set aside, and
- * must not be for a passing lack of memory. Threads: any.
+ * Reads a JSON object (RFC 8259, to the letter) without building a tree: members are looked
+ * up by name, and a value stays a piece of the text until it is asked for. So numbers keep
+ * all their digits, what is nobody's business here goes through as it was written, and what
+ * nobody asks for costs no more than to be skipped.
+ *
+ *	struct ft_json_member members[] = { { .key = "name" }, { .key = "size" } };
+ *
+ *	if (ft_json_find(text, len, members, 2) != FT_JSON_OBJECT) refuse;
+ *	if (members[1].value.len > 0 && !ft_json_integer(&members[1].value, max, &size)) refuse;
+ *
+ * Nothing is allocated and no depth of nesting costs stack. Threads: any.
  */
 #ifndef FT_BASE_JSON_H
 #define FT_BASE_JSON_H
 
-#include <cjson/cJSON.h>
+#include <stdbool.h>
 #include <stddef.h>
-
-#include "file_transfer/status.h"
+#include <stdint.h>
 
 /* A value as it stands in a text, borrowed from there. len 0: there is none. */
 struct ft_json_text {
@@ -20,20 +25,32 @@ struct ft_json_text {
 	size_t len;
 };
 
+struct ft_json_member {
+	const char *key;		/* ASCII */
+	struct ft_json_text value;	/* of several members of this name the first; none if null */
+	size_t depth;			/* how deep arrays and objects are nested in it; a number: 0 */
+};
+
+enum ft_json_shape {
+	FT_JSON_OBJECT,
+	FT_JSON_NO_OBJECT,	/* JSON, but something else */
+	FT_JSON_BROKEN,		/* no JSON, or nested more than 65,536 deep */
+};
+
 /*
- * Parses `len` bytes of UTF-8 that must be one JSON text (RFC 8259, to the letter; a byte
- * order mark is skipped) and nothing else. *json is the caller's to cJSON_Delete(): NULL on
- * error, and where the text is JSON but no object.
- *
- *	wanted	keys, NULL-terminated, of the members to parse; where a value is an array or
- *		an object, only that is told, by an empty array. NULL: all, as they are.
- *	apart	a key whose value is not parsed, but goes to *value as text: of several the
- *		first. NULL: none.
- *
- * Errors: FT_DAMAGED (no JSON), FT_NO_MEMORY.
+ * Says what the whole text is, which must be valid UTF-8 (a byte order mark is skipped), and
+ * finds members of the object that it is. Values are found only if it is one.
  */
-enum ft_status ft_json_parse_object(const char *text, size_t len, const char *const *wanted,
-				    const char *apart, cJSON **json,
-				    struct ft_json_text *value) FT_MUST_USE;
+enum ft_json_shape ft_json_find(const char *text, size_t len, struct ft_json_member *members,
+				size_t count);
+
+/* Reads a found value that is an integer of 0...max, however it is written (10, 1e1, 10.0). */
+bool ft_json_integer(const struct ft_json_text *value, uint64_t max, uint64_t *integer);
+
+/*
+ * Reads a found value that is a string of less than `room` bytes, and puts a NUL behind it.
+ * It may hold NUL bytes itself. No string is longer than its text is.
+ */
+bool ft_json_string(const struct ft_json_text *value, char *to, size_t room, size_t *len);
 
 #endif

@@ -39,6 +39,15 @@ static inline void ft_list_init(struct ft_list *list)
 	ft_link_init(&list->head);
 }
 
+/* Adds a link, in no list until then, behind another one or at the head of a list. */
+static inline void ft_link_insert(struct ft_link *before, struct ft_link *link)
+{
+	link->prev = before;
+	link->next = before->next;
+	before->next->prev = link;
+	before->next = link;
+}
+
 static inline bool ft_link_listed(const struct ft_link *link)
 {
 	return link->next != link;

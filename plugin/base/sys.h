@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /*
- * The file-system calls of the stores, in one place: so that a test can make any
- * one of them fail, and so that EINTR and short transfers are dealt with once.
- *
- * Each ft_sys_x() is x() with the same parameters and errno, repeated on EINTR.
- * Built with -DFT_FAULTS the test provides ft_fault(), which is asked before each
- * call. Threads: any.
+ * The file-system calls of the stores, in one place, so that EINTR and short transfers
+ * are dealt with once. Each ft_sys_x() is x() with the same parameters and errno, repeated
+ * on EINTR. Threads: any.
  */
 #ifndef FT_BASE_SYS_H
 #define FT_BASE_SYS_H
@@ -18,30 +15,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "file_transfer/status.h"
 
-#ifdef FT_FAULTS
-/* Whether the call fails here and now, with errno set; may shorten *len (NULL: not a transfer). */
-bool ft_fault(const char *call, size_t *len);
-#else
-static inline bool ft_fault(const char *call, size_t *len)
-{
-	(void)call;
-	(void)len;
-	return false;
-}
-#endif
-
 #define FT_SYS_CALL(type, name, parameters, ...) \
 	static inline type ft_sys_##name parameters \
 	{ \
 		type result; \
 		do \
-			result = ft_fault(#name, NULL) ? (type)-1 : name(__VA_ARGS__); \
+			result = name(__VA_ARGS__); \
 		while (result == (type)-1 && errno == EINTR); \
 		return result; \
 	}
@@ -65,25 +53,24 @@ static inline int ft_sys_set_mode(int fd, mode_t mode)
 FT_SYS_CALL(int, fstatvfs, (int fd, struct statvfs *st), fd, st)
 FT_SYS_CALL(int, fsync, (int fd), fd)
 FT_SYS_CALL(int, fdatasync, (int fd), fd)
-FT_SYS_CALL(int, futimens, (int fd, const struct timespec times[2]), fd, times)
 FT_SYS_CALL(int, fallocate, (int fd, int mode, off_t offset, off_t len), fd, mode, offset, len)
 FT_SYS_CALL(int, syncfs, (int fd), fd)
 FT_SYS_CALL(int, ftruncate, (int fd, off_t len), fd, len)
 FT_SYS_CALL(int, renameat, (int from_dir, const char *from, int to_dir, const char *to),
 	    from_dir, from, to_dir, to)
 FT_SYS_CALL(int, unlinkat, (int dir, const char *path, int flags), dir, path, flags)
+FT_SYS_CALL(int, flock, (int fd, int operation), fd, operation)
+FT_SYS_CALL(void *, mmap, (void *at, size_t len, int protection, int flags, int fd, off_t offset),
+	    at, len, protection, flags, fd, offset)
+FT_SYS_CALL(ssize_t, getrandom, (void *bytes, size_t len, unsigned flags), bytes, len, flags)
 FT_SYS_CALL(int, sync_file_range, (int fd, off_t offset, off_t len, unsigned flags),
 	    fd, offset, len, flags)
 
-static inline int ft_sys_dup(int fd)
-{
-	return ft_fault("dup", NULL) ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
-}
 
 /* A directory stream on a descriptor, which it takes over when it succeeds. */
 static inline DIR *ft_sys_fdopendir(int fd)
 {
-	return ft_fault("fdopendir", NULL) ? NULL : fdopendir(fd);
+	return fdopendir(fd);
 }
 
 /* The next entry but "." and "..". NULL at the end (errno 0) or on error. */
@@ -93,7 +80,7 @@ static inline struct dirent *ft_sys_readdir(DIR *dir)
 
 	do {
 		errno = 0;
-		entry = ft_fault("readdir", NULL) ? NULL : readdir(dir);
+		entry = readdir(dir);
 	} while (entry && (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")));
 	return entry;
 }
@@ -104,8 +91,7 @@ static inline bool ft_sys_write_all(int fd, const void *bytes, size_t len, uint6
 	const char *from = bytes;
 
 	while (len > 0) {
-		size_t want = len;
-		ssize_t n = ft_fault("pwrite", &want) ? -1 : pwrite(fd, from, want, (off_t)offset);
+		ssize_t n = pwrite(fd, from, len, (off_t)offset);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -127,9 +113,7 @@ static inline ssize_t ft_sys_read_all(int fd, void *bytes, size_t len, uint64_t 
 	size_t got = 0;
 
 	while (got < len) {
-		size_t want = len - got;
-		ssize_t n = ft_fault("pread", &want) ? -1
-			: pread(fd, to + got, want, (off_t)(offset + got));
+		ssize_t n = pread(fd, to + got, len - got, (off_t)(offset + got));
 
 		if (n < 0 && errno == EINTR)
 			continue;

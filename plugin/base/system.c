@@ -6,14 +6,12 @@
 #include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
-#include <uuid/uuid.h>
 
 #include "base/buf.h"
+#include "base/hex.h"
 
 #define YEAR_0_MS INT64_C(-62167219200000)	/* 0000-01-01T00:00:00.000Z */
 #define YEAR_9999_MS INT64_C(253402300799999)	/* 9999-12-31T23:59:59.999Z */
-
-_Static_assert(FT_UUID_ROOM == UUID_STR_LEN, "libuuid's idea of a UUID");
 
 static int64_t clock_now_ms(clockid_t clock)
 {
@@ -39,6 +37,13 @@ int64_t ft_clock_unix_ms(void)
 	return clock_now_ms(CLOCK_REALTIME);
 }
 
+void ft_sleep_ms(int ms)
+{
+	const struct timespec moment = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
+
+	nanosleep(&moment, NULL);
+}
+
 void ft_rfc3339(char text[FT_RFC3339_ROOM], int64_t unix_ms)
 {
 	struct ft_buf buf = ft_buf_on(text, FT_RFC3339_ROOM);
@@ -60,17 +65,29 @@ void ft_rfc3339(char text[FT_RFC3339_ROOM], int64_t unix_ms)
 		      utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, ms);
 }
 
-void ft_uuid(char text[FT_UUID_ROOM])
-{
-	uuid_t uuid;
+/* glibc's strerror_r() returns the text, that of POSIX (musl) an error, and fills `room`. */
+#define SYSTEM_ERROR_TEXT(error, room) _Generic(strerror_r(error, room, FT_ERROR_ROOM), \
+	char *: strerror_r(error, room, FT_ERROR_ROOM), \
+	int: (strerror_r(error, room, FT_ERROR_ROOM), (room)))
 
-	uuid_generate_random(uuid);
-	uuid_unparse_lower(uuid, text);
+const char *ft_error_text(int error, char room[FT_ERROR_ROOM])
+{
+	room[0] = '\0';
+	return SYSTEM_ERROR_TEXT(error, room);
 }
 
-static bool read_boot_id(char text[FT_UUID_ROOM])
+static bool system_is_uuid(const char text[FT_UUID_ROOM])
 {
-	uuid_t uuid;
+	static const char shape[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+
+	for (size_t i = 0; i < sizeof shape; i++)
+		if (shape[i] == 'x' ? ft_hex_digit(text[i]) < 0 : text[i] != shape[i])
+			return false;
+	return true;
+}
+
+bool ft_boot_id(char text[FT_UUID_ROOM])
+{
 	ssize_t got;
 	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
 
@@ -79,11 +96,5 @@ static bool read_boot_id(char text[FT_UUID_ROOM])
 	got = read(fd, text, FT_UUID_ROOM - 1);
 	close(fd);
 	text[FT_UUID_ROOM - 1] = '\0';
-	return got == FT_UUID_ROOM - 1 && uuid_parse(text, uuid) == 0;
-}
-
-void ft_boot_id(char text[FT_UUID_ROOM])
-{
-	if (!read_boot_id(text))
-		ft_uuid(text);
+	return got == FT_UUID_ROOM - 1 && system_is_uuid(text);
 }

@@ -25,7 +25,7 @@ static const struct form forms[] = {
 };
 
 /* The length of the non-ASCII character at the start of `text`, or 0 where there is none. */
-static size_t character(const uint8_t *text, size_t left)
+static size_t utf8_character(const uint8_t *text, size_t left)
 {
 	const struct form *form = NULL;
 
@@ -48,7 +48,7 @@ bool ft_utf8_valid(const char *bytes, size_t len)
 	size_t at = 0;
 
 	while (at < len) {
-		size_t step = text[at] < 0x80 ? 1 : character(text + at, len - at);
+		size_t step = text[at] < 0x80 ? 1 : utf8_character(text + at, len - at);
 
 		if (step == 0)
 			return false;

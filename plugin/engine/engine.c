@@ -1,205 +1,694 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include "engine/engine_private.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/resource.h>
+#include <unistd.h>
 
-#define TIMER_MS 100		/* how often timers are looked at */
-#define DRAIN_MAX 64		/* jobs taken back per call: clients wait meanwhile */
-#define EXPIRIES_MAX 16		/* transfers expired per call: each costs some files to be looked at */
+#include "base/escape.h"
+#include "base/system.h"
+#include "protocol/manifest.h"
 
-static enum ft_status start_pools(struct ft_engine *e)
+#define ENGINE_TIMER_MS 100		/* how often timers are looked at */
+#define ENGINE_JOBS_MAX 64		/* results taken per call: clients wait meanwhile */
+#define ENGINE_STOP_MS 5000
+#define ENGINE_STOP_STEP_MS 5
+
+/* --- memory --- */
+
+static enum ft_status engine_check_kept(const struct ft_engine *e, size_t more, size_t most)
 {
-	e->assemblers = ft_pool_new((size_t)e->options->workers, e->hooks.notify,
-				    e->hooks.context);
-	if (e->assemblers)
-		e->sweepers = ft_pool_new(1, e->hooks.notify, e->hooks.context);
-	if (e->sweepers)
-		return FT_OK;
-	ft_logger_printf(e->log, FT_LOG_ERROR, "worker threads cannot be started: %s",
-		      strerror(errno));
-	return FT_INTERNAL_ERROR;
+	size_t kept = e->registry.bytes + e->charged;
+
+	return more > most || kept > most - more ? FT_BUSY : FT_OK;
 }
 
-static enum ft_status start_scan(struct ft_engine *e)
+enum ft_status engine_check_memory(const struct ft_engine *e, size_t more)
 {
-	struct ft_scan *scan = ft_scan_new(e->store);
+	size_t most = (size_t)e->options->max_memory;
 
-	if (!scan)
+	return engine_check_kept(e, more, most - most / ENGINE_MEMORY_ENDING);
+}
+
+void engine_charge_ranges(struct ft_engine *e, struct ft_transfer *t)
+{
+	size_t cost = t->held.count * ENGINE_RANGE_COST;
+
+	e->charged += cost;
+	e->charged -= t->charged;
+	t->charged = cost;
+}
+
+enum ft_status engine_add_transfer(struct ft_engine *e, const struct ft_facts *facts,
+				   enum ft_transfer_state state, struct ft_transfer **out)
+{
+	struct ft_transfer *t = ft_registry_add(&e->registry, &facts->key, facts->number, state);
+
+	if (!t)
 		return FT_NO_MEMORY;
-	e->scanning = true;
-	ft_pool_submit(e->sweepers, &scan->sweep.job);
+	*t->meta = facts->meta;
+	t->responses = facts->terms.responses;
+	t->segments_ttl = facts->terms.segments_ttl;
+	t->news_ms = t->logged_news_ms = e->now_ms;
+	*out = t;
 	return FT_OK;
 }
 
-static enum ft_status start(struct ft_engine *e)
+void engine_remove_transfer(struct ft_engine *e, struct ft_transfer **transfer)
 {
+	e->charged -= (*transfer)->charged;
+	ft_registry_remove(&e->registry, transfer);
+}
+
+static enum ft_status engine_copy_request(struct ft_engine *e, const struct ft_request *request,
+					  struct ft_ticket **out)
+{
+	if (!(*out = ft_ticket_new(request)))
+		return FT_NO_MEMORY;
+	e->charged += ft_ticket_size(request);
+	return FT_OK;
+}
+
+enum ft_status engine_make_ticket(struct ft_engine *e, const struct ft_request *request,
+				  struct ft_ticket **out)
+{
+	enum ft_status st = engine_check_kept(e, ft_ticket_size(request),
+					      (size_t)e->options->max_memory);
+
+	return st == FT_OK ? engine_copy_request(e, request, out) : st;
+}
+
+void engine_drop_ticket(struct ft_engine *e, struct ft_ticket **ticket)
+{
+	e->charged -= ft_ticket_size(&(*ticket)->request);
+	ft_ticket_free(ticket);
+}
+
+static enum ft_status engine_enlist(struct ft_engine *e, struct ft_transfer *t, struct ft_list *list,
+				    const struct ft_request *request)
+{
+	struct ft_ticket *ticket;
+	enum ft_status st = engine_copy_request(e, request, &ticket);
+
+	if (st != FT_OK)
+		return st;
+	ft_list_push(list, &ticket->link);
+	t->waiting++;
+	return FT_OK;
+}
+
+enum ft_status engine_wait(struct ft_engine *e, struct ft_transfer *t, struct ft_list *list,
+			   const struct ft_request *request)
+{
+	enum ft_status st = engine_check_memory(e, ft_ticket_size(request));
+
+	return st == FT_OK ? engine_enlist(e, t, list, request) : st;
+}
+
+/* --- the log --- */
+
+enum ft_status engine_append(struct ft_engine *e, const struct ft_log_entry *entry)
+{
+	enum ft_status st = ft_log_append(e->core.log, entry);
+
+	if (st == FT_BUSY && ft_log_wait_room(e->core.log, entry->kind, 1,
+					      entry->head_len + entry->bytes_len, ENGINE_ROOM_MS))
+		st = ft_log_append(e->core.log, entry);
+	if (st == FT_BUSY && atomic_load(&e->core.disk_full))
+		st = FT_DISK_FULL;
+	if (st == FT_OK)
+		e->appended += entry->bytes_len;
+	return st;
+}
+
+enum ft_status engine_append_plain(struct ft_engine *e, enum ft_record_kind kind, uint64_t number,
+				   uint16_t flags)
+{
+	const struct ft_log_entry entry = { .kind = kind, .number = number, .flags = flags };
+
+	return engine_append(e, &entry);
+}
+
+/* --- start --- */
+
+static enum ft_status engine_open_catalog(struct ft_engine *e, const struct ft_engine_config *config,
+					  const struct ft_log_place *place, const uint8_t *log_id,
+					  enum ft_catalog_past *past)
+{
+	char path[FT_LOG_PATH_ROOM], aside[FT_LOG_PATH_ROOM + 40];
+	struct ft_catalog_config catalog = {
+		.path = path, .identity = config->identity, .log_id = log_id,
+		.log_medium = place->medium, .logger = config->logger,
+	};
+	enum ft_status st;
+
+	snprintf(path, sizeof path, "%s/catalog.db", config->options->storage_dir);
+	if ((st = ft_catalog_open(&catalog, &e->core.catalog, past)) != FT_DAMAGED)
+		return st;
+	snprintf(aside, sizeof aside, "%s.damaged-%lld", path, (long long)ft_clock_unix_ms());
+	if ((st = ft_catalog_move(path, aside)) != FT_OK)
+		return st;
+	ft_logger_printf(config->logger, FT_LOG_ERROR, "%s was damaged and is now %s: the catalog is made "
+			 "anew from the manifests under files/, unfinished transfers are lost", path,
+			 aside);
+	return ft_catalog_open(&catalog, &e->core.catalog, past);
+}
+
+/* A store that forgets needs a catalog and a log that do. */
+static void engine_forget(const struct ft_engine_config *config)
+{
+	static const char *const suffixes[] = { "", "-wal", "-shm" };
+	char path[4096];
+
+	if (strcmp(config->ops->name, "memory") != 0)
+		return;
+	for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+		snprintf(path, sizeof path, "%s/catalog.db%s", config->options->storage_dir,
+			 suffixes[i]);
+		(void)(unlink(path) != 0);
+	}
+	for (size_t i = 0; i < config->log_place_count; i++)
+		(void)(unlink(config->log_places[i].path) != 0);
+}
+
+static struct ft_log_config engine_log_config(const struct ft_engine_config *config,
+					      const struct ft_log_place *place)
+{
+	const struct ft_options *options = config->options;
+	struct ft_log_config log = {
+		.path = place->path, .medium = place->medium, .size = options->log_size,
+		.identity = config->identity, .logger = config->logger,
+		.sync = options->durability == FT_DURABILITY_SEGMENT ? FT_LOG_SYNCED : FT_LOG_MAPPED,
+	};
+
+	return log;
+}
+
+static enum ft_status engine_replay(struct ft_engine *e)
+{
+	enum ft_status st = ft_writer_new(&e->core, &e->writer);
+
+	return st == FT_OK ? ft_writer_replay(e->writer) : st;
+}
+
+static enum ft_status engine_put_log(struct ft_engine *e, const char *identity,
+				     const uint8_t *log_id)
+{
+	enum ft_status st = ft_catalog_begin(e->core.catalog);
+
+	if (st == FT_OK)
+		st = ft_catalog_put_log(e->core.catalog, identity, log_id);
+	if (st == FT_OK)
+		st = ft_catalog_commit(e->core.catalog);
+	ft_catalog_rollback(e->core.catalog);
+	return st;
+}
+
+/*
+ * A log that lies elsewhere, since log_dir was changed: what is in it goes to store and catalog,
+ * and then the catalog takes the new one for its own.
+ */
+static enum ft_status engine_drain_former(struct ft_engine *e, const struct ft_engine_config *config,
+					  const struct ft_log_place *place,
+					  enum ft_catalog_past *past)
+{
+	const struct ft_log_config former = engine_log_config(config, place);
+	uint8_t log_id[FT_LOG_ID_LEN];
+	enum ft_status st;
+
+	st = ft_log_open_former(&former, &e->core.log, log_id);
+	if (st != FT_OK || !e->core.log)
+		return st;
+	st = engine_open_catalog(e, config, place, log_id, past);
+	if (st == FT_OK && (st = engine_replay(e)) == FT_OK)
+		ft_logger_printf(config->logger, FT_LOG_NOTICE, "what was in the former log %s was taken "
+				 "over", place->path);
+	ft_writer_free(&e->writer);
+	/* A kill behind the removal must not look like a log that was lost. */
+	if (st == FT_OK)
+		st = engine_put_log(e, config->identity, NULL);
+	return st == FT_OK ? ft_log_remove(&e->core.log) : st;
+}
+
+static enum ft_status engine_open(struct ft_engine *e, const struct ft_engine_config *config,
+				  enum ft_catalog_past *past)
+{
+	const struct ft_store_config store = {
+		.dir = config->options->storage_dir, .logger = config->logger,
+		.durability = (enum ft_durability)config->options->durability,
+	};
+	const struct ft_log_place *place = &config->log_places[0];
+	const struct ft_log_config log = engine_log_config(config, place);
+	enum ft_log_past log_past = FT_LOG_NEW;
+	uint8_t log_id[FT_LOG_ID_LEN];
+	enum ft_status st;
+
+	engine_forget(config);
+	if ((st = config->ops->open(&store, &e->core.store)) != FT_OK)
+		return st;
+	for (size_t i = 1; i < config->log_place_count && !e->core.catalog; i++)
+		if ((st = engine_drain_former(e, config, &config->log_places[i], past)) != FT_OK)
+			return st;
+	if ((st = ft_log_open(&log, &e->core.log, &log_past, log_id)) != FT_OK)
+		return st;
+	st = e->core.catalog ? engine_put_log(e, config->identity, log_id)
+			     : engine_open_catalog(e, config, place, log_id, past);
+	if (st == FT_OK && (log_past == FT_LOG_DROPPED || *past == FT_CATALOG_CUT))
+		ft_logger_printf(config->logger, FT_LOG_WARNING, "after a power cut (or where that cannot "
+				 "be told) only what was synced counts as held: clients are asked for "
+				 "the rest again");
+	return st;
+}
+
+/*
+ * Whether a manifest is that of the file it lies beside. Clients named files once that look
+ * like manifests, and what is in those they made up.
+ */
+static bool engine_fits_place(const struct ft_finished *finished, const struct ft_store_found *found)
+{
+	char owner_name[FT_NAME_ROOM], file_name[FT_NAME_ROOM];
+
+	ft_escape(owner_name, finished->key.owner, finished->key.owner_len);
+	ft_escape(file_name, finished->key.file, finished->key.file_len);
+	return strcmp(owner_name, found->owner_name) == 0 && strcmp(file_name, found->file_name) == 0
+	       && strcmp(finished->name, found->name) == 0
+	       && (found->size == FT_STORE_TAKEN || finished->size == found->size);
+}
+
+/* One finished file that the store has, for a catalog that is made anew. */
+static bool engine_list_visit(void *context, const struct ft_store_found *found)
+{
+	struct ft_engine *e = context;
+	struct ft_finished finished;
+	char *ids = NULL;
+	enum ft_status st = ft_manifest_read(&finished, &ids, found->manifest, found->manifest_len);
+
+	if (st == FT_OK && !engine_fits_place(&finished, found))
+		st = FT_DAMAGED;
+	if (st == FT_DAMAGED)
+		ft_logger_printf(e->core.logger, FT_LOG_WARNING, "%s: its manifest does not fit, so it "
+				 "does not count as a finished file", found->place);
+	finished.number = 0;
+	if (st == FT_OK && ft_catalog_put_finished(e->core.catalog, &finished) != FT_OK)
+		e->closing = true;	/* stops the walk with an error */
+	free(ids);
+	return !e->closing;
+}
+
+static enum ft_status engine_list_finished(struct ft_engine *e)
+{
+	enum ft_status st = ft_catalog_begin(e->core.catalog);
+
+	if (st == FT_OK)
+		st = e->core.ops->list_finished(e->core.store, engine_list_visit, e);
+	if (st == FT_OK && e->closing)
+		st = FT_IO_ERROR;
+	e->closing = false;
+	if (st == FT_OK)
+		st = ft_catalog_put_filled(e->core.catalog);
+	if (st == FT_OK)
+		return ft_catalog_commit(e->core.catalog);
+	ft_catalog_rollback(e->core.catalog);
+	return st;
+}
+
+static enum ft_status engine_load_finished(void *context, const struct ft_key *key)
+{
+	struct ft_engine *e = context;
+
+	return ft_finished_set_add(&e->finished, ft_registry_hash(&e->registry, key));
+}
+
+static const enum ft_transfer_state engine_states[] = {
+	[FT_CATALOG_RECEIVING] = FT_TRANSFER_RECEIVING,
+	[FT_CATALOG_FINISHING] = FT_TRANSFER_ASSEMBLING,
+	[FT_CATALOG_CONFLICT] = FT_TRANSFER_CONFLICT,
+};
+
+/*
+ * Expiry counts the time in which a broker ran: so many ms have passed since the last news,
+ * but there is always segments_ttl_min to go after a start.
+ */
+static int64_t engine_news_ms(const struct ft_engine *e, const struct ft_unfinished *found)
+{
+	int64_t age_ms = ft_writer_progress(e->writer).run_ms - found->news_run_ms;
+	int64_t ttl_ms = (int64_t)engine_ttl_s(e, found->facts.terms.segments_ttl) * 1000;
+	int64_t most_ms = ttl_ms - (int64_t)e->options->segments_ttl_min * 1000;
+
+	if (age_ms > most_ms)
+		age_ms = most_ms;
+	return e->now_ms - (age_ms > 0 ? age_ms : 0);
+}
+
+static enum ft_status engine_load_transfer(void *context, struct ft_unfinished *found)
+{
+	struct ft_engine *e = context;
+	struct ft_transfer *t;
+	enum ft_status st;
+
+	st = engine_add_transfer(e, &found->facts, engine_states[found->state], &t);
+	if (st != FT_OK)
+		return st;
+	t->refused = found->refused;
+	t->fin = found->fin;
+	t->held = found->held;
+	ft_ranges_init(&found->held);
+	engine_charge_ranges(e, t);
+	t->news_ms = t->logged_news_ms = engine_news_ms(e, found);
+	if (t->state == FT_TRANSFER_ASSEMBLING)
+		engine_note_assembling(e, t);
+	return FT_OK;
+}
+
+/* What waits in the log for room in the store is held, and its fin accepted, as it was before. */
+static enum ft_status engine_load_held_back(void *context, const struct ft_held_back *held_back)
+{
+	struct ft_engine *e = context;
+	struct ft_transfer *t = ft_registry_find_number(&e->registry, held_back->number);
+	enum ft_status st = FT_OK;
+
+	for (size_t i = 0; t && st == FT_OK && i < held_back->piece_count; i++) {
+		const struct ft_piece *piece = &held_back->pieces[i];
+
+		st = ft_ranges_restore(&t->held, piece->offset, piece->offset + piece->len);
+	}
+	if (!t || st != FT_OK)
+		return st;
+	engine_charge_ranges(e, t);
+	if (!held_back->fin)
+		return FT_OK;
+	t->fin = *held_back->fin;
+	ft_transfer_move(t, FT_TRANSFER_ASSEMBLING);
+	return held_back->ticket ? engine_enlist(e, t, &t->fins, held_back->ticket) : FT_OK;
+}
+
+/* A result that an earlier process could not tell, or that is still to come. */
+static enum ft_status engine_load_answer(void *context, const struct ft_answer *answer)
+{
+	struct ft_engine *e = context;
+	struct ft_transfer *t = ft_registry_find_number(&e->registry, answer->number);
+	struct ft_retold *retold;
+
+	/* Accepted is accepted, though less memory may be allowed now. */
+	if (!answer->known)
+		return t ? engine_enlist(e, t, &t->fins, &answer->ticket) : FT_OK;
+	if (!(retold = calloc(1, sizeof *retold)))
+		return FT_NO_MEMORY;
+	if (!(retold->ticket = ft_ticket_new(&answer->ticket))) {
+		free(retold);
+		return FT_NO_MEMORY;
+	}
+	retold->job.kind = FT_JOB_RETOLD;
+	retold->job.number = answer->number;
+	retold->job.status = answer->result;
+	ft_link_init(&retold->job.link);
+	ft_queue_push(&e->core.to_broker, &retold->job.link);
+	return FT_OK;
+}
+
+/* Names on disk, for the sweep: a set of hashes is enough, and errs on the side of keeping. */
+static uint64_t engine_hash_names(const struct ft_engine *e, const char *owner_name,
+				  const char *file_name)
+{
+	const struct ft_key names = {
+		.owner = owner_name, .owner_len = strlen(owner_name),
+		.file = file_name, .file_len = strlen(file_name),
+	};
+
+	return ft_registry_hash(&e->registry, &names);
+}
+
+struct engine_sweep {
+	struct ft_engine *engine;
+	struct ft_finished_set names;
+	enum ft_status status;
+};
+
+static void engine_sweep_note(void *context, struct ft_transfer *t)
+{
+	struct engine_sweep *sweep = context;
+	char owner_name[FT_NAME_ROOM], file_name[FT_NAME_ROOM];
+
+	ft_escape(owner_name, t->owner->id, t->owner->id_len);
+	ft_escape(file_name, t->file, t->file_len);
+	if (sweep->status == FT_OK)
+		sweep->status = ft_finished_set_add(&sweep->names,
+						    engine_hash_names(sweep->engine, owner_name,
+								      file_name));
+}
+
+static bool engine_sweep_knows(void *context, const char *owner_name, const char *file_name)
+{
+	const struct engine_sweep *sweep = context;
+
+	return ft_finished_set_has(&sweep->names,
+				   engine_hash_names(sweep->engine, owner_name, file_name));
+}
+
+/* Before anybody can begin a transfer: what nobody knows now is nobody's. */
+static enum ft_status engine_sweep_store(struct ft_engine *e)
+{
+	struct engine_sweep sweep = { .engine = e, .status = FT_OK };
+	size_t cursor = 0;
+
+	ft_finished_set_init(&sweep.names);
+	ft_registry_sweep(&e->registry, &cursor, e->registry.buckets, engine_sweep_note, &sweep);
+	if (sweep.status == FT_OK)
+		sweep.status = ft_store_sweep(e->core.store, engine_sweep_knows, &sweep);
+	ft_finished_set_release(&sweep.names);
+	return sweep.status;
+}
+
+static enum ft_status engine_load(struct ft_engine *e)
+{
+	struct ft_catalog *c = e->core.catalog;
+	enum ft_status st;
+
+	if ((st = ft_catalog_each_finished_key(c, engine_load_finished, e)) != FT_OK
+	    || (st = ft_catalog_each_transfer(c, engine_load_transfer, e)) != FT_OK
+	    || (st = ft_writer_each_held_back(e->writer, engine_load_held_back, e)) != FT_OK)
+		return st;
+	e->last_number = ft_writer_progress(e->writer).last_number;
+	return ft_catalog_each_answer(c, engine_load_answer, e);
+}
+
+static enum ft_status engine_start(struct ft_engine *e, const struct ft_engine_config *config)
+{
+	enum ft_catalog_past past;
 	uint64_t seed = 0;
 	enum ft_status st;
 
-	/* Without randomness the table is only easier to aim at. */
+	/* Without randomness the tables are only easier to aim at. */
 	(void)(getrandom(&seed, sizeof seed, GRND_NONBLOCK) < 0);
 	if ((st = ft_registry_init(&e->registry, seed)) != FT_OK)
 		return st;
-	if ((st = start_pools(e)) != FT_OK)
+	if (!(e->refusals = ft_refusals_new(config->logger, seed)))
+		return FT_NO_MEMORY;
+	if ((st = ft_queue_init(&e->core.to_broker)) != FT_OK
+	    || (st = ft_queue_init(&e->core.to_writer)) != FT_OK)
 		return st;
-	return start_scan(e);
+	for (size_t i = 0; i < FT_LANES; i++)
+		if ((st = ft_queue_init(&e->core.lanes[i])) != FT_OK)
+			return st;
+	if ((st = engine_open(e, config, &past)) != FT_OK)
+		return st;
+	if (past == FT_CATALOG_NEW && (st = engine_list_finished(e)) != FT_OK)
+		return st;
+	if ((st = engine_replay(e)) != FT_OK
+	    || (st = engine_load(e)) != FT_OK
+	    || (st = engine_sweep_store(e)) != FT_OK
+	    || (st = ft_finishers_new(&e->core, &e->finishers)) != FT_OK)
+		return st;
+	st = ft_writer_start(e->writer);
+	e->started = st == FT_OK;
+	return st;
 }
 
-/* Each may hold four descriptors: half of what the process may have open is left for clients. */
-static size_t assembling_max(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur / 8 > FT_ASSEMBLING_MAX)
-		return FT_ASSEMBLING_MAX;
-	return limit.rlim_cur < 32 ? 4 : (size_t)limit.rlim_cur / 8;
-}
-
-enum ft_status ft_engine_new(const struct ft_options *options, struct ft_store **store,
-			     struct ft_logger *log, const struct ft_engine_hooks *hooks,
-			     struct ft_engine **out)
+enum ft_status ft_engine_new(const struct ft_engine_config *config, struct ft_engine **out)
 {
 	struct ft_engine *e = calloc(1, sizeof *e);
 	enum ft_status st;
 
-	if (!e) {
-		(*store)->ops->close(store);
+	if (!e)
 		return FT_NO_MEMORY;
-	}
-	e->options = options;
-	e->store = *store;
-	e->ops = (*store)->ops;
-	e->log = log;
-	e->hooks = *hooks;
-	e->assembling_max = assembling_max();
-	ft_list_init(&e->dirty);
+	e->options = config->options;
+	e->hooks = config->hooks;
+	e->core.options = config->options;
+	e->core.logger = config->logger;
+	e->core.ops = config->ops;
+	e->core.notify = config->hooks.notify;
+	e->core.context = config->hooks.context;
+	e->log_medium = config->log_places[0].medium;
+	snprintf(e->identity, sizeof e->identity, "%s", config->identity);
+	e->now_ms = e->swept_ms = ft_clock_ms();
+	ft_list_init(&e->aborts);
+	ft_list_init(&e->told);
 	ft_list_init(&e->assembling);
-	*store = NULL;
+	ft_finished_set_init(&e->finished);
 	*out = e;
-	if ((st = start(e)) != FT_OK)
+	if ((st = engine_start(e, config)) != FT_OK)
 		ft_engine_free(out);
 	return st;
 }
 
-static void take_assemblies(struct ft_engine *e, int limit)
+/* --- run --- */
+
+static void engine_take_jobs(struct ft_engine *e, int limit)
 {
-	struct ft_job *job;
+	struct ft_link *link;
 
-	while (limit-- > 0 && (job = ft_pool_done(e->assemblers)) != NULL)
-		ft_engine_take_assembly(e, FT_CONTAINER(job, struct ft_assembly, job));
-}
-
-static void take_sweeps(struct ft_engine *e, int limit)
-{
-	struct ft_job *job;
-
-	while (limit-- > 0 && (job = ft_pool_done(e->sweepers)) != NULL)
-		ft_engine_take_sweep(e, FT_CONTAINER(job, struct ft_sweep, job));
-}
-
-static void expire_visit(void *context, struct ft_transfer *t)
-{
-	ft_engine_expire(context, t);
-}
-
-/*
- * Whether a bucket may be looked at: what is in it must all find room among the purges, or
- * it would be left until the next round. Besides, aborts find room there as well.
- */
-static bool may_expire(const struct ft_engine *e)
-{
-	return e->expiries < EXPIRIES_MAX && e->purges + EXPIRIES_MAX < FT_PURGES_MAX;
-}
-
-/*
- * A slice of the table, such that all of it is seen once per gc_interval; but much may
- * have expired at once, while the broker was down.
- */
-static void sweep(struct ft_engine *e)
-{
-	uint64_t elapsed_ms = (uint64_t)(e->now_ms - e->swept_ms);
-	uint64_t interval_ms = e->options->gc_interval * 1000;
-	size_t buckets = e->registry.buckets;
-
-	if (elapsed_ms < interval_ms)
-		buckets = (size_t)(buckets * elapsed_ms / interval_ms) + 1;
-	e->swept_ms = e->now_ms;
-	e->sweep_left += buckets;
-	if (e->sweep_left > e->registry.buckets)
-		e->sweep_left = e->registry.buckets;
-	for (e->expiries = 0; e->sweep_left > 0 && may_expire(e); e->sweep_left--)
-		ft_registry_sweep(&e->registry, &e->sweep_cursor, 1, expire_visit, e);
+	while (limit-- > 0 && (link = ft_queue_pop(&e->core.to_broker)) != NULL)
+		engine_take_job(e, FT_CONTAINER(link, struct ft_job, link));
 }
 
 bool ft_engine_run(struct ft_engine *e, int64_t now_ms)
 {
 	e->now_ms = now_ms;
-	take_assemblies(e, DRAIN_MAX);
-	take_sweeps(e, DRAIN_MAX);
+	engine_return_told(e);
+	engine_take_jobs(e, ENGINE_JOBS_MAX);
 	if (now_ms >= e->due_ms) {
-		e->due_ms = now_ms + TIMER_MS;
-		ft_engine_check_deadlines(e);
-		sweep(e);
+		e->due_ms = now_ms + ENGINE_TIMER_MS;
+		engine_run_timers(e);
 	}
-	return ft_pool_has_done(e->assemblers) || ft_pool_has_done(e->sweepers);
+	return ft_queue_count(&e->core.to_broker) > 0;
+}
+
+void ft_engine_pass(struct ft_engine *e)
+{
+	e->passes++;
 }
 
 int64_t ft_engine_due_ms(const struct ft_engine *e)
 {
-	int64_t due_ms = e->now_ms + (int64_t)e->options->gc_interval * 1000;
-	int64_t soon_ms = e->now_ms + 1000;
-
-	/* Of what is gone, too, a job may still hold descriptors, and bytes by them. */
-	if (e->registry.count == 0 && e->jobs == 0)
+	if (ft_list_first(&e->told))
+		return e->now_ms + ENGINE_TIMER_MS;
+	if (e->registry.count == 0)
 		return INT64_MAX;
 	if (e->sweep_left > 0)
-		return e->now_ms + TIMER_MS;
-	/* Jobs that nobody waits for tell nobody that they are done. */
-	if ((ft_list_first(&e->dirty) || ft_list_first(&e->assembling) || e->jobs > 0) &&
-	    soon_ms < due_ms)
-		return soon_ms;
-	return due_ms;
+		return e->now_ms + ENGINE_TIMER_MS;
+	return e->now_ms + (int64_t)e->options->gc_interval * 1000;
 }
 
-static void let_go(void *context, struct ft_transfer *t)
+/* --- stop --- */
+
+static bool engine_is_idle(struct ft_engine *e)
 {
-	struct ft_engine *e = context;
+	if (ft_log_fill(e->core.log) > 0 || ft_queue_count(&e->core.to_writer) > 0
+	    || ft_queue_count(&e->core.to_broker) > 0)
+		return false;
+	return atomic_load(&e->core.outstanding) == 0;
+}
+
+static bool engine_stop_until(struct ft_engine *e, int64_t deadline_ms,
+			      bool (*is_done)(struct ft_engine *e))
+{
+	while (!is_done(e)) {
+		engine_take_jobs(e, INT32_MAX);
+		engine_return_told(e);
+		if (ft_clock_ms() >= deadline_ms)
+			return false;
+		ft_log_wake(e->core.log);
+		ft_sleep_ms(ENGINE_STOP_STEP_MS);
+	}
+	return true;
+}
+
+static bool engine_writer_is_done(struct ft_engine *e)
+{
+	return ft_writer_is_done(e->writer);
+}
+
+static bool engine_finishers_are_done(struct ft_engine *e)
+{
+	return ft_finishers_are_done(e->finishers);
+}
+
+/* False: a thread hangs, and what it uses must stay. */
+static bool engine_stop_threads(struct ft_engine *e)
+{
+	int64_t deadline_ms = ft_clock_ms() + ENGINE_STOP_MS;
+	bool done = true;
+
+	e->closing = true;
+	engine_return_told(e);
+	atomic_store(&e->core.stopping, true);
+	if (e->writer && e->finishers)
+		(void)engine_stop_until(e, deadline_ms - ENGINE_STOP_MS / 2, engine_is_idle);
+	if (e->writer) {
+		ft_writer_stop(e->writer);
+		done = engine_stop_until(e, deadline_ms, engine_writer_is_done);
+	}
+	if (e->finishers) {
+		ft_finishers_stop(e->finishers);
+		done = engine_stop_until(e, deadline_ms, engine_finishers_are_done) && done;
+	}
+	return done;
+}
+
+/*
+ * After an orderly stop a log in memory has nothing more to tell, and gives its memory back; but
+ * where the boot id cannot be read: there it is what tells the next start that it is the same boot.
+ */
+static void engine_drop_log(struct ft_engine *e)
+{
+	if (e->log_medium != FT_LOG_IN_MEMORY || !e->core.catalog || !e->core.log
+	    || ft_identity_compare(e->identity, e->identity) != FT_IDENTITY_SAME
+	    || ft_log_fill(e->core.log) > 0 || !e->started
+	    || engine_put_log(e, e->identity, NULL) != FT_OK)
+		return;
+	if (ft_log_remove(&e->core.log) != FT_OK)
+		ft_logger_printf(e->core.logger, FT_LOG_WARNING, "the log could not be removed");
+}
+
+static void engine_free_queue(struct ft_queue *queue)
+{
 	struct ft_link *link;
 
-	while ((link = ft_list_pop(&t->fins)) != NULL)
-		ft_ticket_free(FT_CONTAINER(link, struct ft_ticket, link));
-	ft_ticket_free(t->abort);
-	t->abort = NULL;
-	if (t->upload)
-		e->ops->release(&t->upload);
+	while ((link = ft_queue_pop(queue)) != NULL) {
+		struct ft_job *job = FT_CONTAINER(link, struct ft_job, link);
+
+		ft_job_free(&job);
+	}
+	ft_queue_release(queue);
 }
 
-void ft_engine_free(struct ft_engine **engine)
+enum ft_status ft_engine_free(struct ft_engine **engine)
 {
 	struct ft_engine *e = *engine;
-	size_t cursor = 0;
+	struct ft_link *link;
 
 	if (!e)
-		return;
-	e->stopping = true;
-	if (e->assemblers) {
-		ft_pool_stop(e->assemblers);
-		take_assemblies(e, INT32_MAX);
-	}
-	if (e->sweepers) {
-		ft_pool_stop(e->sweepers);
-		take_sweeps(e, INT32_MAX);
-	}
-	ft_registry_sweep(&e->registry, &cursor, e->registry.buckets, let_go, e);
-	ft_registry_release(&e->registry);
-	ft_engine_end_scan(e);
-	ft_pool_free(&e->assemblers);
-	ft_pool_free(&e->sweepers);
-	e->ops->close(&e->store);
-	free(e);
+		return FT_OK;
 	*engine = NULL;
+	if (!engine_stop_threads(e)) {
+		ft_logger_printf(e->core.logger, FT_LOG_ERROR, "the disk does not answer: the broker stops "
+				 "without it; what was accepted is in the log and in the catalog");
+		return FT_TIMEOUT;
+	}
+	ft_finishers_free(&e->finishers);
+	ft_writer_free(&e->writer);
+	engine_free_queue(&e->core.to_broker);
+	engine_free_queue(&e->core.to_writer);
+	for (size_t i = 0; i < FT_LANES; i++)
+		engine_free_queue(&e->core.lanes[i]);
+	while ((link = ft_list_pop(&e->aborts)) != NULL) {
+		struct engine_abort *abort = FT_CONTAINER(link, struct engine_abort, link);
+
+		ft_ticket_free(&abort->ticket);
+		free(abort);
+	}
+	engine_drop_log(e);
+	ft_catalog_close(&e->core.catalog);
+	ft_log_close(&e->core.log);
+	if (e->core.store)
+		e->core.ops->close(&e->core.store);
+	ft_registry_release(&e->registry);
+	ft_finished_set_release(&e->finished);
+	ft_refusals_free(&e->refusals);
+	free(e);
+	return FT_OK;
 }

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /*
- * The engine: carries out commands on the store and the workers.
+ * The engine: carries out commands. Knows no Mosquitto.
  *
- *	message -> ft_engine_command() -> status for the PUBACK
- *	                               -> respond() now, or when a worker is done
- *	tick    -> ft_engine_run()     -> finished work, timers, respond()
+ *	st = ft_engine_new(&config, &engine);
+ *	st = ft_engine_command(engine, &request, payload, len, now_ms);	-> PUBACK
+ *	ft_engine_run(engine, now_ms);		on every tick, and after notify()
+ *	ft_engine_free(&engine);
  *
- * It knows nothing of Mosquitto: what it wants of the broker are the two hooks.
- * All functions belong to one thread, the broker's; nothing here waits for a disk
- * flush, a worker or another client.
+ * Every command is answered by respond(), at once or later; what it returns is what the PUBACK
+ * says. The calls above touch no disk and wait for no other thread, but new and free, and but
+ * for a short, bounded wait for room in the log while the writer makes progress.
+ *
+ * Threads: the broker's. notify() is called on others.
  */
 #ifndef FT_ENGINE_ENGINE_H
 #define FT_ENGINE_ENGINE_H
@@ -17,50 +20,62 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "file_transfer/logger.h"
+#include "file_transfer/store.h"
+#include "log/place.h"
 #include "protocol/options.h"
 #include "protocol/reply.h"
 #include "protocol/request.h"
-#include "file_transfer/logger.h"
-#include "file_transfer/store.h"
 
 struct ft_engine;
 
 struct ft_engine_hooks {
 	void *context;
-	/* Publishes a response. The engine's thread. Both are borrowed for the call. */
-	void (*respond)(void *context, const struct ft_request *request,
+	/* Publishes a response. False: it could not be, and is to be told after the next start. */
+	bool (*respond)(void *context, const struct ft_request *request,
 			const struct ft_reply *reply);
-	/* Work is done: have ft_engine_run() called soon. Any thread. */
+	/* Something is done: make the broker's thread call ft_engine_run(). Any thread. */
 	void (*notify)(void *context);
 };
 
+struct ft_engine_config {
+	const struct ft_options *options;	/* outlive the engine */
+	struct ft_logger *logger;		/* outlives the engine */
+	const struct ft_store_ops *ops;
+	const struct ft_log_place *log_places;	/* where the log is to be, then former places */
+	size_t log_place_count;			/* at least 1 */
+	const char *identity;			/* of boot and storage, see base/identity.h */
+	struct ft_engine_hooks hooks;
+};
+
 /*
- * Starts the engine on an open store, which it takes over. `options` and `log`
- * must outlive it. On error the store is closed all the same.
- * Errors: FT_NO_MEMORY, FT_INTERNAL_ERROR (no threads; logged).
+ * Opens store, catalog and log, carries out what an earlier process left in the log, and starts
+ * the threads; may take as long as that takes. Errors are logged where they are seen.
  */
-enum ft_status ft_engine_new(const struct ft_options *options, struct ft_store **store,
-			     struct ft_logger *log, const struct ft_engine_hooks *hooks,
+enum ft_status ft_engine_new(const struct ft_engine_config *config,
 			     struct ft_engine **out) FT_MUST_USE;
 
-/* Stops the workers at their next block, gives everything back, closes the store. */
-void ft_engine_free(struct ft_engine **engine);
-
 /*
- * Carries out one command. `payload` is borrowed for the call. Returns what is
- * known at once, for the PUBACK; the response is published in any case, now or
- * when the work is done.
+ * Ends: what is quick is finished, the rest is left to the next start; takes 5 s at most.
+ * FT_TIMEOUT: a thread hangs in the disk and is left alone, with all that it uses, which is
+ * what the engine was given, too. NULL inside is ignored.
  */
+enum ft_status ft_engine_free(struct ft_engine **engine);
+
+/* Carries out one command; see above. `now_ms` is monotonic. */
 enum ft_status ft_engine_command(struct ft_engine *engine, const struct ft_request *request,
 				 const void *payload, size_t len, int64_t now_ms);
 
-/*
- * Takes back finished work and does what is due. Cheap where there is nothing.
- * Returns whether finished work is left over for the next call.
- */
+/* Takes results and looks at timers. Returns whether more results wait. */
 bool ft_engine_run(struct ft_engine *engine, int64_t now_ms);
 
-/* When ft_engine_run() has something to do even if no work comes back; INT64_MAX: never. */
+/*
+ * Another pass of the broker's loop has begun. Cheap. What is published leaves with the pass; a
+ * broker that stops drops what was published last, which is then told again after the start.
+ */
+void ft_engine_pass(struct ft_engine *engine);
+
+/* When ft_engine_run() is to be called at the latest, if nothing else happens. */
 int64_t ft_engine_due_ms(const struct ft_engine *engine);
 
 #endif

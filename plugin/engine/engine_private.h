@@ -1,137 +1,156 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /*
- * Shared by the engine's files: engine.c (life and timers), engine_commands.c
- * (what clients ask for), engine_transfers.c (finding, expiring, throwing away),
- * engine_jobs.c (what workers do).
+ * Inside the engine's part on the broker's thread: engine.c has its life, commands.c what
+ * clients ask, results.c what the other threads answer, timers.c what time brings.
  */
-#ifndef FT_ENGINE_ENGINE_PRIVATE_H
-#define FT_ENGINE_ENGINE_PRIVATE_H
+#ifndef FT_ENGINE_PRIVATE_H
+#define FT_ENGINE_PRIVATE_H
 
+#include "base/identity.h"
+#include "engine/core.h"
 #include "engine/engine.h"
+#include "engine/finished_set.h"
+#include "engine/finisher.h"
+#include "engine/refusals.h"
 #include "engine/registry.h"
-#include "protocol/topic.h"
-#include "engine/assembler.h"
-#include "engine/sweeper.h"
+#include "engine/writer.h"
 
-#define FT_ASSEMBLING_MAX 1024		/* transfers in assembly at a time, at most */
-#define FT_BACKGROUND_MAX 16		/* jobs in flight that nobody waits for: they hold descriptors */
-#define FT_WAITERS_MAX 16		/* fins that wait for one result */
-#define FT_PURGES_MAX 1024		/* thrown away but not freed yet */
+/* What the memory account charges for one range: it is kept here, by the writer, and as durable. */
+#define ENGINE_RANGE_COST 48
+
+/*
+ * This share of max_memory is left to fins and aborts: they end what others wait for to end.
+ * Else who has used up all could neither finish nor abort anything.
+ */
+#define ENGINE_MEMORY_ENDING 16
 
 struct ft_engine {
+	struct ft_core core;
 	const struct ft_options *options;
-	const struct ft_store_ops *ops;
-	struct ft_store *store;
-	struct ft_logger *log;
 	struct ft_engine_hooks hooks;
 	struct ft_registry registry;
-	struct ft_pool *assemblers;
-	struct ft_pool *sweepers;
-	struct ft_list dirty;		/* oldest first */
-	struct ft_list assembling;	/* oldest first */
-	size_t assembling_count;
-	size_t assembling_max;		/* each holds descriptors */
-	size_t jobs;			/* that the assemblers have */
-	size_t purges;
-	size_t sweep_cursor;
-	size_t sweep_left;		/* buckets that are due to be looked at */
-	size_t expiries;		/* of the call in progress */
+	struct ft_finished_set finished;
+	struct ft_refusals *refusals;
+	struct ft_writer *writer;
+	struct ft_finishers *finishers;
+	uint64_t last_number;
+	struct ft_list assembling;	/* transfers whose fin was accepted */
+	struct ft_list told;		/* jobs whose response may still be lost; struct engine_told */
+	uint64_t passes;		/* of the broker's loop */
+	struct ft_list aborts;		/* tickets of transfers that are gone here; struct engine_abort */
+	size_t lookups;			/* questions about finished ids on their way */
+	size_t charged;			/* bytes that clients make us keep, besides the registry's */
+	bool started;
+	bool closing;
+	enum ft_log_medium log_medium;
+	char identity[FT_IDENTITY_ROOM];
+
+	/* What is free on the disk. */
+	bool space_known;
+	struct ft_space space;		/* when the writer looked, less what was in the log then */
+	uint64_t appended;		/* bytes since then */
+
+	int64_t now_ms;
+	int64_t due_ms;			/* of the timers */
 	int64_t swept_ms;
-	bool scanning;			/* what the start's scan finds is still coming in */
-	uint64_t *gone;			/* owned; hashes of keys that went away meanwhile */
-	size_t gone_count;
-	size_t gone_room;
-	int64_t now_ms;			/* of the call in progress */
-	int64_t due_ms;			/* when timers are looked at next */
-	bool stopping;
+	int64_t no_memory_ms;		/* when a lack of memory is said again */
+	int64_t noted_ms;		/* when the time is noted again */
+	size_t sweep_cursor;
+	size_t sweep_left;		/* buckets that are due */
+	size_t expiries;		/* in this slice */
 };
 
-/* --- engine_transfers.c --- */
+/* How long to wait for room in the log, while the writer makes progress. */
+#define ENGINE_ROOM_MS 50
+
+/* An abort that waits for the bytes to be gone. */
+struct engine_abort {
+	struct ft_link link;
+	uint64_t number;
+	struct ft_ticket *ticket;	/* owned */
+};
+
+/* A job whose result was published, and that goes back to the writer. */
+struct engine_told {
+	struct ft_link link;
+	struct ft_job *job;		/* owned */
+	uint64_t pass;			/* of the broker's loop in which it was published */
+	int64_t told_ms;
+};
+
+/* --- engine.c --- */
+
+/* Appends to the log; waits a moment for room where the writer makes progress. */
+enum ft_status engine_append(struct ft_engine *e, const struct ft_log_entry *entry) FT_MUST_USE;
+
+/* A record without anything but its kind. */
+enum ft_status engine_append_plain(struct ft_engine *e, enum ft_record_kind kind, uint64_t number,
+				   uint16_t flags) FT_MUST_USE;
+
+/* Whether so many bytes more may be kept for clients, but for fins and aborts: FT_BUSY. */
+enum ft_status engine_check_memory(const struct ft_engine *e, size_t more) FT_MUST_USE;
+
+/* Brings the memory account up to date with a transfer's ranges. */
+void engine_charge_ranges(struct ft_engine *e, struct ft_transfer *t);
+
+/* Adds to the registry and to the account. FT_NO_MEMORY. */
+enum ft_status engine_add_transfer(struct ft_engine *e, const struct ft_facts *facts,
+				   enum ft_transfer_state state,
+				   struct ft_transfer **out) FT_MUST_USE;
+
+/* Forgets a transfer here; nobody may be waiting for it. */
+void engine_remove_transfer(struct ft_engine *e, struct ft_transfer **t);
+
+/* A ticket on the account, of a fin or an abort; others ask engine_check_memory() first. FT_BUSY, FT_NO_MEMORY. */
+enum ft_status engine_make_ticket(struct ft_engine *e, const struct ft_request *request,
+				  struct ft_ticket **out) FT_MUST_USE;
+void engine_drop_ticket(struct ft_engine *e, struct ft_ticket **ticket);
+
+/* A ticket in one of a transfer's lists. FT_BUSY, FT_NO_MEMORY. */
+enum ft_status engine_wait(struct ft_engine *e, struct ft_transfer *t, struct ft_list *list,
+			   const struct ft_request *request) FT_MUST_USE;
+
+/* --- results.c --- */
+
+void engine_take_job(struct ft_engine *e, struct ft_job *job);
 
 /*
- * The unfinished transfer of a key, its upload loaded.
- * Errors: FT_NO_SUCH_TRANSFER, and what the store says.
+ * Gives jobs back to the writer whose response has surely left: a broker that stops drops what
+ * was published in the last pass of its loop.
  */
-enum ft_status ft_engine_lookup(struct ft_engine *engine, const struct ft_key *key,
-				struct ft_transfer **out) FT_MUST_USE;
+void engine_return_told(struct ft_engine *e);
 
-/* The manifest of a finished transfer. Errors: as ft_engine_lookup(). */
-enum ft_status ft_engine_finished(struct ft_engine *engine, const struct ft_key *key,
-				  struct ft_manifest *manifest) FT_MUST_USE;
+/* Answers all tickets of a list alike; the reply is completed by topic. Whether all were told. */
+bool engine_answer_all(struct ft_engine *e, struct ft_transfer *t, struct ft_list *list,
+		       struct ft_reply *reply);
 
-/* Begins a transfer that is not there. Errors: the limits', the store's. */
-enum ft_status ft_engine_begin(struct ft_engine *engine, const struct ft_key *key,
-			       const struct ft_init *init, struct ft_transfer **out) FT_MUST_USE;
+/* Answers everybody who waits for a transfer with an error. */
+void engine_answer_everybody(struct ft_engine *e, struct ft_transfer *t, enum ft_status st);
 
-/*
- * Throws a transfer's bytes away and forgets it; `ticket` (may be NULL) is answered when
- * they are gone. On error nothing has changed and the ticket is the caller's as before;
- * but after FT_NO_SUCH_TRANSFER, which says that somebody else has removed them, the
- * transfer is forgotten all the same.
- */
-enum ft_status ft_engine_discard(struct ft_engine *engine, struct ft_transfer **transfer,
-				 struct ft_ticket *ticket) FT_MUST_USE;
+/* Fills in state and held ranges. */
+void engine_say_transfer(struct ft_reply *reply, const struct ft_transfer *t);
 
-/* Takes the entry of a transfer out of the registry; the result of a job in flight goes nowhere. */
-void ft_engine_forget(struct ft_engine *engine, struct ft_transfer **transfer);
+/* Whether a segment of this transfer that succeeded has a response. */
+bool engine_wants_response(const struct ft_engine *e, const struct ft_transfer *t);
 
-/* The same where the store does not know the transfer any more; it has no job in flight. */
-void ft_engine_let_go(struct ft_engine *engine, struct ft_transfer **transfer);
+/* Publishes a reply; notes refusals for the log. */
+bool engine_respond(struct ft_engine *e, const struct ft_request *request,
+		    const struct ft_reply *reply);
 
-/* The scan is over. */
-void ft_engine_end_scan(struct ft_engine *engine);
+/* --- timers.c --- */
 
-/* Takes note of transfers that a scan found. */
-void ft_engine_note_found(struct ft_engine *engine, const struct ft_scan_part *part);
+void engine_run_timers(struct ft_engine *e);
 
-/* Throws away the transfer where it has been without news for too long. */
-void ft_engine_expire(struct ft_engine *engine, struct ft_transfer *transfer);
+/* Bytes that may be taken in; UINT64_MAX: no limit. */
+uint64_t engine_available(const struct ft_engine *e);
 
-/* Whether `len` more bytes fit on the disk. */
-enum ft_status ft_engine_check_space(struct ft_engine *engine, uint64_t len) FT_MUST_USE;
+/* Seconds that a transfer may be without news. */
+uint64_t engine_ttl_s(const struct ft_engine *e, uint64_t asked_s);
 
-/* Writes one log line that begins with client and file. */
-__attribute__((format(printf, 4, 5)))
-void ft_engine_log(struct ft_engine *engine, enum ft_log_level level, const struct ft_key *key,
-		   const char *format, ...);
+/* From now on somebody waits for the end of an assembly; for assemble_timeout at most. */
+void engine_note_assembling(struct ft_engine *e, struct ft_transfer *t);
 
-/* --- engine_jobs.c --- */
-
-/* Gives the workers what there is to do for a transfer without a job in flight; it may be let go. */
-void ft_engine_schedule(struct ft_engine *engine, struct ft_transfer *transfer);
-
-/* Notes new bytes at [start, end): what was hashed or made durable may not cover them. */
-void ft_engine_note_put(struct ft_engine *engine, struct ft_transfer *transfer, uint64_t start,
-			const struct ft_put *put);
-
-/* A put at `start` has failed: it may have cost bytes, or changed them for an instant. */
-void ft_engine_note_failed_put(struct ft_engine *engine, struct ft_transfer *transfer,
-			       uint64_t start);
-
-/* Turns the transfer to assembling; where the store does not know it any more it is let go. */
-void ft_engine_assemble(struct ft_engine *engine, struct ft_transfer *transfer);
-
-/*
- * Stops the job in flight, if any. It stays the transfer's, which hears what it has lost,
- * until that is forgotten. False: it is past stopping.
- */
-bool ft_engine_stop_job(struct ft_transfer *transfer);
-
-/* Answers all whose fin waits for the transfer's result. */
-void ft_engine_answer(struct ft_engine *engine, struct ft_transfer *transfer,
-		      enum ft_status status, enum ft_state state);
-
-/* Ends the assembly without a result: back to receiving, waiters answered. */
-void ft_engine_end_assembly(struct ft_engine *engine, struct ft_transfer *transfer,
-			    enum ft_status status);
-
-/* A job of the assemblers has come back. */
-void ft_engine_take_assembly(struct ft_engine *engine, struct ft_assembly *assembly);
-
-/* A job or message of the sweepers has come back. */
-void ft_engine_take_sweep(struct ft_engine *engine, struct ft_sweep *sweep);
-
-/* Checkpoints that are due, assemblies that took too long. */
-void ft_engine_check_deadlines(struct ft_engine *engine);
+/* A command was carried out. */
+void engine_note_news(struct ft_engine *e, struct ft_transfer *t);
 
 #endif

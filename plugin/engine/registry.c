@@ -1,13 +1,33 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include "engine/registry.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_BUCKETS 256
+#define REGISTRY_FIRST_BUCKETS 256
+
+/* Who may follow whom: see the table in the header. */
+static const bool registry_moves[FT_TRANSFER_STATES][FT_TRANSFER_STATES] = {
+	[FT_TRANSFER_CHECKING] = {
+		[FT_TRANSFER_RECEIVING] = true, [FT_TRANSFER_ASSEMBLING] = true,
+		[FT_TRANSFER_ABORTING] = true, [FT_TRANSFER_CONFLICT] = true,
+	},
+	[FT_TRANSFER_RECEIVING] = { [FT_TRANSFER_ASSEMBLING] = true },
+	[FT_TRANSFER_ASSEMBLING] = {
+		[FT_TRANSFER_RECEIVING] = true, [FT_TRANSFER_ABORTING] = true,
+		[FT_TRANSFER_CONFLICT] = true,
+	},
+};
+
+void ft_transfer_move(struct ft_transfer *transfer, enum ft_transfer_state to)
+{
+	assert(registry_moves[transfer->state][to]);
+	transfer->state = to;
+}
 
 /* FNV-1a from a secret start, mixed so that low bits depend on all. */
-static uint64_t hash_bytes(uint64_t hash, const char *bytes, size_t len)
+static uint64_t registry_hash_bytes(uint64_t hash, const char *bytes, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
 		hash = (hash ^ (unsigned char)bytes[i]) * 0x100000001b3u;
@@ -16,77 +36,103 @@ static uint64_t hash_bytes(uint64_t hash, const char *bytes, size_t len)
 	return hash ^ hash >> 32;
 }
 
-static uint64_t hash_client(const struct ft_registry *registry, const char *id, size_t len)
+static uint64_t registry_hash_owner(const struct ft_registry *registry, const struct ft_key *key)
 {
-	return hash_bytes(registry->seed ^ 0xcbf29ce484222325u, id, len);
+	return registry_hash_bytes(registry->seed ^ 0xcbf29ce484222325u, key->owner,
+				   key->owner_len);
 }
 
 uint64_t ft_registry_hash(const struct ft_registry *registry, const struct ft_key *key)
 {
-	return hash_bytes(hash_client(registry, key->client, key->client_len), key->file,
-			  key->file_len);
+	return registry_hash_bytes(registry_hash_owner(registry, key), key->file, key->file_len);
+}
+
+static size_t registry_number_bucket(const struct ft_registry *registry, uint64_t number)
+{
+	return (size_t)(number & (registry->buckets - 1));
 }
 
 enum ft_status ft_registry_init(struct ft_registry *registry, uint64_t seed)
 {
 	memset(registry, 0, sizeof *registry);
 	registry->seed = seed;
-	registry->buckets = FIRST_BUCKETS;
-	registry->transfers = calloc(FIRST_BUCKETS, sizeof *registry->transfers);
-	registry->clients = calloc(FIRST_BUCKETS, sizeof *registry->clients);
-	if (registry->transfers && registry->clients)
+	registry->buckets = REGISTRY_FIRST_BUCKETS;
+	registry->transfers = calloc(registry->buckets, sizeof(void *));
+	registry->numbers = calloc(registry->buckets, sizeof(void *));
+	registry->owners = calloc(registry->buckets, sizeof(void *));
+	if (registry->transfers && registry->numbers && registry->owners)
 		return FT_OK;
 	ft_registry_release(registry);
 	return FT_NO_MEMORY;
 }
 
-static void free_transfer(struct ft_transfer *transfer)
+static void registry_free_tickets(struct ft_list *tickets)
 {
-	ft_link_remove(&transfer->dirty);
-	ft_link_remove(&transfer->assembling);
-	ft_hasher_free(transfer->hasher);
-	free(transfer->meta);
-	free(transfer);
+	struct ft_link *link;
+
+	while ((link = ft_list_pop(tickets)) != NULL) {
+		struct ft_ticket *ticket = FT_CONTAINER(link, struct ft_ticket, link);
+
+		ft_ticket_free(&ticket);
+	}
+}
+
+static void registry_free_transfer(struct ft_transfer **transfer)
+{
+	struct ft_transfer *t = *transfer;
+
+	ft_link_remove(&t->assembling);
+	registry_free_tickets(&t->inits);
+	registry_free_tickets(&t->segments);
+	registry_free_tickets(&t->fins);
+	ft_ticket_free(&t->abort);
+	ft_ranges_release(&t->held);
+	free(t->meta);
+	free(t);
+	*transfer = NULL;
 }
 
 void ft_registry_release(struct ft_registry *registry)
 {
-	for (size_t i = 0; registry->transfers && registry->clients && i < registry->buckets; i++) {
+	for (size_t i = 0; registry->transfers && i < registry->buckets; i++) {
 		while (registry->transfers[i]) {
-			struct ft_transfer *transfer = registry->transfers[i];
+			struct ft_transfer *t = registry->transfers[i];
 
-			registry->transfers[i] = transfer->next;
-			free_transfer(transfer);
+			registry->transfers[i] = t->next;
+			registry_free_transfer(&t);
 		}
-		while (registry->clients[i]) {
-			struct ft_client *client = registry->clients[i];
+	}
+	for (size_t i = 0; registry->owners && i < registry->buckets; i++) {
+		while (registry->owners[i]) {
+			struct ft_owner *owner = registry->owners[i];
 
-			registry->clients[i] = client->next;
-			free(client);
+			registry->owners[i] = owner->next;
+			free(owner);
 		}
 	}
 	free(registry->transfers);
-	free(registry->clients);
+	free(registry->numbers);
+	free(registry->owners);
 	memset(registry, 0, sizeof *registry);
 }
 
-static struct ft_client **client_slot(const struct ft_registry *registry, uint64_t hash,
-				      const char *id, size_t len)
+static struct ft_owner **registry_owner_slot(const struct ft_registry *registry, uint64_t hash,
+					     const struct ft_key *key)
 {
-	struct ft_client **slot = &registry->clients[hash & (registry->buckets - 1)];
+	struct ft_owner **slot = &registry->owners[hash & (registry->buckets - 1)];
 
-	while (*slot && ((*slot)->hash != hash || (*slot)->id_len != len
-			 || memcmp((*slot)->id, id, len) != 0))
+	while (*slot && ((*slot)->hash != hash || (*slot)->id_len != key->owner_len
+			 || memcmp((*slot)->id, key->owner, key->owner_len) != 0))
 		slot = &(*slot)->next;
 	return slot;
 }
 
-static bool has_key(const struct ft_transfer *transfer, const struct ft_key *key)
+static bool registry_has_key(const struct ft_transfer *transfer, const struct ft_key *key)
 {
 	return transfer->file_len == key->file_len
-	       && transfer->client->id_len == key->client_len
+	       && transfer->owner->id_len == key->owner_len
 	       && memcmp(transfer->file, key->file, key->file_len) == 0
-	       && memcmp(transfer->client->id, key->client, key->client_len) == 0;
+	       && memcmp(transfer->owner->id, key->owner, key->owner_len) == 0;
 }
 
 struct ft_transfer *ft_registry_find(const struct ft_registry *registry, const struct ft_key *key)
@@ -94,30 +140,64 @@ struct ft_transfer *ft_registry_find(const struct ft_registry *registry, const s
 	uint64_t hash = ft_registry_hash(registry, key);
 	struct ft_transfer *t = registry->transfers[hash & (registry->buckets - 1)];
 
-	while (t && (t->hash != hash || !has_key(t, key)))
+	while (t && (t->hash != hash || !registry_has_key(t, key)))
 		t = t->next;
 	return t;
 }
 
-size_t ft_registry_client_count(const struct ft_registry *registry, const char *client,
-				size_t client_len)
+struct ft_transfer *ft_registry_find_number(const struct ft_registry *registry, uint64_t number)
 {
-	uint64_t hash = hash_client(registry, client, client_len);
-	struct ft_client *found = *client_slot(registry, hash, client, client_len);
+	struct ft_transfer *t = registry->numbers[registry_number_bucket(registry, number)];
 
-	return found ? found->transfers : 0;
+	while (t && t->number != number)
+		t = t->next_number;
+	return t;
 }
 
-/* Doubles both tables. Without memory they stay as they are: slower, not wrong. */
-static void grow(struct ft_registry *registry)
+static struct ft_owner *registry_find_owner(const struct ft_registry *registry,
+					    const struct ft_key *key)
+{
+	return *registry_owner_slot(registry, registry_hash_owner(registry, key), key);
+}
+
+size_t ft_registry_owner_count(const struct ft_registry *registry, const struct ft_key *key)
+{
+	const struct ft_owner *owner = registry_find_owner(registry, key);
+
+	return owner ? owner->transfers : 0;
+}
+
+static size_t registry_transfer_bytes(size_t file_len)
+{
+	return sizeof(struct ft_transfer) + file_len + 1 + sizeof(struct ft_meta);
+}
+
+static size_t registry_owner_bytes(size_t owner_len)
+{
+	return sizeof(struct ft_owner) + owner_len + 1;
+}
+
+size_t ft_registry_cost(const struct ft_registry *registry, const struct ft_key *key)
+{
+	size_t cost = registry_transfer_bytes(key->file_len);
+
+	if (!registry_find_owner(registry, key))
+		cost += registry_owner_bytes(key->owner_len);
+	return cost;
+}
+
+/* Doubles the tables. Without memory they stay as they are: slower, not wrong. */
+static void registry_grow(struct ft_registry *registry)
 {
 	size_t buckets = registry->buckets * 2;
 	struct ft_transfer **transfers = calloc(buckets, sizeof *transfers);
-	struct ft_client **clients = calloc(buckets, sizeof *clients);
+	struct ft_transfer **numbers = calloc(buckets, sizeof *numbers);
+	struct ft_owner **owners = calloc(buckets, sizeof *owners);
 
-	if (!transfers || !clients) {
+	if (!transfers || !numbers || !owners) {
 		free(transfers);
-		free(clients);
+		free(numbers);
+		free(owners);
 		return;
 	}
 	for (size_t i = 0; i < registry->buckets; i++) {
@@ -125,74 +205,92 @@ static void grow(struct ft_registry *registry)
 			next = t->next;
 			t->next = transfers[t->hash & (buckets - 1)];
 			transfers[t->hash & (buckets - 1)] = t;
+			t->next_number = numbers[t->number & (buckets - 1)];
+			numbers[t->number & (buckets - 1)] = t;
 		}
-		for (struct ft_client *c = registry->clients[i], *next; c; c = next) {
-			next = c->next;
-			c->next = clients[c->hash & (buckets - 1)];
-			clients[c->hash & (buckets - 1)] = c;
+		for (struct ft_owner *o = registry->owners[i], *next; o; o = next) {
+			next = o->next;
+			o->next = owners[o->hash & (buckets - 1)];
+			owners[o->hash & (buckets - 1)] = o;
 		}
 	}
 	free(registry->transfers);
-	free(registry->clients);
+	free(registry->numbers);
+	free(registry->owners);
 	registry->transfers = transfers;
-	registry->clients = clients;
+	registry->numbers = numbers;
+	registry->owners = owners;
 	registry->buckets = buckets;
 }
 
-/* The client's entry, made where there is none; NULL: out of memory. */
-static struct ft_client *take_client(struct ft_registry *registry, const char *id, size_t len)
+/* The owner's entry, made where there is none; NULL: out of memory. */
+static struct ft_owner *registry_take_owner(struct ft_registry *registry, const struct ft_key *key)
 {
-	uint64_t hash = hash_client(registry, id, len);
-	struct ft_client **slot = client_slot(registry, hash, id, len);
-	struct ft_client *client = *slot;
+	uint64_t hash = registry_hash_owner(registry, key);
+	struct ft_owner **slot = registry_owner_slot(registry, hash, key);
+	struct ft_owner *owner = *slot;
 
-	if (client)
-		return client;
-	if (!(client = calloc(1, sizeof *client + len + 1)))
-		return NULL;
-	client->hash = hash;
-	client->id_len = len;
-	memcpy(client->id, id, len);
-	*slot = client;
-	return client;
+	if (!owner && (owner = calloc(1, sizeof *owner + key->owner_len + 1)) != NULL) {
+		owner->hash = hash;
+		owner->id_len = key->owner_len;
+		if (key->owner_len > 0)
+			memcpy(owner->id, key->owner, key->owner_len);
+		registry->bytes += registry_owner_bytes(key->owner_len);
+		*slot = owner;
+	}
+	return owner;
 }
 
-static void drop_client(struct ft_registry *registry, struct ft_client *client)
+static void registry_drop_owner(struct ft_registry *registry, struct ft_owner **owner)
 {
-	struct ft_client **slot;
+	struct ft_owner **slot = &registry->owners[(*owner)->hash & (registry->buckets - 1)];
 
-	if (client->transfers > 0)
+	if ((*owner)->transfers > 0)
 		return;
-	slot = client_slot(registry, client->hash, client->id, client->id_len);
-	*slot = client->next;
-	free(client);
+	while (*slot != *owner)
+		slot = &(*slot)->next;
+	*slot = (*owner)->next;
+	registry->bytes -= registry_owner_bytes((*owner)->id_len);
+	free(*owner);
+	*owner = NULL;
 }
 
-struct ft_transfer *ft_registry_add(struct ft_registry *registry, const struct ft_key *key)
+struct ft_transfer *ft_registry_add(struct ft_registry *registry, const struct ft_key *key,
+				    uint64_t number, enum ft_transfer_state state)
 {
 	struct ft_transfer *t;
 	struct ft_transfer **bucket;
 
+	assert(!ft_registry_find(registry, key) && number > 0);
 	if (registry->count >= registry->buckets)
-		grow(registry);
-	if (!(t = calloc(1, sizeof *t + key->file_len + 1)))
-		return NULL;
-	if (!(t->client = take_client(registry, key->client, key->client_len))) {
+		registry_grow(registry);
+	t = calloc(1, sizeof *t + key->file_len + 1);
+	if (!t || !(t->meta = calloc(1, sizeof *t->meta))
+	    || !(t->owner = registry_take_owner(registry, key))) {
+		if (t)
+			free(t->meta);
 		free(t);
 		return NULL;
 	}
-	t->client->transfers++;
+	t->owner->transfers++;
 	t->hash = ft_registry_hash(registry, key);
-	t->state = FT_STATE_RECEIVING;
-	ft_link_init(&t->dirty);
-	ft_link_init(&t->assembling);
+	t->number = number;
+	t->state = state;
+	ft_ranges_init(&t->held);
+	ft_list_init(&t->inits);
+	ft_list_init(&t->segments);
 	ft_list_init(&t->fins);
+	ft_link_init(&t->assembling);
 	t->file_len = key->file_len;
 	memcpy(t->file, key->file, key->file_len);
 	bucket = &registry->transfers[t->hash & (registry->buckets - 1)];
 	t->next = *bucket;
 	*bucket = t;
+	bucket = &registry->numbers[registry_number_bucket(registry, number)];
+	t->next_number = *bucket;
+	*bucket = t;
 	registry->count++;
+	registry->bytes += registry_transfer_bytes(t->file_len);
 	return t;
 }
 
@@ -201,21 +299,26 @@ void ft_registry_remove(struct ft_registry *registry, struct ft_transfer **trans
 	struct ft_transfer *t = *transfer;
 	struct ft_transfer **slot = &registry->transfers[t->hash & (registry->buckets - 1)];
 
+	assert(t->waiting == 0 && !t->abort);
 	while (*slot != t)
 		slot = &(*slot)->next;
 	*slot = t->next;
+	slot = &registry->numbers[registry_number_bucket(registry, t->number)];
+	while (*slot != t)
+		slot = &(*slot)->next_number;
+	*slot = t->next_number;
 	registry->count--;
-	t->client->transfers--;
-	drop_client(registry, t->client);
-	free_transfer(t);
-	*transfer = NULL;
+	registry->bytes -= registry_transfer_bytes(t->file_len);
+	t->owner->transfers--;
+	registry_drop_owner(registry, &t->owner);
+	registry_free_transfer(transfer);
 }
 
 struct ft_key ft_transfer_key(const struct ft_transfer *transfer)
 {
 	struct ft_key key = {
-		.client = transfer->client->id,
-		.client_len = transfer->client->id_len,
+		.owner = transfer->owner->id,
+		.owner_len = transfer->owner->id_len,
 		.file = transfer->file,
 		.file_len = transfer->file_len,
 	};

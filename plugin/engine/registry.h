@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /*
- * The unfinished transfers that are known: what each is doing, and whose it is.
+ * The unfinished transfers, as the broker's thread knows them: everything that a command is
+ * decided by, in memory.
  *
  *	t = ft_registry_find(&registry, &key);
- *	if (!t) t = ft_registry_add(&registry, &key);	NULL: out of memory
+ *	if (!t) t = ft_registry_add(&registry, &key);		NULL: out of memory
+ *	ft_transfer_move(t, FT_TRANSFER_ASSEMBLING);
  *	ft_registry_remove(&registry, &t);
  *
- * It decides nothing and touches no storage; the engine fills in the fields.
- * Finished transfers are not in it: the store remembers those. Threads: the
- * broker's only.
+ * It decides nothing and touches no storage. Threads: the broker's only, no locks.
  */
 #ifndef FT_ENGINE_REGISTRY_H
 #define FT_ENGINE_REGISTRY_H
@@ -18,85 +18,116 @@
 #include <stdint.h>
 
 #include "base/list.h"
-#include "base/sha256.h"
-#include "protocol/manifest.h"
-#include "protocol/reply.h"
-#include "file_transfer/store.h"
+#include "file_transfer/ranges.h"
+#include "protocol/facts.h"
+#include "protocol/request.h"
 
-struct ft_assembly;
-struct ft_ticket;
+/*
+ * The life of a transfer:
+ *
+ *	from \ to	RECEIVING	ASSEMBLING	ABORTING	CONFLICT	removed
+ *	CHECKING	verdict: new	fin		abort		verdict: other	verdict: complete
+ *							(or complete, and an init was refused since)
+ *	RECEIVING	-		fin		-		-		abort, expiry
+ *	ASSEMBLING	fin failed	-		abort		verdict: other	finished
+ *							(or finished, and an init was refused since)
+ *	ABORTING	-		-		-		-		aborted, or finished before
+ *	CONFLICT	-		-		-		-		init anew, abort, expiry
+ */
+enum ft_transfer_state {
+	FT_TRANSFER_CHECKING,	/* begun under an id that may be finished: the writer looks */
+	FT_TRANSFER_RECEIVING,
+	FT_TRANSFER_ASSEMBLING,	/* a fin was accepted */
+	FT_TRANSFER_ABORTING,	/* an abort came after it, or while checking: its result is not known */
+	FT_TRANSFER_CONFLICT,	/* its init was refused: the id is finished with other content */
+	FT_TRANSFER_STATES
+};
 
-/* A client with unfinished transfers. */
-struct ft_client {
-	struct ft_client *next;		/* in its bucket */
+/* What the writer said of a transfer that was begun under an id that may be finished. */
+enum ft_transfer_verdict {
+	FT_VERDICT_BEGUN,	/* nothing is in its way; also where nobody had to ask */
+	FT_VERDICT_AWAITED,
+	FT_VERDICT_COMPLETE,	/* the id is finished, as the init says: nothing is stored */
+	FT_VERDICT_CONFLICT,	/* the id is finished with other content */
+};
+
+/* An owner with unfinished transfers; its id is kept once. */
+struct ft_owner {
+	struct ft_owner *next;		/* in its bucket */
 	uint64_t hash;
-	size_t transfers;		/* unfinished ones */
+	size_t transfers;
 	size_t id_len;
 	char id[];
 };
 
 struct ft_transfer {
 	struct ft_transfer *next;	/* in its bucket */
+	struct ft_transfer *next_number;	/* in its bucket of numbers */
 	uint64_t hash;
-	struct ft_client *client;
-	struct ft_meta *meta;		/* owned; NULL until loaded */
-	struct ft_upload *upload;	/* owned, the store's; NULL until loaded */
-	enum ft_state state;		/* RECEIVING or ASSEMBLING */
+	uint64_t number;
+	struct ft_owner *owner;
+	enum ft_transfer_state state;
+	enum ft_transfer_verdict verdict;
+	uint64_t complete_size;		/* FT_VERDICT_COMPLETE */
+	bool refused;			/* another init came: segments and fin are refused until a good one */
+	enum ft_responses responses;
+	struct ft_meta *meta;		/* owned */
+	struct ft_ranges held;
 	uint64_t segments_ttl;		/* seconds, as asked for; 0: not */
-	int64_t news_ms;		/* monotonic; last valid command */
-	char transfer_id[FT_UUID_ROOM];
-	char received_at[FT_RFC3339_ROOM];
+	int64_t news_ms;		/* of the last command that was carried out */
+	int64_t logged_news_ms;		/* what the catalog will know of it */
+	struct ft_fin fin;		/* ASSEMBLING, ABORTING */
 
-	struct ft_assembly *job;	/* in flight; the pool's */
-	struct ft_hasher *hasher;	/* owned; over [0, its position); NULL: not begun, or in the job */
-	bool hash_stale;		/* bytes that the job hashes, or has hashed, changed */
-
-	struct ft_link dirty;		/* since dirty_ms has bytes that no checkpoint covers */
-	int64_t dirty_ms;
-	uint64_t dirty_bytes;
-	int64_t checkpoint_ms;		/* when one was begun last */
-
-	struct ft_link assembling;	/* since assembling_ms */
-	int64_t assembling_ms;
-	uint64_t fin_size;
-	bool fin_has_checksum;
-	struct ft_sha256 fin_checksum;
-	struct ft_list fins;		/* who waits for the result */
-	size_t fin_count;
-	struct ft_ticket *abort;	/* owned; waits for the end of an assembly past stopping */
+	struct ft_list inits;		/* tickets of init and status: wait for the verdict */
+	struct ft_list segments;	/* tickets of segments: wait for the writer, in order */
+	struct ft_list fins;		/* tickets: wait for the result */
+	size_t waiting;			/* tickets in all lists */
+	struct ft_link assembling;	/* ASSEMBLING: those that are, the one that was first to be first */
+	int64_t assembling_ms;		/* since then somebody waits */
+	struct ft_ticket *abort;	/* owned; ABORTING */
+	size_t charged;			/* bytes of ranges on the memory account */
 
 	size_t file_len;
 	char file[];			/* NUL-terminated besides */
 };
 
 struct ft_registry {
-	struct ft_transfer **transfers;	/* buckets */
-	struct ft_client **clients;
+	struct ft_transfer **transfers;	/* buckets, by key */
+	struct ft_transfer **numbers;	/* buckets, by number */
+	struct ft_owner **owners;
 	size_t buckets;			/* of each; a power of two */
 	size_t count;			/* transfers */
+	size_t bytes;			/* of all entries: ids and metadata */
 	uint64_t seed;			/* so that clients cannot aim at one bucket */
 };
 
 /* Error: FT_NO_MEMORY. `seed` should be random. */
 enum ft_status ft_registry_init(struct ft_registry *registry, uint64_t seed) FT_MUST_USE;
 
-/* Frees all entries; their uploads and jobs must have been taken back. */
+/* Frees all entries with what they own. */
 void ft_registry_release(struct ft_registry *registry);
 
-/* The hash of a key in this registry; two keys have the same one by rare chance only. */
+/* The hash of a key in this registry. */
 uint64_t ft_registry_hash(const struct ft_registry *registry, const struct ft_key *key);
 
 struct ft_transfer *ft_registry_find(const struct ft_registry *registry, const struct ft_key *key);
+struct ft_transfer *ft_registry_find_number(const struct ft_registry *registry, uint64_t number);
 
-/* How many unfinished transfers a client has. */
-size_t ft_registry_client_count(const struct ft_registry *registry, const char *client,
-				size_t client_len);
+/* How many unfinished transfers an owner has. */
+size_t ft_registry_owner_count(const struct ft_registry *registry, const struct ft_key *key);
 
-/* Adds a key that is not there; the entry is empty, RECEIVING. NULL: out of memory. */
-struct ft_transfer *ft_registry_add(struct ft_registry *registry, const struct ft_key *key);
+/* Bytes that an entry for this key would cost, its owner included where it is new. */
+size_t ft_registry_cost(const struct ft_registry *registry, const struct ft_key *key);
 
-/* Takes an entry out and frees it. Its upload, job and waiters must have been taken from it. */
+/* Adds a key that is not there; the entry is empty, in the state given. NULL: out of memory. */
+struct ft_transfer *ft_registry_add(struct ft_registry *registry, const struct ft_key *key,
+				    uint64_t number, enum ft_transfer_state state);
+
+/* Takes an entry out and frees it; nobody may be waiting for it any more. */
 void ft_registry_remove(struct ft_registry *registry, struct ft_transfer **transfer);
+
+/* The one place where a transfer's state changes: along the table above. */
+void ft_transfer_move(struct ft_transfer *transfer, enum ft_transfer_state to);
 
 /* The key of an entry; borrowed from it. */
 struct ft_key ft_transfer_key(const struct ft_transfer *transfer);

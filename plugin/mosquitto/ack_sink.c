@@ -18,19 +18,24 @@ enum kind {
 
 struct ft_ack_sink {
 	enum kind kind;
+	struct ft_logger *log;
+	bool said_second;
 	struct ft_sink_identity identity;
 	struct ft_sink_20 *v20;		/* KIND_20 */
 	struct ft_sink_21 v21;		/* KIND_21 */
 };
 
-static bool start(struct ft_ack_sink *sink, mosquitto_plugin_id_t *id,
-		  const struct ft_ack_sink_config *config)
+static bool ack_sink_start(struct ft_ack_sink *sink, mosquitto_plugin_id_t *id,
+			   const struct ft_ack_sink_config *config)
 {
+	if (!ft_sink_identity_set_client(&sink->identity, config->storage_dir))
+		return false;
 	if (sink->kind == KIND_20) {
-		sink->v20 = ft_sink_20_new(id, &sink->identity, config);
+		if (ft_sink_identity_set_topic(&sink->identity, config->storage_dir, config->log))
+			sink->v20 = ft_sink_20_new(id, &sink->identity, config);
 		return sink->v20 != NULL;
 	}
-	ft_sink_21_init(&sink->v21, &sink->identity, config->storage_dir != NULL, ft_clock_ms());
+	ft_sink_21_init(&sink->v21, &sink->identity, ft_clock_ms());
 	if (!sink->v21.ready)
 		ft_logger_printf(config->log, FT_LOG_WARNING, "the broker does not make the session that "
 			      "turns PUBACK 0x10 into 0x00");
@@ -44,11 +49,11 @@ struct ft_ack_sink *ft_ack_sink_new(mosquitto_plugin_id_t *id,
 
 	if (!sink)
 		return NULL;
+	sink->log = config->log;
 	if (config->off)
 		return sink;
 	sink->kind = ft_compat_is_21() ? KIND_21 : KIND_20;
-	if (ft_sink_identity_get(&sink->identity, config->storage_dir, config->log) &&
-	    start(sink, id, config))
+	if (ack_sink_start(sink, id, config))
 		return sink;
 	ft_logger_printf(config->log, FT_LOG_ERROR, "cannot prepare the session that acknowledges "
 		      "commands: %s", strerror(errno));
@@ -86,6 +91,17 @@ const char *ft_ack_sink_topic(struct ft_ack_sink *sink)
 	return FT_ACK_SINK_FIXED_TOPIC;
 }
 
+/* 2.0 refuses the second line itself; see plugin.c. */
+void ft_ack_sink_note_foreign(struct ft_ack_sink *sink, const char *topic)
+{
+	if (sink->said_second || topic[0] != '$' || topic[1] < '\001' || topic[1] > '\002')
+		return;
+	sink->said_second = true;
+	ft_logger_printf(sink->log, FT_LOG_ERROR, "this plugin line gets no commands: another line of "
+			 "this plugin stands above it for the same listener and takes them all; "
+			 "remove one of the two from mosquitto.conf");
+}
+
 void ft_ack_sink_tick(struct ft_ack_sink *sink, int64_t now_ms)
 {
 	switch (sink->kind) {
@@ -112,11 +128,11 @@ bool ft_ack_sink_is_client(const struct ft_ack_sink *sink, const struct mosquitt
 void ft_ack_sink_reload(struct ft_ack_sink *sink)
 {
 	if (sink->kind == KIND_20)
-		ft_sink_20_revisit(sink->v20, true);
+		ft_sink_20_reload(sink->v20);
 }
 
 void ft_ack_sink_disconnected(struct ft_ack_sink *sink, const struct mosquitto *client)
 {
-	if (sink->kind == KIND_20 && ft_ack_sink_is_client(sink, client))
-		ft_sink_20_revisit(sink->v20, false);
+	if (sink->kind == KIND_20)
+		ft_sink_20_disconnected(sink->v20, client);
 }

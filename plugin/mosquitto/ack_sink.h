@@ -16,19 +16,21 @@
  *	"begin again":        overwrite it with FT_NOBODYS_TOPIC
  *	plugin_cleanup:       ft_ack_sink_free(&sink);
  *
- * On 2.1 the session is made by a function of the broker. On 2.0 a helper thread
- * makes it, once, as an MQTT 5 client on one of the broker's own listeners, plain or
- * TLS. Where anonymous clients may not log in it does so by extended authentication,
- * which a callback of the plugin answers: that concerns neither passwords nor other
- * clients. Where a subscription is refused by an ACL plugin, a second callback lets
- * just this one pass. The session's names are kept in <storage_dir>/ack-sink, so that
- * brokers that persist sessions keep one, not one per start.
+ * On 2.1 the session is made by a function of the broker. On 2.0 a helper thread makes it
+ * as an MQTT 5 client on one of the broker's own listeners, plain or TLS, by extended
+ * authentication, which a callback of the plugin answers: no other plugin is asked, and other
+ * clients are not concerned. Where a subscription is refused by an ACL plugin, a second
+ * callback lets just this one pass. A third is for reloads where clients need a password; it
+ * is only there where a stranger with a name and a password of his own was refused, so that
+ * it never changes who gets in.
  *
- * The session is visited again every 50 minutes, because persistent_client_expiration
- * may end it after an hour, and after many commands, because queue_qos0_messages
- * makes the broker queue even these messages, without a limit.
+ * Nobody else can log in with the session's client id; see ack_sink_identity.h.
  *
- * Where no listener takes the session (client certificates only) the log says so once,
+ * The session is visited again every 50 minutes and when the wall clock was set, because
+ * persistent_client_expiration may end it after an hour; and after many commands, because
+ * queue_qos0_messages makes the broker queue even these messages, without a limit.
+ *
+ * Where no listener takes the session (client certificates or PSK only) the log says so once,
  * and the topic is FT_ACK_SINK_FIXED_TOPIC, which a few lines in mosquitto.conf can
  * subscribe to instead.
  *
@@ -59,7 +61,7 @@ struct ft_ack_sink;
 
 struct ft_ack_sink_config {
 	bool off;			/* use FT_ACK_SINK_FIXED_TOPIC, do nothing, log nothing */
-	const char *storage_dir;	/* exists; NULL: nothing is kept */
+	const char *storage_dir;	/* exists; touched in ft_ack_sink_new() only; NULL: none */
 	struct ft_logger *log;		/* outlives the sink */
 	struct ft_wake *wake;		/* outlives the sink; told of log lines; may be NULL */
 };
@@ -77,13 +79,19 @@ void ft_ack_sink_free(struct ft_ack_sink **sink);
  */
 const char *ft_ack_sink_topic(struct ft_ack_sink *sink);
 
+/*
+ * A message that is no command. One that another line of this plugin has swallowed already
+ * shows that this line is one too many; that is logged, once.
+ */
+void ft_ack_sink_note_foreign(struct ft_ack_sink *sink, const char *topic);
+
 /* Cheap. Not from a callback that the sink itself registered. `now_ms`: ft_clock_ms(). */
 void ft_ack_sink_tick(struct ft_ack_sink *sink, int64_t now_ms);
 
 /* In the RELOAD callback: who may log in how may have changed. */
 void ft_ack_sink_reload(struct ft_ack_sink *sink);
 
-/* In the DISCONNECT callback: whoever took the sink's session over may have ended it. */
+/* In the DISCONNECT callback: the session may have been ended, or a listener has room again. */
 void ft_ack_sink_disconnected(struct ft_ack_sink *sink, const struct mosquitto *client);
 
 /* Whether this client is the sink's own session. */

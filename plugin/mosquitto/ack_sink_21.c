@@ -5,13 +5,8 @@
 
 #define LOOK_EVERY_MS 1000
 
-/*
- * Where the session's names are kept it never ends, as it is one and the same at each
- * start. Else a broker that persists sessions would collect them: they end, and the
- * next look makes a new one.
- */
-#define EXPIRY_S (7 * 24 * 3600)
-#define NEVER UINT32_MAX
+/* Never: it is one and the same at each start, so a broker that persists sessions has just one. */
+#define EXPIRY_S UINT32_MAX
 
 /* With queue_qos0_messages each command leaves a small message in the session's queue. */
 #define CLEAR_EVERY 4096
@@ -21,14 +16,14 @@ void ft_sink_21_tick(struct ft_sink_21 *sink, int64_t now_ms)
 	if (now_ms < sink->next_look_ms)
 		return;
 	sink->next_look_ms = now_ms + LOOK_EVERY_MS;
-	sink->ready = ft_compat_session_add(sink->identity->client_id, sink->kept ? NEVER : EXPIRY_S) &&
+	sink->ready = ft_compat_session_add(sink->identity->client_id, EXPIRY_S) &&
 		      ft_compat_session_subscribe(sink->identity->client_id, FT_SINK_21_TOPIC);
 }
 
-void ft_sink_21_init(struct ft_sink_21 *sink, const struct ft_sink_identity *identity, bool kept,
+void ft_sink_21_init(struct ft_sink_21 *sink, const struct ft_sink_identity *identity,
 		     int64_t now_ms)
 {
-	*sink = (struct ft_sink_21){ .identity = identity, .kept = kept, .next_look_ms = now_ms };
+	*sink = (struct ft_sink_21){ .identity = identity, .next_look_ms = now_ms };
 	ft_sink_21_tick(sink, now_ms);
 }
 

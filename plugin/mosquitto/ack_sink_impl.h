@@ -26,8 +26,11 @@ bool ft_sink_20_ready(const struct ft_sink_20 *sink);
 /* Whether it was not and probably will not be. */
 bool ft_sink_20_hopeless(const struct ft_sink_20 *sink);
 
-/* Looks after the session soon; `forget`: passwords and the like may have changed. */
-void ft_sink_20_revisit(struct ft_sink_20 *sink, bool forget);
+/* In the RELOAD callback: passwords and the like may have changed. */
+void ft_sink_20_reload(struct ft_sink_20 *sink);
+
+/* In the DISCONNECT callback. */
+void ft_sink_20_disconnected(struct ft_sink_20 *sink, const struct mosquitto *client);
 
 /* Counts a message for the session, and has the queue emptied now and then. */
 void ft_sink_20_used(struct ft_sink_20 *sink);
@@ -35,7 +38,6 @@ void ft_sink_20_used(struct ft_sink_20 *sink);
 /* Broker 2.1: a function call. */
 struct ft_sink_21 {
 	const struct ft_sink_identity *identity;
-	bool kept;
 	int64_t next_look_ms;
 	uint64_t uses;
 	bool ready;
@@ -43,7 +45,7 @@ struct ft_sink_21 {
 
 #define FT_SINK_21_TOPIC "$\001"
 
-void ft_sink_21_init(struct ft_sink_21 *sink, const struct ft_sink_identity *identity, bool kept,
+void ft_sink_21_init(struct ft_sink_21 *sink, const struct ft_sink_identity *identity,
 		     int64_t now_ms);
 void ft_sink_21_tick(struct ft_sink_21 *sink, int64_t now_ms);
 void ft_sink_21_used(struct ft_sink_21 *sink);

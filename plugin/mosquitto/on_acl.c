@@ -14,7 +14,7 @@
 
 #include "protocol/guard.h"
 
-static bool guarded(int access, enum ft_guard_access *as)
+static bool on_acl_guarded(int access, enum ft_guard_access *as)
 {
 	static const struct {
 		int access;
@@ -47,7 +47,7 @@ int ft_on_acl(int event, void *event_data, void *userdata)
 	if (check->access == MOSQ_ACL_SUBSCRIBE
 	    && ft_ack_sink_is_client(plugin->sink, check->client))
 		return MOSQ_ERR_SUCCESS;
-	if (guarded(check->access, &access))
+	if (on_acl_guarded(check->access, &access))
 		verdict = ft_guard_check(access, check->topic,
 					 check->client ? mosquitto_client_id(check->client) : NULL);
 	switch (verdict) {

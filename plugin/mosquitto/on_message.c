@@ -19,11 +19,14 @@
 #include "protocol/pattern.h"
 #include "protocol/topic.h"
 
+#define ID_MAX 65535	/* bytes of a client id: MQTT strings */
+
 /* What is read from the message's properties; to be given back. */
 struct properties {
 	char *response_topic;
 	void *correlation;
 	uint16_t correlation_len;
+	bool correlated;	/* 2.1 gives NULL where the data is of length 0 */
 };
 
 static void read_properties(struct properties *p, const mosquitto_property *list,
@@ -32,8 +35,8 @@ static void read_properties(struct properties *p, const mosquitto_property *list
 	memset(p, 0, sizeof *p);
 	if (!list)
 		return;
-	mosquitto_property_read_binary(list, MQTT_PROP_CORRELATION_DATA, &p->correlation,
-				       &p->correlation_len, false);
+	p->correlated = mosquitto_property_read_binary(list, MQTT_PROP_CORRELATION_DATA,
+						       &p->correlation, &p->correlation_len, false);
 	if (want_response_topic)
 		mosquitto_property_read_string(list, MQTT_PROP_RESPONSE_TOPIC, &p->response_topic,
 					       false);
@@ -58,17 +61,44 @@ static const char *allowed_response_topic(const struct ft_plugin *plugin,
 	return topic;
 }
 
+/*
+ * Whose the transfer is. With `owner username` a client without a user name owns what it sends
+ * itself: a NUL before its id, which no user name can hold, keeps the two apart.
+ */
+static size_t owner_of(const struct ft_plugin *plugin, const struct mosquitto_evt_message *message,
+		       const char *client_id, char *room, const char **owner)
+{
+	const char *user = mosquitto_client_username(message->client);
+	size_t len = strlen(client_id);
+
+	*owner = client_id;
+	if (plugin->options.owner == FT_OWNER_CLIENT_ID)
+		return len;
+	if (user) {
+		*owner = user;
+		return strlen(user);
+	}
+	room[0] = '\0';
+	memcpy(room + 1, client_id, len);
+	*owner = room;
+	return len + 1;
+}
+
 static enum ft_status carry_out(struct ft_plugin *plugin, struct mosquitto_evt_message *message,
 				const char *client_id, int64_t now_ms)
 {
+	char room[ID_MAX + 2];
 	struct properties properties;
 	struct ft_request request = { .client_id = client_id, .topic = message->topic };
 	enum ft_status st;
 
+	request.owner_len = owner_of(plugin, message, client_id, room, &request.owner);
 	read_properties(&properties, message->properties, plugin->options.response_topics != NULL);
 	request.response_topic = allowed_response_topic(plugin, message, client_id,
 							properties.response_topic);
 	request.correlation = properties.correlation;
+	if (properties.correlated && !properties.correlation)
+		request.correlation = "";
 	request.correlation_len = properties.correlation_len;
 	st = ft_engine_command(plugin->engine, &request, message->payload, message->payloadlen,
 			       now_ms);
@@ -130,6 +160,7 @@ int ft_on_message(int event, void *event_data, void *userdata)
 
 	(void)event;
 	if (!ft_topic_is_ours(message->topic)) {
+		ft_ack_sink_note_foreign(plugin->sink, message->topic);
 		if (ft_wake_pending(plugin->wake))
 			ft_plugin_poll(plugin);
 		return MOSQ_ERR_SUCCESS;

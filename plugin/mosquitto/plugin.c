@@ -16,7 +16,10 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/identity.h"
 #include "base/system.h"
+#include "file_transfer/version.h"
+#include "log/place.h"
 #include "mosquitto/compat.h"
 
 #define MIB (1024 * 1024)
@@ -55,17 +58,19 @@ static void log_to_broker(void *context, enum ft_log_level level, const char *li
 
 /* --- hooks of the engine --- */
 
-static void respond(void *context, const struct ft_request *request, const struct ft_reply *reply)
+static bool respond(void *context, const struct ft_request *request, const struct ft_reply *reply)
 {
 	struct ft_plugin *plugin = context;
 
 	/* During cleanup the broker's queues are gone. */
 	if (plugin->closing)
-		return;
-	ft_respond(plugin->log, request, reply);
+		return false;
+	if (!ft_respond(plugin->log, request, reply))
+		return false;
 	/* 2.0 hands to WebSockets clients only in a later pass of its loop: bring that about. */
 	if (plugin->websockets && !plugin->is_21)
 		ft_wake_notify(plugin->wake);
+	return true;
 }
 
 static void notify(void *context)
@@ -141,37 +146,50 @@ static const struct ft_store_ops *pick_backend(struct ft_plugin *plugin)
 	return NULL;
 }
 
-static size_t descriptors_to_keep(void)
+/* Chooses where the log goes, and what identifies boot and storage. */
+static bool start_engine(struct ft_plugin *plugin, const struct ft_store_ops *ops)
 {
-	struct rlimit limit;
-	size_t share = OPEN_MAX_DEFAULT;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / 4 < share)
-		share = (size_t)limit.rlim_cur / 4;
-	return share < 8 ? 8 : share;
+	const struct ft_options *options = &plugin->options;
+	const struct ft_log_place_query query = {
+		.storage_dir = options->storage_dir, .log_dir = options->log_dir,
+		.size = options->log_size,
+		.sync = options->durability == FT_DURABILITY_SEGMENT ? FT_LOG_SYNCED : FT_LOG_MAPPED,
+	};
+	struct ft_log_place *places = calloc(1 + FT_LOG_FORMER_MAX, sizeof *places);
+	char identity[FT_IDENTITY_ROOM];
+	struct ft_engine_config config = {
+		.options = options, .logger = plugin->log, .ops = ops, .identity = identity,
+		.log_places = places,
+		.hooks = { .context = plugin, .respond = respond, .notify = notify },
+	};
+	enum ft_status st;
+
+	if (!places)
+		return false;
+	if ((st = ft_log_place(&query, &places[0])) != FT_OK) {
+		ft_logger_printf(plugin->log, FT_LOG_ERROR, "%s", places[0].why);
+	} else {
+		config.log_place_count = 1 + ft_log_former_places(&query, &places[0], places + 1);
+		ft_identity(plugin->lock.dir, identity);
+		st = ft_engine_new(&config, &plugin->engine);
+	}
+	if (st == FT_OK)
+		snprintf(plugin->ready, sizeof plugin->ready, "ready: version " FT_VERSION ", files go to %.300s, %s",
+			 options->storage_dir, places[0].why);
+	free(places);
+	return st == FT_OK;
 }
 
-static bool open_store(struct ft_plugin *plugin, struct ft_store **store)
+static bool lock_storage(struct ft_plugin *plugin)
 {
-	const struct ft_store_ops *ops = pick_backend(plugin);
-	char room[1024], boot_id[FT_UUID_ROOM];
+	char room[1024];
 	struct ft_buf why = ft_buf_on(room, sizeof room);
-	struct ft_store_config config = {
-		.dir = plugin->options.storage_dir,
-		.durability = (enum ft_durability)plugin->options.durability,
-		.boot_id = boot_id,
-		.max_open = descriptors_to_keep(),
-		.log = plugin->log,
-	};
 
-	if (!ops)
-		return false;
-	if (ft_storage_dir_lock(plugin->options.storage_dir, &plugin->lock, &why) != FT_OK) {
-		ft_logger_printf(plugin->log, FT_LOG_ERROR, "%s", room);
-		return false;
-	}
-	ft_boot_id(boot_id);
-	return ops->open(&config, store) == FT_OK;	/* says itself what is wrong */
+	if (ft_storage_dir_lock(plugin->options.storage_dir, FT_FSTAB, &plugin->lock, &why) == FT_OK)
+		return true;
+	ft_logger_printf(plugin->log, FT_LOG_ERROR, "%s", room);
+	return false;
 }
 
 /*
@@ -189,28 +207,21 @@ static void tune_malloc(void)
 
 static bool start(struct ft_plugin *plugin)
 {
-	const struct ft_engine_hooks hooks = {
-		.context = plugin, .respond = respond, .notify = notify,
-	};
 	struct ft_ack_sink_config sink = {
 		.off = plugin->options.ack_sink == FT_ACK_SINK_OFF,
 		.storage_dir = plugin->options.storage_dir,
 		.log = plugin->log,
 	};
-	struct ft_store *store = NULL;
+	const struct ft_store_ops *ops = pick_backend(plugin);
 
 	if (plugin->options.tune_malloc)
 		tune_malloc();
 	/* A write beyond RLIMIT_FSIZE must fail, not kill the broker. */
 	signal(SIGXFSZ, SIG_IGN);
-	if (!open_store(plugin, &store))
+	if (!ops || !lock_storage(plugin) || !(plugin->wake = ft_wake_new(plugin->log)))
 		return false;
-	if (!(plugin->wake = ft_wake_new(plugin->log))) {
-		store->ops->close(&store);
-		return false;
-	}
 	sink.wake = plugin->wake;
-	if (ft_engine_new(&plugin->options, &store, plugin->log, &hooks, &plugin->engine) != FT_OK)
+	if (!start_engine(plugin, ops))
 		return false;
 	plugin->bell = ft_doorbell_new(plugin->id, plugin->wake, poll_any, plugin);
 	plugin->sink = ft_ack_sink_new(plugin->id, &sink);
@@ -241,11 +252,15 @@ static void unregister_callbacks(struct ft_plugin *plugin)
 						      callbacks[i].callback, NULL);
 }
 
-/* The engine first: its workers notify the wake. */
+/*
+ * The engine first: its workers notify the wake. Where one of them hangs in the disk, all that
+ * it uses stays as it is, for the rest of the process's life (the code as well: -z nodelete).
+ */
 static void release(struct ft_plugin *plugin)
 {
 	plugin->closing = true;
-	ft_engine_free(&plugin->engine);
+	if (ft_engine_free(&plugin->engine) != FT_OK)
+		return;
 	ft_ack_sink_free(&plugin->sink);
 	ft_wake_free(&plugin->wake);
 	ft_doorbell_free(&plugin->bell);
@@ -287,7 +302,7 @@ API int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata
 	plugin->id = identifier;
 	plugin->is_21 = ft_compat_is_21();
 	plugin->property_free = ft_compat_property_free();
-	plugin->lock = -1;
+	plugin->lock = (struct ft_storage_lock)FT_STORAGE_LOCK_NONE;
 	plugin->log = ft_logger_new(log_to_broker, plugin);
 	if (!plugin->log || !parse_options(plugin, options, option_count) || !start(plugin))
 		return refuse(plugin, MOSQ_ERR_INVAL);
@@ -299,8 +314,7 @@ API int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata
 		return refuse(plugin, MOSQ_ERR_UNKNOWN);
 	}
 	*userdata = plugin;
-	ft_logger_printf(plugin->log, FT_LOG_INFO, "ready: files go to %s",
-		      plugin->options.storage_dir);
+	ft_logger_printf(plugin->log, FT_LOG_INFO, "%s", plugin->ready);
 	return MOSQ_ERR_SUCCESS;
 }
 

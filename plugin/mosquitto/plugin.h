@@ -32,8 +32,9 @@ struct ft_plugin {
 	struct ft_engine *engine;
 	struct ft_ack_sink *sink;
 	struct ft_doorbell *bell;	/* NULL: the broker ticks, or it is not to be had */
+	char ready[1024];	/* the line that says that it is, and where what is */
 	int64_t poll_by_ms;		/* ft_clock_coarse_ms(): by then things are looked at anyway */
-	int lock;
+	struct ft_storage_lock lock;
 };
 
 #define FT_PLUGIN_MAGIC 0x66747031u

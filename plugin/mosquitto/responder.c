@@ -13,7 +13,7 @@
 #define SMALL_ROOM 2048		/* most replies; longer ones are built on the heap */
 
 /* The reply in memory of the broker's, for it to take over; NULL: out of memory. */
-static char *build(const struct ft_reply *reply, size_t *len)
+static char *responder_build(const struct ft_reply *reply, size_t *len)
 {
 	char small[SMALL_ROOM];
 	size_t room = ft_reply_room(reply);
@@ -37,7 +37,7 @@ static char *build(const struct ft_reply *reply, size_t *len)
  * What the broker publishes for a plugin it does not check: but a broker behind a bridge
  * hangs up on a topic that is too deep, and the bridge would send it again for ever.
  */
-static bool is_too_deep(const char *topic)
+static bool responder_is_too_deep(const char *topic)
 {
 	size_t slashes = 0;
 
@@ -49,21 +49,21 @@ static bool is_too_deep(const char *topic)
 }
 
 /* NULL where the client's id makes no topic. Static or in `room`. */
-static const char *topic_of(const struct ft_request *request, char *room, size_t room_len)
+static const char *responder_topic_of(const struct ft_request *request, char *room, size_t room_len)
 {
 	struct ft_buf topic = ft_buf_on(room, room_len);
 
-	if (request->response_topic && !is_too_deep(request->response_topic))
+	if (request->response_topic && !responder_is_too_deep(request->response_topic))
 		return request->response_topic;
 	if (strpbrk(request->client_id, "+#"))
 		return NULL;
 	ft_buf_str(&topic, TOPIC_PREFIX);
 	ft_buf_str(&topic, request->client_id);
-	return ft_buf_ok(&topic) && !is_too_deep(room) ? room : NULL;
+	return ft_buf_ok(&topic) && !responder_is_too_deep(room) ? room : NULL;
 }
 
 /* What MQTT 5 receivers get besides; the broker drops it for others. */
-static bool add_properties(mosquitto_property **properties, const struct ft_request *request)
+static bool responder_add_properties(mosquitto_property **properties, const struct ft_request *request)
 {
 	if (mosquitto_property_add_byte(properties, MQTT_PROP_PAYLOAD_FORMAT_INDICATOR, 1)
 	    || mosquitto_property_add_string(properties, MQTT_PROP_CONTENT_TYPE,
@@ -75,15 +75,15 @@ static bool add_properties(mosquitto_property **properties, const struct ft_requ
 						request->correlation_len) == MOSQ_ERR_SUCCESS;
 }
 
-static bool publish(const struct ft_request *request, const char *topic,
-		    const struct ft_reply *reply)
+static bool responder_publish(const struct ft_request *request, const char *topic,
+			      const struct ft_reply *reply)
 {
 	mosquitto_property *properties = NULL;
 	size_t len = 0;
-	char *payload = build(reply, &len);
+	char *payload = responder_build(reply, &len);
 
 	/* Taken over on success only. */
-	if (payload && add_properties(&properties, request)
+	if (payload && responder_add_properties(&properties, request)
 	    && mosquitto_broker_publish(NULL, topic, (int)len, payload, 1, false, properties)
 	       == MOSQ_ERR_SUCCESS)
 		return true;
@@ -92,12 +92,14 @@ static bool publish(const struct ft_request *request, const char *topic,
 	return false;
 }
 
-void ft_respond(struct ft_logger *log, const struct ft_request *request,
+bool ft_respond(struct ft_logger *log, const struct ft_request *request,
 		const struct ft_reply *reply)
 {
 	char room[TOPIC_MAX + 1];
-	const char *topic = topic_of(request, room, sizeof room);
+	const char *topic = responder_topic_of(request, room, sizeof room);
 
-	if (topic && !publish(request, topic, reply))
-		ft_logger_printf(log, FT_LOG_ERROR, "a response could not be published: out of memory");
+	if (!topic || responder_publish(request, topic, reply))
+		return true;
+	ft_logger_printf(log, FT_LOG_ERROR, "a response could not be published: out of memory");
+	return false;
 }

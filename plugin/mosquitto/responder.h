@@ -6,15 +6,18 @@
 #ifndef FT_MOSQUITTO_RESPONDER_H
 #define FT_MOSQUITTO_RESPONDER_H
 
+#include <stdbool.h>
+
 #include "protocol/reply.h"
 #include "protocol/request.h"
 #include "file_transfer/logger.h"
 
 /*
  * A client whose id holds a wildcard ('+', '#'), or is too long or has too many levels to
- * be part of a topic, gets no response. Failures are logged.
+ * be part of a topic, gets no response, as it should be. False: it could not be published, which is
+ * logged.
  */
-void ft_respond(struct ft_logger *log, const struct ft_request *request,
+bool ft_respond(struct ft_logger *log, const struct ft_request *request,
 		const struct ft_reply *reply);
 
 #endif

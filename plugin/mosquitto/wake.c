@@ -85,7 +85,7 @@ static struct {
 	struct sigaction before;
 } urg;
 
-static void do_nothing(int signal_number)
+static void wake_do_nothing(int signal_number)
 {
 	(void)signal_number;
 }
@@ -94,9 +94,9 @@ static void do_nothing(int signal_number)
  * Any handler ends epoll_wait. Where another plugin has one it stays: Go's runtime
  * needs its own for SIGURG.
  */
-static bool handler_acquire(void)
+static bool wake_handler_acquire(void)
 {
-	struct sigaction action = { .sa_handler = do_nothing, .sa_flags = SA_RESTART };
+	struct sigaction action = { .sa_handler = wake_do_nothing, .sa_flags = SA_RESTART };
 
 	if (urg.users == 0) {
 		if (sigaction(SIGURG, NULL, &urg.before) != 0)
@@ -111,25 +111,25 @@ static bool handler_acquire(void)
 	return true;
 }
 
-static void handler_release(void)
+static void wake_handler_release(void)
 {
 	struct sigaction now;
 
 	if (--urg.users > 0 || !urg.installed)
 		return;
 	if (sigaction(SIGURG, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) &&
-	    now.sa_handler == do_nothing)
+	    now.sa_handler == wake_do_nothing)
 		sigaction(SIGURG, &urg.before, NULL);
 	urg.installed = false;
 }
 
-static bool is_busy(struct ft_wake *wake)
+static bool wake_is_busy(struct ft_wake *wake)
 {
 	return atomic_load(&wake->rung) != atomic_load(&wake->heard) ||
 	       atomic_load(&wake->echoes) > 0;
 }
 
-static void in_us(struct timespec *when, int64_t us)
+static void wake_in_us(struct timespec *when, int64_t us)
 {
 	clock_gettime(CLOCK_MONOTONIC, when);
 	us += when->tv_nsec / 1000;
@@ -138,11 +138,11 @@ static void in_us(struct timespec *when, int64_t us)
 }
 
 /* Sleeps, lock held, until the time is over; where `wakeable`, until anything changes. */
-static void sleep_us(struct ft_wake *wake, int64_t us, bool wakeable)
+static void wake_sleep_us(struct ft_wake *wake, int64_t us, bool wakeable)
 {
 	struct timespec when;
 
-	in_us(&when, us);
+	wake_in_us(&when, us);
 	while (!wake->stop) {
 		if (pthread_cond_timedwait(&wake->changed, &wake->lock, &when) != 0 || wakeable)
 			return;
@@ -150,7 +150,7 @@ static void sleep_us(struct ft_wake *wake, int64_t us, bool wakeable)
 }
 
 /* Sleeps, lock held, until there is something to do. */
-static void idle(struct ft_wake *wake)
+static void wake_idle(struct ft_wake *wake)
 {
 	int64_t due_ms = atomic_load(&wake->due_ms), left_ms;
 
@@ -160,7 +160,7 @@ static void idle(struct ft_wake *wake)
 	}
 	left_ms = due_ms - ft_clock_ms();
 	if (left_ms > 0) {
-		sleep_us(wake, left_ms > 3600000 ? 3600000000LL : left_ms * 1000, true);
+		wake_sleep_us(wake, left_ms > 3600000 ? 3600000000LL : left_ms * 1000, true);
 		return;
 	}
 	/* Due: this is an announcement like any other. */
@@ -168,7 +168,7 @@ static void idle(struct ft_wake *wake)
 	atomic_fetch_add(&wake->rung, 1);
 }
 
-static void look_for_listeners(struct ft_wake *wake)
+static void wake_look_for_listeners(struct ft_wake *wake)
 {
 	wake->looked_ms = ft_clock_ms();
 	wake->listener_count = ft_listeners_find(wake->listeners, FT_LISTENERS_MAX);
@@ -177,7 +177,7 @@ static void look_for_listeners(struct ft_wake *wake)
 }
 
 /* Finds out, once, whether this broker ticks. Returns whether that is known now. */
-static bool knows_ticks(struct ft_wake *wake)
+static bool wake_knows_ticks(struct ft_wake *wake)
 {
 	if (wake->is_21 || atomic_load(&wake->ticks) > 0) {
 		wake->tickless = false;
@@ -186,19 +186,19 @@ static bool knows_ticks(struct ft_wake *wake)
 	if (wake->tickless)
 		return true;
 	if (ft_clock_ms() - wake->looked_ms >= WATCH_PAUSE_US / 1000)
-		look_for_listeners(wake);
+		wake_look_for_listeners(wake);
 	wake->tickless = wake->listening_since_ms != 0 &&
 			 ft_clock_ms() - wake->listening_since_ms >= TICKLESS_AFTER_MS;
 	return wake->tickless;
 }
 
 /* Connects to a listener and closes: the broker has a DISCONNECT event to tell the plugin. */
-static void knock(struct ft_wake *wake)
+static void wake_knock(struct ft_wake *wake)
 {
 	struct pollfd pending = { .events = POLLOUT };
 
 	if (wake->listener_next >= wake->listener_count) {
-		look_for_listeners(wake);
+		wake_look_for_listeners(wake);
 		wake->listener_next = 0;
 	}
 	if (wake->listener_count == 0)
@@ -212,7 +212,7 @@ static void knock(struct ft_wake *wake)
 	close(pending.fd);
 }
 
-static void begin_round(struct ft_wake *wake)
+static void wake_begin_round(struct ft_wake *wake)
 {
 	wake->since_ms = ft_clock_ms();
 	wake->bell_pause_us = 0;
@@ -220,7 +220,7 @@ static void begin_round(struct ft_wake *wake)
 }
 
 /* Counts the echo off if a tick came after the last signal. Returns whether all came. */
-static bool echo_done(struct ft_wake *wake)
+static bool wake_echo_done(struct ft_wake *wake)
 {
 	uint64_t ticks = atomic_load(&wake->ticks);
 	unsigned left = atomic_load(&wake->echoes);
@@ -235,11 +235,11 @@ static bool echo_done(struct ft_wake *wake)
 }
 
 /* One attempt, and how long to wait for its effect. Lock not held. */
-static void ring_by_signal(struct ft_wake *wake)
+static void wake_ring_by_signal(struct ft_wake *wake)
 {
 	if (atomic_load(&wake->rung) != atomic_load(&wake->heard))
 		wake->echo_sent = false;
-	else if (echo_done(wake))
+	else if (wake_echo_done(wake))
 		return;
 	pthread_kill(wake->broker, SIGURG);
 	if (ft_clock_ms() - wake->since_ms > STUCK_AFTER_MS)
@@ -248,19 +248,19 @@ static void ring_by_signal(struct ft_wake *wake)
 		wake->pause_us += wake->pause_us / 4;
 }
 
-static void ring_by_knocking(struct ft_wake *wake)
+static void wake_ring_by_knocking(struct ft_wake *wake)
 {
 	if (ft_clock_ms() - wake->since_ms < KNOCK_AFTER_MS)
 		return;
 	if (wake->pause_us >= KNOCK_PAUSE_MIN_US)
 		wake->listener_next++;	/* the last one did not lead to us */
-	knock(wake);
+	wake_knock(wake);
 	wake->pause_us = wake->pause_us < KNOCK_PAUSE_MIN_US ? KNOCK_PAUSE_MIN_US : wake->pause_us * 2;
 	if (wake->pause_us > KNOCK_PAUSE_MAX_US)
 		wake->pause_us = KNOCK_PAUSE_MAX_US;
 }
 
-static bool ring_by_bell(struct ft_wake *wake)
+static bool wake_ring_by_bell(struct ft_wake *wake)
 {
 	struct ft_wake_bell bell;
 
@@ -276,26 +276,26 @@ static bool ring_by_bell(struct ft_wake *wake)
 }
 
 /* Returns how long to wait for the effect. Lock not held. */
-static long ring(struct ft_wake *wake)
+static long wake_ring(struct ft_wake *wake)
 {
 	uint64_t heard = atomic_load(&wake->heard);
 
-	knows_ticks(wake);
+	wake_knows_ticks(wake);
 	/* Something was heard since: what is left is new, and wants to be quick again. */
 	if (wake->since_ms == 0 || wake->answering != heard) {
 		wake->answering = heard;
-		begin_round(wake);
+		wake_begin_round(wake);
 	}
 	if (!wake->tickless)
-		ring_by_signal(wake);
-	else if (ring_by_bell(wake))
+		wake_ring_by_signal(wake);
+	else if (wake_ring_by_bell(wake))
 		return wake->bell_pause_us;
 	else
-		ring_by_knocking(wake);
+		wake_ring_by_knocking(wake);
 	return wake->pause_us;
 }
 
-static void *help(void *argument)
+static void *wake_help(void *argument)
 {
 	struct ft_wake *wake = argument;
 	bool watching = true;
@@ -303,60 +303,60 @@ static void *help(void *argument)
 
 	pthread_mutex_lock(&wake->lock);
 	while (!wake->stop) {
-		if (is_busy(wake)) {
+		if (wake_is_busy(wake)) {
 			pthread_mutex_unlock(&wake->lock);
-			pause_us = ring(wake);
+			pause_us = wake_ring(wake);
 			pthread_mutex_lock(&wake->lock);
-			if (is_busy(wake))
-				sleep_us(wake, pause_us, false);
+			if (wake_is_busy(wake))
+				wake_sleep_us(wake, pause_us, false);
 			continue;
 		}
 		wake->since_ms = 0;
 		wake->echo_sent = false;
 		if (watching) {
 			pthread_mutex_unlock(&wake->lock);
-			watching = !knows_ticks(wake);
+			watching = !wake_knows_ticks(wake);
 			pthread_mutex_lock(&wake->lock);
 		}
-		if (wake->stop || is_busy(wake))
+		if (wake->stop || wake_is_busy(wake))
 			continue;
 		if (watching)
-			sleep_us(wake, WATCH_PAUSE_US, true);
+			wake_sleep_us(wake, WATCH_PAUSE_US, true);
 		else
-			idle(wake);
+			wake_idle(wake);
 	}
 	pthread_mutex_unlock(&wake->lock);
 	return NULL;
 }
 
 /* The helper takes no signals: they are for the broker's thread. */
-static int start_helper(struct ft_wake *wake)
+static int wake_start_helper(struct ft_wake *wake)
 {
 	sigset_t all, before;
 	int error;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&wake->helper, NULL, help, wake);
+	error = pthread_create(&wake->helper, NULL, wake_help, wake);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return error;
 }
 
 /* The handler and the helper, or neither. */
-static int begin(struct ft_wake *wake)
+static int wake_begin(struct ft_wake *wake)
 {
 	int error;
 
-	if (!handler_acquire())
+	if (!wake_handler_acquire())
 		return errno;
-	error = start_helper(wake);
+	error = wake_start_helper(wake);
 	if (error != 0)
-		handler_release();
+		wake_handler_release();
 	return error;
 }
 
 /* Both or none; an errno, or 0. */
-static int init_lock(struct ft_wake *wake)
+static int wake_init_lock(struct ft_wake *wake)
 {
 	pthread_condattr_t monotonic;
 	int error = pthread_condattr_init(&monotonic);
@@ -374,7 +374,7 @@ static int init_lock(struct ft_wake *wake)
 	return error;
 }
 
-static void destroy(struct ft_wake *wake)
+static void wake_destroy(struct ft_wake *wake)
 {
 	pthread_cond_destroy(&wake->changed);
 	pthread_mutex_destroy(&wake->lock);
@@ -391,11 +391,11 @@ struct ft_wake *ft_wake_new(struct ft_logger *log)
 	wake->is_21 = wake->echoing = ft_compat_is_21();
 	wake->broker = pthread_self();
 	atomic_init(&wake->due_ms, NOTHING_DUE);
-	if ((error = init_lock(wake)) != 0) {
+	if ((error = wake_init_lock(wake)) != 0) {
 		free(wake);
 		wake = NULL;
-	} else if ((error = begin(wake)) != 0) {
-		destroy(wake);
+	} else if ((error = wake_begin(wake)) != 0) {
+		wake_destroy(wake);
 		wake = NULL;
 	}
 	if (error != 0)
@@ -420,8 +420,8 @@ void ft_wake_free(struct ft_wake **wake)
 	if (bell.stop)
 		bell.stop(bell.bell);
 	pthread_join(gone->helper, NULL);
-	handler_release();
-	destroy(gone);
+	wake_handler_release();
+	wake_destroy(gone);
 }
 
 void ft_wake_set_bell(struct ft_wake *wake, const struct ft_wake_bell *bell)
@@ -432,7 +432,7 @@ void ft_wake_set_bell(struct ft_wake *wake, const struct ft_wake_bell *bell)
 }
 
 /* The helper looks at what was changed, if it sleeps for that. */
-static void tell_helper(struct ft_wake *wake)
+static void wake_tell_helper(struct ft_wake *wake)
 {
 	pthread_mutex_lock(&wake->lock);
 	pthread_cond_signal(&wake->changed);
@@ -451,7 +451,7 @@ void ft_wake_notify(struct ft_wake *wake)
 	 * ahead, the signal has done it already, but an echo may be due.
 	 */
 	if (atomic_load(&wake->heard) >= before)
-		tell_helper(wake);
+		wake_tell_helper(wake);
 }
 
 bool ft_wake_pending(struct ft_wake *wake)
@@ -487,5 +487,5 @@ void ft_wake_at(struct ft_wake *wake, int64_t due_ms)
 	if (due_ms >= atomic_load(&wake->due_ms))
 		return;
 	atomic_store(&wake->due_ms, due_ms);
-	tell_helper(wake);
+	wake_tell_helper(wake);
 }

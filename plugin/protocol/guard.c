@@ -27,7 +27,7 @@ static const struct {
 };
 
 /* What begins with `prefix` goes on at the result; NULL where it does not. */
-static const char *skip(const char *text, const char *prefix)
+static const char *guard_skip(const char *text, const char *prefix)
 {
 	size_t len = strlen(prefix);
 
@@ -35,49 +35,49 @@ static const char *skip(const char *text, const char *prefix)
 }
 
 /* What accepted commands become where the operator provides the sink: ack_sink.h. */
-static bool is_swallowed_command(const char *topic)
+static bool guard_is_swallowed_command(const char *topic)
 {
-	const char *rest = skip(topic, "$ft-ack");
+	const char *rest = guard_skip(topic, "$ft-ack");
 
 	return rest && (*rest == '\0' || *rest == '/');
 }
 
-static enum tree tree_of(const char *topic)
+static enum tree guard_tree_of(const char *topic)
 {
-	if (is_swallowed_command(topic))
+	if (guard_is_swallowed_command(topic))
 		return TREE_COMMAND;
 	for (size_t i = 0; i < sizeof trees / sizeof trees[0]; i++)
-		if (skip(topic, trees[i].first_level))
+		if (guard_skip(topic, trees[i].first_level))
 			return trees[i].tree;
 	return TREE_FOREIGN;
 }
 
 /* The filter in $share/<group>/<filter>; NULL where this is no shared subscription. */
-static const char *shared_filter(const char *filter)
+static const char *guard_shared_filter(const char *filter)
 {
-	const char *group = skip(filter, "$share/");
+	const char *group = guard_skip(filter, "$share/");
 	const char *slash = group ? strchr(group, '/') : NULL;
 
 	return slash ? slash + 1 : NULL;
 }
 
 /* Whether this is the client's own response topic, and as a filter nothing else. */
-static bool is_own_response(const char *topic, const char *client_id)
+static bool guard_is_own_response(const char *topic, const char *client_id)
 {
-	const char *addressee = skip(topic, "$file-response/");
+	const char *addressee = guard_skip(topic, "$file-response/");
 
 	if (!addressee || !client_id || client_id[0] == '\0' || strpbrk(client_id, "+#"))
 		return false;
 	return strcmp(addressee, client_id) == 0;
 }
 
-static enum ft_guard_verdict check_read(const char *topic, const char *client_id)
+static enum ft_guard_verdict guard_check_read(const char *topic, const char *client_id)
 {
-	switch (tree_of(topic)) {
+	switch (guard_tree_of(topic)) {
 	case TREE_COMMAND:
 		return FT_GUARD_DENY;
 	case TREE_RESPONSE:
-		return is_own_response(topic, client_id) ? FT_GUARD_ALLOW : FT_GUARD_DENY;
+		return guard_is_own_response(topic, client_id) ? FT_GUARD_ALLOW : FT_GUARD_DENY;
 	case TREE_EVENT:
 	case TREE_FOREIGN:
 		break;
@@ -85,9 +85,9 @@ static enum ft_guard_verdict check_read(const char *topic, const char *client_id
 	return FT_GUARD_FOREIGN;
 }
 
-static enum ft_guard_verdict check_write(const char *topic)
+static enum ft_guard_verdict guard_check_write(const char *topic)
 {
-	switch (tree_of(topic)) {
+	switch (guard_tree_of(topic)) {
 	case TREE_RESPONSE:
 	case TREE_EVENT:
 		return FT_GUARD_DENY;
@@ -98,14 +98,14 @@ static enum ft_guard_verdict check_write(const char *topic)
 	return FT_GUARD_FOREIGN;
 }
 
-static enum ft_guard_verdict check_subscribe(const char *filter, const char *client_id)
+static enum ft_guard_verdict guard_check_subscribe(const char *filter, const char *client_id)
 {
-	const char *shared = shared_filter(filter);
+	const char *shared = guard_shared_filter(filter);
 
 	/* To share one's responses with a group is to hand them to others. */
 	if (shared)
-		return check_read(shared, NULL);
-	return check_read(filter, client_id);
+		return guard_check_read(shared, NULL);
+	return guard_check_read(filter, client_id);
 }
 
 enum ft_guard_verdict ft_guard_check(enum ft_guard_access access, const char *topic,
@@ -114,11 +114,11 @@ enum ft_guard_verdict ft_guard_check(enum ft_guard_access access, const char *to
 	assert(topic);
 	switch (access) {
 	case FT_GUARD_READ:
-		return check_read(topic, client_id);
+		return guard_check_read(topic, client_id);
 	case FT_GUARD_WRITE:
-		return check_write(topic);
+		return guard_check_write(topic);
 	case FT_GUARD_SUBSCRIBE:
-		return check_subscribe(topic, client_id);
+		return guard_check_subscribe(topic, client_id);
 	case FT_GUARD_UNSUBSCRIBE:
 		break;
 	}

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include "protocol/options.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "protocol/pattern.h"
 
 #define KIB ((uint64_t)1024)
 #define MIB (1024 * KIB)
@@ -12,9 +16,13 @@
 #define HOUR (60 * MINUTE)
 #define DAY (24 * HOUR)
 
+#define LOG_SIZE_MAX (SIZE_MAX > UINT32_MAX ? 1024 * GIB : GIB)	/* it is mapped into memory */
+#define SEGMENT_SIZE_DEFAULT (16 * MIB)
+
 enum kind {
 	TEXT,
-	WORD,		/* one of `words`; the value is its index */
+	PATH,		/* a text that begins with '/', or is one of `words`, if there are any */
+	WORD,		/* one of `words`; the value is `min` and its index */
 	COUNT,
 	SIZE,
 	DURATION,
@@ -46,6 +54,10 @@ static const struct unit count_units[] = {
 };
 
 static const char *const durability_words[] = { "none", "file", "segment", NULL };
+static const char *const owner_words[] = { "client_id", "username", NULL };
+static const char *const finished_ids_words[] = { "keep", "replace", NULL };
+static const char *const responses_words[] = { "all", "errors", NULL };	/* from FT_RESPONSES_ALL on */
+static const char *const log_dir_words[] = { "auto", NULL };
 static const char *const acl_words[] = { "none", "guard", "guard-and-allow", NULL };
 static const char *const ack_sink_words[] = { "auto", "off", NULL };
 static const char *const bool_words[] = { "false", "true", NULL };
@@ -54,32 +66,47 @@ static const char *const bool_words[] = { "false", "true", NULL };
 #define AT(name) offsetof(struct ft_options, name)
 
 static const struct option table[] = {
-	{ FIELD(storage_dir), TEXT, AT(storage_dir), 0, 0, 0, NULL },
+	{ FIELD(storage_dir), PATH, AT(storage_dir), 0, 0, 0, NULL },
+	{ FIELD(log_dir), PATH, AT(log_dir), 0, 0, 0, log_dir_words },
+	{ FIELD(log_size), SIZE, AT(log_size), 32 * MIB, MIB, LOG_SIZE_MAX, NULL },
 	{ FIELD(store), TEXT, AT(store), 0, 0, 0, NULL },
-	{ FIELD(response_topics), TEXT, AT(response_topics), 0, 0, 0, NULL },
 	{ FIELD(durability), WORD, AT(durability), FT_DURABILITY_FILE, 0, 0, durability_words },
-	{ FIELD(acl), WORD, AT(acl), FT_ACL_NONE, 0, 0, acl_words },
-	{ FIELD(ack_sink), WORD, AT(ack_sink), FT_ACK_SINK_AUTO, 0, 0, ack_sink_words },
-	{ FIELD(tune_malloc), WORD, AT(tune_malloc), 1, 0, 0, bool_words },
-	{ FIELD(workers), COUNT, AT(workers), 1, 1, 64, NULL },
+	{ FIELD(workers), COUNT, AT(workers), 2, 1, 64, NULL },
+	{ FIELD(assemble_timeout), DURATION, AT(assemble_timeout), 5 * MINUTE, 1, 365 * DAY, NULL },
+	{ FIELD(owner), WORD, AT(owner), FT_OWNER_CLIENT_ID, 0, 0, owner_words },
+	{ FIELD(finished_ids), WORD, AT(finished_ids), FT_FINISHED_IDS_KEEP, 0, 0,
+	  finished_ids_words },
+	{ FIELD(segment_responses), WORD, AT(segment_responses), FT_RESPONSES_ALL,
+	  FT_RESPONSES_ALL, 0, responses_words },
 	{ FIELD(max_file_size), SIZE, AT(max_file_size), 0, 1, INT64_MAX, NULL },
 	{ FIELD(max_segment_size), SIZE, AT(max_segment_size), 0, 1, INT64_MAX, NULL },
+	{ FIELD(max_memory), SIZE, AT(max_memory), 64 * MIB, MIB, INT64_MAX, NULL },
 	{ FIELD(max_transfers), COUNT, AT(max_transfers), 10000, 1, 10000000, NULL },
 	{ FIELD(max_transfers_per_client), COUNT, AT(max_transfers_per_client), 100, 1, 10000000,
 	  NULL },
 	{ FIELD(min_free_space), SIZE, AT(min_free_space), 256 * MIB, 0, INT64_MAX, NULL },
-	{ FIELD(assemble_timeout), DURATION, AT(assemble_timeout), 5 * MINUTE, 1, 365 * DAY, NULL },
 	{ FIELD(segments_ttl), DURATION, AT(segments_ttl), DAY, 1, 3650 * DAY, NULL },
 	{ FIELD(segments_ttl_min), DURATION, AT(segments_ttl_min), 5 * MINUTE, 1, 3650 * DAY, NULL },
 	{ FIELD(segments_ttl_max), DURATION, AT(segments_ttl_max), DAY, 1, 3650 * DAY, NULL },
 	{ FIELD(gc_interval), DURATION, AT(gc_interval), MINUTE, 1, DAY, NULL },
+	{ FIELD(response_topics), TEXT, AT(response_topics), 0, 0, 0, NULL },
+	{ FIELD(acl), WORD, AT(acl), FT_ACL_NONE, 0, 0, acl_words },
+	{ FIELD(ack_sink), WORD, AT(ack_sink), FT_ACK_SINK_AUTO, 0, 0, ack_sink_words },
+	{ FIELD(tune_malloc), WORD, AT(tune_malloc), 1, 0, 0, bool_words },
 };
 
 #define TABLE_LEN (sizeof table / sizeof table[0])
 
-static void *field_of(struct ft_options *options, const struct option *option)
+_Static_assert(TABLE_LEN <= 64, "struct ft_options has a bit for each row in `given`");
+
+static void *options_field(struct ft_options *options, const struct option *option)
 {
 	return (char *)options + option->field;
+}
+
+static bool options_is_text(const struct option *option)
+{
+	return option->kind == TEXT || option->kind == PATH;
 }
 
 void ft_options_init(struct ft_options *options)
@@ -87,22 +114,22 @@ void ft_options_init(struct ft_options *options)
 	memset(options, 0, sizeof *options);
 	for (size_t i = 0; i < TABLE_LEN; i++) {
 		if (table[i].kind == WORD)
-			*(int *)field_of(options, &table[i]) = (int)table[i].fallback;
-		else if (table[i].kind != TEXT)
-			*(uint64_t *)field_of(options, &table[i]) = table[i].fallback;
+			*(int *)options_field(options, &table[i]) = (int)table[i].fallback;
+		else if (!options_is_text(&table[i]))
+			*(uint64_t *)options_field(options, &table[i]) = table[i].fallback;
 	}
 }
 
 void ft_options_release(struct ft_options *options)
 {
-	free(options->storage_dir);
-	free(options->store);
-	free(options->response_topics);
+	for (size_t i = 0; i < TABLE_LEN; i++)
+		if (options_is_text(&table[i]))
+			free(*(char **)options_field(options, &table[i]));
 	memset(options, 0, sizeof *options);
 }
 
 /* Reads digits and a unit. */
-static bool read_number(const char *value, const struct unit *units, uint64_t *number)
+static bool options_read_number(const char *value, const struct unit *units, uint64_t *number)
 {
 	uint64_t n = 0;
 	const char *p = value;
@@ -127,64 +154,121 @@ static bool read_number(const char *value, const struct unit *units, uint64_t *n
 	return false;
 }
 
-static bool set_text(char **field, const char *value, struct ft_buf *why)
+/* The index of a word, or -1. */
+static int options_find_word(const char *const *words, const char *value)
 {
-	char *copy = strdup(value);
+	for (int i = 0; words && words[i]; i++)
+		if (strcmp(words[i], value) == 0)
+			return i;
+	return -1;
+}
 
-	if (!copy) {
-		ft_buf_str(why, "out of memory");
+static bool options_text_is_good(const struct option *option, const char *value)
+{
+	return option->kind == PATH ? *value == '/' : *value != '\0';
+}
+
+static bool options_set_text(char **field, const struct option *option, const char *value)
+{
+	assert(!*field);
+	return options_text_is_good(option, value) && (*field = strdup(value)) != NULL;
+}
+
+/* Of a path a word stands for NULL. */
+static bool options_set_path(char **field, const struct option *option, const char *value)
+{
+	return options_find_word(option->words, value) >= 0
+	       || options_set_text(field, option, value);
+}
+
+static bool options_set_word(int *field, const struct option *option, const char *value)
+{
+	int index = options_find_word(option->words, value);
+
+	if (index < 0)
 		return false;
-	}
-	free(*field);
-	*field = copy;
+	*field = (int)option->min + index;
 	return true;
 }
 
-static bool set_word(int *field, const char *const *words, const char *value)
+static bool options_set_number(uint64_t *field, const struct option *option, const char *value,
+			       const struct unit *units)
 {
-	for (int i = 0; words[i]; i++) {
-		if (strcmp(words[i], value) == 0) {
-			*field = i;
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool set_number(uint64_t *field, const struct option *option, const char *value)
-{
-	static const struct unit *const units[] = {
-		[COUNT] = count_units, [SIZE] = size_units, [DURATION] = duration_units,
-	};
 	uint64_t number;
 
-	if (!read_number(value, units[option->kind], &number)
+	if (!options_read_number(value, units, &number)
 	    || number < option->min || number > option->max)
 		return false;
 	*field = number;
 	return true;
 }
 
-/* "must be ...", in the words of the option's kind. */
-static void explain(const struct option *option, struct ft_buf *why)
+static bool options_set_field(void *field, const struct option *option, const char *value)
 {
+	switch (option->kind) {
+	case TEXT:
+		return options_set_text(field, option, value);
+	case PATH:
+		return options_set_path(field, option, value);
+	case WORD:
+		return options_set_word(field, option, value);
+	case COUNT:
+		return options_set_number(field, option, value, count_units);
+	case SIZE:
+		return options_set_number(field, option, value, size_units);
+	case DURATION:
+		return options_set_number(field, option, value, duration_units);
+	}
+	return false;
+}
+
+static void options_list_words(const char *const *words, struct ft_buf *why)
+{
+	for (int i = 0; words && words[i]; i++) {
+		ft_buf_str(why, i ? ", " : "");
+		ft_buf_str(why, words[i]);
+	}
+}
+
+static void options_print_size(uint64_t bytes, struct ft_buf *why)
+{
+	static const struct unit units[] = { { "G", GIB }, { "M", MIB }, { "k", KIB }, { "", 1 } };
+	const struct unit *unit = units;
+
+	while (unit->factor > 1 && (bytes == 0 || bytes % unit->factor != 0))
+		unit++;
+	ft_buf_u64(why, bytes / unit->factor);
+	ft_buf_str(why, unit->suffix);
+}
+
+/* What the option's kind wants. */
+static void options_explain(const struct option *option, struct ft_buf *why)
+{
+	ft_buf_str(why, "must be ");
 	switch (option->kind) {
 	case TEXT:
 		ft_buf_str(why, "a text that is not empty");
 		break;
+	case PATH:
+		options_list_words(option->words, why);
+		ft_buf_str(why, option->words ? " or an absolute path" : "an absolute path");
+		break;
 	case WORD:
-		for (int i = 0; option->words[i]; i++) {
-			ft_buf_str(why, i ? ", " : "one of ");
-			ft_buf_str(why, option->words[i]);
-		}
+		ft_buf_str(why, "one of ");
+		options_list_words(option->words, why);
 		break;
 	case COUNT:
 		ft_buf_printf(why, "a number from %llu to %llu", (unsigned long long)option->min,
 			      (unsigned long long)option->max);
 		break;
 	case SIZE:
-		ft_buf_printf(why, "a size of at least %llu: bytes, or with k, M or G",
-			      (unsigned long long)option->min);
+		ft_buf_str(why, "a size of at least ");
+		options_print_size(option->min, why);
+		if (option->max < INT64_MAX) {
+			ft_buf_str(why, " and at most ");
+			options_print_size(option->max, why);
+		}
+		ft_buf_str(why, ": bytes, or with k, M or G");
 		break;
 	case DURATION:
 		ft_buf_printf(why, "a duration from %llus to %llud: a number with s, m, h or d",
@@ -194,23 +278,28 @@ static void explain(const struct option *option, struct ft_buf *why)
 	}
 }
 
-static bool set(struct ft_options *options, const struct option *option,
-			  const char *value, struct ft_buf *why)
+static bool options_set_row(struct ft_options *options, size_t row, const char *value,
+			    struct ft_buf *why)
 {
-	void *field = field_of(options, option);
-	bool ok = false;
+	const struct option *option = &table[row];
+	uint64_t bit = (uint64_t)1 << row;
 
-	if (option->kind == TEXT && *value != '\0')
-		return set_text(field, value, why);
-	if (option->kind == WORD)
-		ok = set_word(field, option->words, value);
-	else if (option->kind != TEXT)
-		ok = set_number(field, option, value);
-	if (ok)
-		return true;
-	ft_buf_printf(why, "plugin_opt_%s %.100s: must be ", option->name, value);
-	explain(option, why);
-	return false;
+	/* Which of two lines was meant, nobody can tell; one wrong guess is a wrong disk. */
+	if (options->given & bit) {
+		ft_buf_printf(why, "plugin_opt_%s %.100s: is set a second time: remove one of the "
+			      "lines", option->name, value);
+		return false;
+	}
+	if (!options_set_field(options_field(options, option), option, value)) {
+		ft_buf_printf(why, "plugin_opt_%s %.100s: ", option->name, value);
+		if (options_is_text(option) && options_text_is_good(option, value))
+			ft_buf_str(why, "out of memory");
+		else
+			options_explain(option, why);
+		return false;
+	}
+	options->given |= bit;
+	return true;
 }
 
 bool ft_options_set(struct ft_options *options, const char *key, const char *value,
@@ -218,7 +307,7 @@ bool ft_options_set(struct ft_options *options, const char *key, const char *val
 {
 	for (size_t i = 0; i < TABLE_LEN; i++)
 		if (strcmp(table[i].name, key) == 0)
-			return set(options, &table[i], value ? value : "", why);
+			return options_set_row(options, i, value ? value : "", why);
 	ft_buf_printf(why, "plugin_opt_%.100s: there is no such option; there are", key);
 	for (size_t i = 0; i < TABLE_LEN; i++) {
 		ft_buf_str(why, i ? ", " : " ");
@@ -227,24 +316,67 @@ bool ft_options_set(struct ft_options *options, const char *key, const char *val
 	return false;
 }
 
-bool ft_options_check(const struct ft_options *options, struct ft_buf *why)
+/* --- what concerns more than one option --- */
+
+static bool options_check_storage_dir(struct ft_options *options, struct ft_buf *why)
 {
-	if (!options->storage_dir) {
-		ft_buf_str(why, "plugin_opt_storage_dir is missing: name the directory that files "
-			   "go to, writable by the broker's user");
-		return false;
-	}
-	if (options->storage_dir[0] != '/') {
-		ft_buf_printf(why, "plugin_opt_storage_dir %.200s: must be an absolute path",
-			      options->storage_dir);
-		return false;
-	}
-	if (options->segments_ttl_min > options->segments_ttl_max) {
-		ft_buf_printf(why, "plugin_opt_segments_ttl_min (%llus) is above "
-			      "plugin_opt_segments_ttl_max (%llus)",
-			      (unsigned long long)options->segments_ttl_min,
-			      (unsigned long long)options->segments_ttl_max);
-		return false;
-	}
+	if (options->storage_dir)
+		return true;
+	ft_buf_str(why, "plugin_opt_storage_dir is missing: name the directory that files "
+		   "go to, writable by the broker's user");
+	return false;
+}
+
+static bool options_check_ttl(struct ft_options *options, struct ft_buf *why)
+{
+	if (options->segments_ttl_min <= options->segments_ttl_max)
+		return true;
+	ft_buf_printf(why, "plugin_opt_segments_ttl_min (%llus) is above "
+		      "plugin_opt_segments_ttl_max (%llus)",
+		      (unsigned long long)options->segments_ttl_min,
+		      (unsigned long long)options->segments_ttl_max);
+	return false;
+}
+
+/* A segment waits in the log as a whole, and two of them must find room. */
+static bool options_check_segments(struct ft_options *options, struct ft_buf *why)
+{
+	uint64_t half = options->log_size / 2;
+
+	if (options->max_segment_size == 0)
+		options->max_segment_size = half < SEGMENT_SIZE_DEFAULT ? half : SEGMENT_SIZE_DEFAULT;
+	if (options->max_segment_size <= half)
+		return true;
+	ft_buf_str(why, "plugin_opt_max_segment_size ");
+	options_print_size(options->max_segment_size, why);
+	ft_buf_str(why, ": must be at most half of plugin_opt_log_size, which is ");
+	options_print_size(options->log_size, why);
+	return false;
+}
+
+static bool options_check_response_topics(struct ft_options *options, struct ft_buf *why)
+{
+	const char *wrong = ft_patterns_check(options->response_topics);
+
+	if (!wrong)
+		return true;
+	ft_buf_printf(why, "plugin_opt_response_topics %.200s: %s", options->response_topics, wrong);
+	return false;
+}
+
+bool ft_options_check(struct ft_options *options, struct ft_buf *why)
+{
+	static bool (*const checks[])(struct ft_options *options, struct ft_buf *why) = {
+		options_check_storage_dir,
+		options_check_ttl,
+		options_check_segments,
+		options_check_response_topics,
+	};
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	options->log_size = (options->log_size + page - 1) / page * page;
+	for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
+		if (!checks[i](options, why))
+			return false;
 	return true;
 }

@@ -20,6 +20,7 @@
 #include "base/buf.h"
 #include "file_transfer/status.h"
 #include "file_transfer/store.h"
+#include "protocol/facts.h"
 
 enum ft_acl_mode {
 	FT_ACL_NONE,
@@ -32,17 +33,36 @@ enum ft_ack_sink_mode {
 	FT_ACK_SINK_OFF,
 };
 
+/* Whose a transfer is. */
+enum ft_owner_mode {
+	FT_OWNER_CLIENT_ID,
+	FT_OWNER_USERNAME,
+};
+
+/* A finished id that is begun again with another name, size or checksum. */
+enum ft_finished_ids {
+	FT_FINISHED_IDS_KEEP,		/* filemeta_conflict */
+	FT_FINISHED_IDS_REPLACE,	/* the new file takes the old one's place when it is finished */
+};
+
 struct ft_options {
+	uint64_t given;			/* private: a bit for each row of the table that was set */
 	char *storage_dir;		/* owned */
+	char *log_dir;			/* owned; NULL: auto */
 	char *store;			/* owned; a backend's name, NULL: the default */
 	char *response_topics;		/* owned; comma separated filters, NULL: none */
 	int durability;			/* enum ft_durability */
+	int owner;			/* enum ft_owner_mode */
+	int finished_ids;		/* enum ft_finished_ids */
+	int segment_responses;		/* enum ft_responses, never DEFAULT */
 	int acl;			/* enum ft_acl_mode */
 	int ack_sink;			/* enum ft_ack_sink_mode */
 	int tune_malloc;		/* bool */
 	uint64_t workers;
-	uint64_t max_file_size;		/* bytes; 0: no limit, as for the next */
-	uint64_t max_segment_size;
+	uint64_t log_size;		/* bytes; once checked whole pages */
+	uint64_t max_file_size;		/* bytes; 0: no limit */
+	uint64_t max_segment_size;	/* bytes; once checked 1...log_size / 2 */
+	uint64_t max_memory;		/* bytes */
 	uint64_t max_transfers;
 	uint64_t max_transfers_per_client;
 	uint64_t min_free_space;	/* bytes */
@@ -60,13 +80,16 @@ void ft_options_init(struct ft_options *options);
 void ft_options_release(struct ft_options *options);
 
 /*
- * Takes one pair. On failure `why` gets one line that names the option, the value
- * and what would do.
+ * Takes one pair; each option once. On failure nothing has changed, and `why` gets one line
+ * that names the option, the value and what would do.
  */
 bool ft_options_set(struct ft_options *options, const char *key, const char *value,
 		    struct ft_buf *why) FT_MUST_USE;
 
-/* Checks what is missing and what concerns more than one option. On failure as above. */
-bool ft_options_check(const struct ft_options *options, struct ft_buf *why) FT_MUST_USE;
+/*
+ * Checks what is missing and what concerns more than one option, and settles what follows
+ * from others: log_size, max_segment_size. On failure as above.
+ */
+bool ft_options_check(struct ft_options *options, struct ft_buf *why) FT_MUST_USE;
 
 #endif

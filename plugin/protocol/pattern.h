@@ -12,6 +12,12 @@
 #include <stdbool.h>
 
 /*
+ * What is wrong with patterns, in words that follow "<patterns>: ", or NULL (also for NULL).
+ * A pattern that could name a command is wrong: the response would become one. Static storage.
+ */
+const char *ft_patterns_check(const char *patterns);
+
+/*
  * Whether one of the patterns matches the topic. `user` NULL: no pattern with %u
  * matches. Topics with wildcards never match, topics that begin with '$' only
  * patterns that do.

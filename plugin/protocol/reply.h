@@ -36,10 +36,10 @@ struct ft_reply {
 	bool tell_missing;		/* `missing` of [0, missing_size); wants `held` */
 	uint64_t missing_size;
 	unsigned retry_after;		/* seconds; 0: what the status says */
-	const char *detail;		/* NULL: none */
+	const char *detail;		/* valid UTF-8; NULL or empty: what the status says, if no success */
 };
 
-/* Room that any reply on a topic of `topic_len` bytes fits in. */
+/* Room that this reply fits in. */
 size_t ft_reply_room(const struct ft_reply *reply);
 
 /* Appends the JSON text. */

@@ -1,46 +1,67 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include "protocol/request.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define TICKET_HEAP_COST 16	/* what malloc() adds to a block, on the common C libraries */
+
 /* Copies `len` bytes and a NUL to *to, moves it behind them, returns where they are. */
-static char *append(char **to, const void *bytes, size_t len)
+static char *ticket_append(char **to, const void *bytes, size_t len)
 {
 	char *begin = *to;
 
-	memcpy(begin, bytes, len);
+	if (len > 0)
+		memcpy(begin, bytes, len);
 	begin[len] = '\0';
 	*to += len + 1;
 	return begin;
 }
 
+/* The texts behind the ticket, each with a NUL. */
+static size_t ticket_room(const struct ft_request *request)
+{
+	size_t room = strlen(request->client_id) + strlen(request->topic) + 2;
+
+	if (request->response_topic)
+		room += strlen(request->response_topic) + 1;
+	if (request->correlation)
+		room += request->correlation_len + (size_t)1;
+	return room;
+}
+
+size_t ft_ticket_size(const struct ft_request *request)
+{
+	return sizeof(struct ft_ticket) + ticket_room(request) + TICKET_HEAP_COST;
+}
+
 struct ft_ticket *ft_ticket_new(const struct ft_request *request)
 {
-	size_t client_len = strlen(request->client_id);
-	size_t topic_len = strlen(request->topic);
-	size_t response_len = request->response_topic ? strlen(request->response_topic) : 0;
-	size_t room = client_len + topic_len + response_len + request->correlation_len + 4;
-	struct ft_ticket *ticket = calloc(1, sizeof *ticket + room);
+	struct ft_ticket *ticket;
 	char *to;
 
-	if (!ticket)
+	assert(request->correlation || request->correlation_len == 0);
+	if (!(ticket = calloc(1, sizeof *ticket + ticket_room(request))))
 		return NULL;
 	to = (char *)(ticket + 1);
 	ft_link_init(&ticket->link);
-	ticket->request.client_id = append(&to, request->client_id, client_len);
-	ticket->request.topic = append(&to, request->topic, topic_len);
+	ticket->request.client_id = ticket_append(&to, request->client_id,
+						  strlen(request->client_id));
+	ticket->request.topic = ticket_append(&to, request->topic, strlen(request->topic));
 	if (request->response_topic)
-		ticket->request.response_topic = append(&to, request->response_topic,
-							response_len);
+		ticket->request.response_topic = ticket_append(&to, request->response_topic,
+							       strlen(request->response_topic));
 	if (request->correlation)
-		ticket->request.correlation = append(&to, request->correlation,
-						     request->correlation_len);
+		ticket->request.correlation = ticket_append(&to, request->correlation,
+							    request->correlation_len);
 	ticket->request.correlation_len = request->correlation_len;
 	return ticket;
 }
 
-void ft_ticket_free(struct ft_ticket *ticket)
+void ft_ticket_free(struct ft_ticket **ticket)
 {
-	free(ticket);
+	assert(!*ticket || !ft_link_listed(&(*ticket)->link));
+	free(*ticket);
+	*ticket = NULL;
 }

@@ -15,9 +15,11 @@
 
 struct ft_request {
 	const char *client_id;
+	const char *owner;		/* whose transfer it is; not kept in a ticket */
+	size_t owner_len;
 	const char *topic;		/* the command's */
 	const char *response_topic;	/* NULL: $file-response/{client id} */
-	const void *correlation;	/* MQTT 5 Correlation Data; NULL: none */
+	const void *correlation;	/* MQTT 5 Correlation Data; NULL: none, other than none of length 0 */
 	uint16_t correlation_len;
 };
 
@@ -26,10 +28,13 @@ struct ft_ticket {
 	struct ft_request request;	/* points into the ticket */
 };
 
-/* A copy of the request. NULL: out of memory. */
+/* How many bytes of memory a ticket of this request takes; the same for the ticket's own copy. */
+size_t ft_ticket_size(const struct ft_request *request);
+
+/* A copy of the request but for its owner, which is NULL. NULL: out of memory. */
 struct ft_ticket *ft_ticket_new(const struct ft_request *request);
 
-/* NULL is ignored. */
-void ft_ticket_free(struct ft_ticket *ticket);
+/* It must be in no list. NULL inside is ignored. */
+void ft_ticket_free(struct ft_ticket **ticket);
 
 #endif

@@ -19,7 +19,7 @@ static const struct row rows[FT_STATUS_COUNT] = {
 #undef X
 };
 
-static const struct row *row_of(enum ft_status status)
+static const struct row *status_row_of(enum ft_status status)
 {
 	assert(status < FT_STATUS_COUNT);
 	return &rows[status];
@@ -27,25 +27,25 @@ static const struct row *row_of(enum ft_status status)
 
 const char *ft_status_word(enum ft_status status)
 {
-	return row_of(status)->word;
+	return status_row_of(status)->word;
 }
 
 uint8_t ft_status_code(enum ft_status status)
 {
-	return row_of(status)->code;
+	return status_row_of(status)->code;
 }
 
 enum ft_puback ft_status_puback(enum ft_status status)
 {
-	return row_of(status)->puback;
+	return status_row_of(status)->puback;
 }
 
 unsigned ft_status_retry_after(enum ft_status status)
 {
-	return row_of(status)->retry_after;
+	return status_row_of(status)->retry_after;
 }
 
 const char *ft_status_text(enum ft_status status)
 {
-	return row_of(status)->text;
+	return status_row_of(status)->text;
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include "protocol/topic.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/utf8.h"
+#include "protocol/manifest.h"
 
 #define LEVELS_MAX 4	/* file / fin / size / checksum */
 
@@ -16,7 +18,7 @@ static const char sync_prefix[] = "$file/";
 static const char async_prefix[] = "$file-async/";
 
 /* The part after the prefix, or NULL. */
-static const char *after_prefix(const char *topic)
+static const char *topic_after_prefix(const char *topic)
 {
 	if (topic[0] != '$')	/* nearly all messages that are not ours, without a call */
 		return NULL;
@@ -29,11 +31,11 @@ static const char *after_prefix(const char *topic)
 
 bool ft_topic_is_ours(const char *topic)
 {
-	return after_prefix(topic) != NULL;
+	return topic_after_prefix(topic) != NULL;
 }
 
 /* Splits at '/'; returns the number of levels, LEVELS_MAX + 1 where there are more. */
-static size_t split(struct level level[LEVELS_MAX], const char *text)
+static size_t topic_split(struct level level[LEVELS_MAX], const char *text)
 {
 	for (size_t i = 0; i < LEVELS_MAX; i++) {
 		const char *slash = strchr(text, '/');
@@ -47,12 +49,12 @@ static size_t split(struct level level[LEVELS_MAX], const char *text)
 	return LEVELS_MAX + 1;
 }
 
-static bool is(const struct level *level, const char *word)
+static bool topic_is(const struct level *level, const char *word)
 {
 	return level->len == strlen(word) && memcmp(level->text, word, level->len) == 0;
 }
 
-static bool parse_number(uint64_t *number, const struct level *level)
+static bool topic_parse_number(uint64_t *number, const struct level *level)
 {
 	uint64_t n = 0;
 
@@ -69,21 +71,36 @@ static bool parse_number(uint64_t *number, const struct level *level)
 	return true;
 }
 
-/* number[/checksum] in `count` levels. */
-static enum ft_status parse_numbers(struct ft_command *command, const struct level *level,
-				    size_t count, enum ft_status bad_number)
+static enum ft_status topic_parse_checksum(struct ft_command *command, const struct level *level)
 {
-	if (!parse_number(&command->number, &level[0]))
-		return bad_number;
-	if (count == 1)
-		return FT_OK;
 	command->has_checksum = true;
-	if (!ft_sha256_parse(&command->checksum, level[1].text, level[1].len))
-		return FT_INVALID_CHECKSUM;
-	return FT_OK;
+	return ft_sha256_parse(&command->checksum, level->text, level->len) ? FT_OK
+									    : FT_INVALID_CHECKSUM;
 }
 
-static enum ft_status parse_file_id(struct ft_command *command, const struct level *level)
+/* number[/checksum] in `count` levels. */
+static enum ft_status topic_parse_numbers(struct ft_command *command, const struct level *level,
+					  size_t count, enum ft_status bad_number)
+{
+	if (!topic_parse_number(&command->number, &level[0]))
+		return bad_number;
+	return count == 1 ? FT_OK : topic_parse_checksum(command, &level[1]);
+}
+
+/* name[/checksum] in `count` levels. */
+static enum ft_status topic_parse_put(struct ft_command *command, const struct level *level,
+				      size_t count)
+{
+	enum ft_status st = ft_name_check(level[0].text, level[0].len, &command->detail);
+
+	if (st != FT_OK)
+		return st;
+	command->name = level[0].text;
+	command->name_len = level[0].len;
+	return count == 1 ? FT_OK : topic_parse_checksum(command, &level[1]);
+}
+
+static enum ft_status topic_parse_file_id(struct ft_command *command, const struct level *level)
 {
 	if (level->len == 0 || level->len > FT_FILE_ID_MAX
 	    || !ft_utf8_valid(level->text, level->len))
@@ -104,27 +121,33 @@ enum ft_status ft_topic_parse(struct ft_command *command, const char *topic)
 		{ "status", FT_VERB_STATUS },
 	};
 	struct level level[LEVELS_MAX];
-	const char *rest = after_prefix(topic);
-	size_t count = split(level, rest ? rest : "");
+	const char *rest = topic_after_prefix(topic);
 	enum ft_status st;
+	size_t count;
 
+	assert(rest);
+	count = topic_split(level, rest);
 	memset(command, 0, sizeof *command);
-	if ((st = parse_file_id(command, &level[0])) != FT_OK)
+	if ((st = topic_parse_file_id(command, &level[0])) != FT_OK)
 		return st;
 	if (count == 1 || count > LEVELS_MAX)
 		return FT_INVALID_FILE_COMMAND;
 	for (size_t i = 0; count == 2 && i < sizeof plain / sizeof plain[0]; i++) {
-		if (is(&level[1], plain[i].word)) {
+		if (topic_is(&level[1], plain[i].word)) {
 			command->verb = plain[i].verb;
 			return FT_OK;
 		}
 	}
-	if (count > 2 && is(&level[1], "fin")) {
+	if (count > 2 && topic_is(&level[1], "fin")) {
 		command->verb = FT_VERB_FIN;
-		return parse_numbers(command, &level[2], count - 2, FT_INVALID_SIZE);
+		return topic_parse_numbers(command, &level[2], count - 2, FT_INVALID_SIZE);
+	}
+	if (count > 2 && topic_is(&level[1], "put")) {
+		command->verb = FT_VERB_PUT;
+		return topic_parse_put(command, &level[2], count - 2);
 	}
 	if (count == LEVELS_MAX)
 		return FT_INVALID_FILE_COMMAND;
 	command->verb = FT_VERB_SEGMENT;
-	return parse_numbers(command, &level[1], count - 1, FT_INVALID_OFFSET);
+	return topic_parse_numbers(command, &level[1], count - 1, FT_INVALID_OFFSET);
 }

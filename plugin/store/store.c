@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+/* The list of backends, and what an operation does where a backend leaves it out. */
 #include "file_transfer/store.h"
+
+#include <string.h>
 
 #include "store/backends.h"
 
@@ -16,9 +19,39 @@ const struct ft_store_ops *const *ft_store_backends(void)
 
 const struct ft_store_ops *ft_store_backend(const char *name)
 {
-	for (const struct ft_store_ops *const *backend = backends; *backend; backend++) {
-		if (!strcmp((*backend)->name, name))
+	for (const struct ft_store_ops *const *backend = backends; *backend; backend++)
+		if (strcmp((*backend)->name, name) == 0)
 			return *backend;
-	}
 	return NULL;
+}
+
+enum ft_status ft_store_sync(struct ft_upload *upload)
+{
+	const struct ft_store_ops *ops = upload->store->ops;
+
+	return ops->sync ? ops->sync(upload) : FT_OK;
+}
+
+void ft_store_write_behind(struct ft_upload *upload, uint64_t offset, uint64_t len)
+{
+	const struct ft_store_ops *ops = upload->store->ops;
+
+	if (ops->write_behind)
+		ops->write_behind(upload, offset, len);
+}
+
+enum ft_status ft_store_sweep(struct ft_store *store, ft_store_is_known *is_known, void *context)
+{
+	return store->ops->sweep ? store->ops->sweep(store, is_known, context) : FT_OK;
+}
+
+enum ft_status ft_store_space(struct ft_store *store, struct ft_space *space)
+{
+	*space = (struct ft_space){ .bytes = UINT64_MAX, .files = UINT64_MAX };
+	return store->ops->space ? store->ops->space(store, space) : FT_OK;
+}
+
+enum ft_status ft_store_check_name(const struct ft_store *store, const char *name)
+{
+	return store->ops->check_name ? store->ops->check_name(store, name) : FT_OK;
 }

@@ -42,10 +42,15 @@ MQTT = {
     "file-nosum": ("plugin, file, no checksum given", FILE, [], False),
     "none-responses": ("plugin, none, all responses read", NONE, ["--file-sum", "--responses"],
                        False),
+    "none-errors": ("plugin, none, responses to errors only", NONE,
+                    ["--file-sum", "--responses", "--errors"], False),
+    "none-put": ("plugin, none, each file by one put", NONE, ["--file-sum", "--put"], False),
+    "file-put": ("plugin, file, each file by one put", FILE, ["--file-sum", "--put"], False),
     "file-responses": ("plugin, file, all responses read", FILE, ["--file-sum", "--responses"],
                        False),
 }
-EVERY = tuple(MQTT)
+EVERY = tuple(word for word in MQTT if not word.endswith("-put"))
+PUTS = ("none-put", "file-put")
 MAIN = ("stock", "subscriber", "none", "file")
 
 
@@ -73,7 +78,8 @@ def by_chunk():
         group = f"One file of {'64' if chunk == '4K' else '256'} MiB in segments of {chunk}iB, " \
                 "20 in flight"
         for word in EVERY:
-            yield mqtt(f"{chunk}/w20", group, word, sized(chunk, word), word in MAIN)
+            yield mqtt(f"{chunk}/w20", group, word, sized(chunk, word), word in MAIN
+                       or chunk == "4K" and word in ("none-responses", "none-errors"))
         if chunk == "256K":
             case = mqtt(f"{chunk}/w20", group, "stock", sized(chunk, "stock"), True)
             yield dataclasses.replace(case, name=case.name + "-first", warm=False,
@@ -130,6 +136,9 @@ def many_clients():
     load = files + ["--files", "10", "--chunk", str(16 * KIB)]
     for word in MAIN:
         yield mqtt("100-clients", group, word, load, True)
+    for word in PUTS:
+        yield mqtt("100-clients", group, word, files + ["--files", "10", "--chunk", str(64 * KIB)],
+                   True)
     yield from peers_of_small("100-clients", group, load, files + ["--files", "2"])
 
 
@@ -138,6 +147,8 @@ def many_files():
     one = ["--size", str(64 * KIB), "--chunk", str(64 * KIB)]
     load = one + ["--files", "1000"]
     for word in MAIN:
+        yield mqtt("1000-files", group, word, load + ["--parallel", "16"], True)
+    for word in PUTS:
         yield mqtt("1000-files", group, word, load + ["--parallel", "16"], True)
     for word in ("none", "file"):
         case = mqtt("1000-files", group, word, load, False)
@@ -174,6 +185,20 @@ def round_trip():
         yield dataclasses.replace(case, kind="round-trip")
 
 
+def held_up():
+    """The log is in memory, and takes all that comes meanwhile."""
+    group = "Round trip (QoS 1) of another client beside an upload at 1 MiB/s, 12 s, durability " \
+            "file"
+    load = ["upload", "--file-sum", "--size", str(12 * MIB), "--chunk", str(64 * KIB), "--rate",
+            str(MIB)]
+    server = with_config(FILE, "log_type none")
+    for word, label in (("quiet", "the disk of storage_dir is at rest"),
+                        ("stalls", "it stalls for 0.3 s each second"),
+                        ("frozen", "it is frozen for 10 s")):
+        yield Case(f"held-up/{word}", group, label, server, load, f"held-up-{word}", slow=True,
+                   warm=False)
+
+
 def cost():
     group = "Messages that are no file transfer: 200,000 of 100 bytes, QoS 1, 20 in flight"
     load = ["upload", "--plain", "--size", "20000000", "--chunk", "100"]
@@ -191,6 +216,6 @@ def idle():
 def all_cases():
     found = []
     for part in (by_chunk, by_window, whole_file, limits, many_clients, many_files, fin, round_trip,
-                 cost, idle):
+                 held_up, cost, idle):
         found.extend(part())
     return found

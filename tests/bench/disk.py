@@ -6,10 +6,13 @@ slows down some peers and not others. Where the build directory is on such a fil
 and we are root, an image of its own is mounted through a loop device.
 """
 import ctypes
+import fcntl
 import os
 import shutil
 import subprocess
+import time
 
+FREEZE, THAW = 0xC0045877, 0xC0045878  # FIFREEZE, FITHAW, linux/fs.h
 IMAGE_BYTES = 8 << 30
 JOURNALED = ("xfs", "btrfs", "f2fs", "jfs", "zfs", "reiserfs")
 
@@ -79,6 +82,20 @@ class Disk:
         fd = os.open(self.path, os.O_RDONLY)
         try:
             ctypes.CDLL(None).syncfs(fd)
+        finally:
+            os.close(fd)
+
+    def hold_up(self, stalls):
+        """Whoever writes waits, again and again: ((seconds before, seconds held), ...)."""
+        fd = os.open(self.path, os.O_RDONLY)
+        try:
+            for before, held in stalls:
+                time.sleep(before)
+                fcntl.ioctl(fd, FREEZE, 0)
+                try:
+                    time.sleep(held)
+                finally:
+                    fcntl.ioctl(fd, THAW, 0)
         finally:
             os.close(fd)
 

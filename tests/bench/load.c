@@ -54,6 +54,8 @@ static const struct {
 	{ "--file-sum", FLAG, AT(file_sum) },
 	{ "--settle", FLAG, AT(settle) },
 	{ "--leave", FLAG, AT(leave) },
+	{ "--put", FLAG, AT(put) },
+	{ "--errors", FLAG, AT(errors) },
 	{ "--v311", FLAG, AT(v311) },
 	{ "--go", FLAG, AT(go) },
 	{ "--dir", TEXT, AT(dir) },

@@ -36,6 +36,8 @@ struct load_options {
 	int file_sum;
 	int settle;			/* fin only when all segments are acknowledged */
 	int leave;			/* never send fin */
+	int put;			/* each file is one message */
+	int errors;			/* init asks for no response to segments that succeed */
 	int v311;			/* MQTT 3.1.1 instead of 5 */
 	int go;
 	const char *dir;		/* sinks: where files go; put, ftp, tcp: what to fdatasync */

@@ -5,6 +5,8 @@
  * `window` messages unacknowledged; `parallel` says how many files may be begun and not
  * finished.
  *
+ * With --put a file is one message.
+ *
  * A file is finished by its last PUBACK (plain), by the subscriber's word on
  * done/{client}/{file} (plain, --confirm) or by the success response to `fin`. An MQTT 5
  * client sees from the PUBACKs that init and segments were taken; so unless --responses
@@ -114,7 +116,7 @@ static void response_arrived(struct client *client, const char *text)
 	if (!topic || !strstr(text, "\"reason_code\":0,"))
 		load_die("a bad response: %s", text);
 	if (sscanf(topic, "\"topic\":\"$file/f%llu/%3[a-z]", &number, word) != 2
-	    || strcmp(word, "fin") != 0)
+	    || (strcmp(word, "fin") != 0 && strcmp(word, "put") != 0))
 		return;
 	check_file(client, number);
 	file = &client->files[number];
@@ -161,10 +163,12 @@ static void send_init(struct client *client)
 	int len;
 
 	snprintf(topic, sizeof topic, "$file/f%llu/init", (unsigned long long)client->file);
-	len = snprintf(payload, sizeof payload, "{\"name\":\"data-%llu.bin\",\"size\":%llu%s%s%s}",
+	len = snprintf(payload, sizeof payload,
+		       "{\"name\":\"data-%llu.bin\",\"size\":%llu%s%s%s%s}",
 		       (unsigned long long)client->file, (unsigned long long)up->options->size,
 		       up->data.sum[0] ? ",\"checksum\":\"" : "", up->data.sum,
-		       up->data.sum[0] ? "\"" : "");
+		       up->data.sum[0] ? "\"" : "",
+		       up->options->errors ? ",\"responses\":\"errors\"" : "");
 	publish(client, topic, payload, (uint64_t)len);
 }
 
@@ -208,9 +212,25 @@ static void send_fin(struct client *client)
 	publish(client, topic, NULL, 0);
 }
 
+static void send_put(struct client *client)
+{
+	struct upload *up = client->upload;
+	unsigned long long file = client->file;
+	char topic[TOPIC_ROOM];
+
+	see_responses(client, up->options);
+	snprintf(topic, sizeof topic, "$file/f%llu/put/data-%llu.bin%s%s", file, file,
+		 up->data.sum[0] ? "/" : "", up->data.sum);
+	up->bytes += up->options->size;
+	client->files[client->file].fin_ns = load_now_ns();
+	publish(client, topic, up->data.bytes, up->options->size);
+}
+
 /* Messages of a file. */
 static uint64_t steps(const struct upload *up)
 {
+	if (up->options->put)
+		return 1;
 	if (up->options->plain)
 		return up->data.segments;
 	return up->data.segments + (up->options->leave ? 1 : 2);
@@ -225,7 +245,7 @@ static bool may_send(const struct client *client)
 		return false;
 	if (client->step == 0)
 		return client->begun - client->finished < options->parallel;
-	if (options->settle && client->step == up->data.segments + 1)
+	if (options->settle && !options->put && client->step == up->data.segments + 1)
 		return client->in_flight == 0;
 	return true;
 }
@@ -239,7 +259,9 @@ static void send_next(struct client *client)
 		client->begun++;
 		client->files[client->file].unacked = steps(up);
 	}
-	if (client->step < first_segment)
+	if (up->options->put)
+		send_put(client);
+	else if (client->step < first_segment)
 		send_init(client);
 	else if (client->step - first_segment < up->data.segments)
 		send_segment(client, client->step - first_segment);

@@ -9,12 +9,15 @@ from targets import judge, median
 # kind -> ((heading, metric, format, with min and max), ...); "ratio" is against the base
 SPEED = (("MiB/s", "mib_s", "{:.0f}", True), ("x base", "ratio", "{:.2f}", False))
 CPU = (("CPU server ms", "server_cpu_s", "{:.0f}", False),
+       ("us/file", "us_per_file", "{:.0f}", False),
        ("client ms", "cpu_s", "{:.0f}", False))
 COLUMNS = {
     "upload": SPEED + CPU,
     "fin": (("ms", "fin_ms", "{:.1f}", True),) + CPU,
     "round-trip": (("p99 us", "p99_us", "{:.0f}", True), ("p50 us", "p50_us", "{:.0f}", True),
                    ("pings", "pings", "{:.0f}", False), ("upload MiB/s", "mib_s", "{:.0f}", False)),
+    "held-up": (("p99 us", "p99_us", "{:.0f}", True), ("worst us", "max_us", "{:.0f}", True),
+                ("pings", "pings", "{:.0f}", False)),
     "cost": (("broker us/message", "us_per_message", "{:.3f}", True),
              ("messages/s", "per_s", "{:.0f}", False)),
     "idle": (("bytes each", "bytes_per_transfer", "{:.0f}", True),
@@ -32,9 +35,13 @@ def _values(sample_list, metric, base):
     return [s[metric] * scale for s in sample_list if metric in s]
 
 
+def _columns(kind):
+    return COLUMNS["held-up" if kind.startswith("held-up") else kind]
+
+
 def _cells(case, sample_list, base):
     cells = []
-    for _, metric, form, spread in COLUMNS[case.kind]:
+    for _, metric, form, spread in _columns(case.kind):
         values = _values(sample_list, metric, base)
         if not values:
             cells += ["-", ""] if spread else ["-"]
@@ -46,7 +53,7 @@ def _cells(case, sample_list, base):
 
 
 def _headings(kind):
-    for heading, _, _, spread in COLUMNS[kind]:
+    for heading, _, _, spread in _columns(kind):
         yield heading
         if spread:
             yield "min..max"
@@ -96,14 +103,14 @@ def verdicts(results):
     rows = []
     for verdict in judge(results):
         if verdict["value"] is None:
-            rows.append(["not measured", "", "", verdict["text"]])
+            rows.append(["not measured", "", "", verdict["before"], verdict["text"]])
             continue
         form = "{:.2f}" if verdict["unit"] == "x" else "{:.0f}"
         sign = ">=" if verdict["at_least"] else "<="
         rows.append(["met" if verdict["met"] else "NOT MET",
                      f"{form.format(verdict['value'])} {verdict['unit']}",
-                     f"{sign} {form.format(verdict['bound'])}", verdict["text"]])
-    return _table([["", "is", "wanted", ""]] + rows)
+                     f"{sign} {form.format(verdict['bound'])}", verdict["before"], verdict["text"]])
+    return _table([["", "is", "wanted", "was", ""]] + rows)
 
 
 # --- chart ------------------------------------------------------------------------------

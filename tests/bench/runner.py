@@ -3,9 +3,11 @@
 import json
 import os
 import subprocess
+import threading
 import time
 
 import machine
+from peers import Missing
 from servers import die_with_parent
 
 TRIES = 3
@@ -106,6 +108,7 @@ def _upload(bench, case, server, ping=None):
             if each:
                 each.discard()
     result["mib_s"] = result["bytes"] / MIB / result["seconds"]
+    result["us_per_file"] = result["server_cpu_s"] / result["files"] * 1e6
     return result
 
 
@@ -122,8 +125,23 @@ def _round_trip(bench, case, server):
     finally:
         ping.discard()
     spread = result.pop("round_trip_us")
-    result.update(p50_us=spread["p50"], p99_us=spread["p99"], pings=spread["count"])
+    result.update(p50_us=spread["p50"], p99_us=spread["p99"], max_us=spread["max"],
+                  pings=spread["count"])
     return result
+
+
+def _held_up(stalls):
+    """stalls: ((seconds until it is frozen, seconds until it is thawed), ...)"""
+    def run(bench, case, server):
+        if stalls and not bench.disk.mounted:
+            raise Missing("needs a file system that nobody else uses, so root and loop devices")
+        holder = threading.Thread(target=bench.disk.hold_up, args=(stalls,))
+        holder.start()
+        try:
+            return _round_trip(bench, case, server)
+        finally:
+            holder.join()
+    return run
 
 
 def _cost(bench, case, server):
@@ -175,7 +193,9 @@ def _warm_up(bench, case, server):
     server.forget()
 
 
-KINDS = {"upload": _upload, "fin": _fin, "round-trip": _round_trip, "cost": _cost, "idle": _idle}
+KINDS = {"upload": _upload, "fin": _fin, "round-trip": _round_trip, "cost": _cost, "idle": _idle,
+         "held-up-quiet": _held_up(()), "held-up-stalls": _held_up(((0.7, 0.3),) * 11),
+         "held-up-frozen": _held_up(((1, 10),))}
 
 
 def _once(bench, case):

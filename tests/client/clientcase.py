@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """What the tests of the client share: its programs, a home of their own, files to send."""
+import atexit
+import functools
 import hashlib
 import json
 import os
@@ -31,6 +33,27 @@ def data(size, seed=1):
 
 def sha256(content):
     return hashlib.sha256(content).hexdigest()
+
+
+@functools.cache
+def all_certificates():
+    """Made once: keys take their time."""
+    os.makedirs(WORK, exist_ok=True)
+    made = tempfile.mkdtemp(prefix="tls-", dir=WORK)
+    atexit.register(shutil.rmtree, made, True)
+    subprocess.run(["sh", "-ec", """
+        ec='-newkey ec -pkeyopt ec_paramgen_curve:prime256v1'
+        openssl req -x509 $ec -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.crt
+        printf 'subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:several' >ext
+        for name in broker client; do
+            test $name = broker && kind=$ec || kind='-newkey rsa:2048'
+            openssl req $kind -nodes -subj /CN=$name -keyout $name.key -out $name.csr
+            openssl x509 -req -in $name.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 \
+                -extfile ext -out $name.crt
+        done
+        openssl req -x509 $ec -nodes -days 2 -subj /CN=ec -keyout ec.key -out ec.crt
+        chmod 644 *"""], cwd=made, check=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    return made
 
 
 class Program:
@@ -129,10 +152,13 @@ class ClientCase(unittest.TestCase):
         self.addCleanup(program.kill)
         return program
 
+    @staticmethod
+    def command(broker, client="dev"):
+        return [FT_PUT, "-h", "127.0.0.1", "-p", str(getattr(broker, "port", broker)), "-i", client]
+
     def put(self, broker, *arguments, client="dev", **settings):
         """ft-put, running."""
-        return self.start([FT_PUT, "-h", "127.0.0.1", "-p", str(getattr(broker, "port", broker)),
-                           "-i", client, *map(str, arguments)], **settings)
+        return self.start([*self.command(broker, client), *map(str, arguments)], **settings)
 
     def put_ok(self, broker, *arguments, **settings):
         program = self.put(broker, *arguments, **settings)
@@ -140,9 +166,40 @@ class ClientCase(unittest.TestCase):
         self.assertEqual(code, 0, f"{program.out[-20:]} {program.err}")
         return program
 
+    def measured(self, *arguments, timeout=PATIENCE):
+        """(exit status, errors, seconds, seconds of CPU) of ft-put with these arguments."""
+        began = time.monotonic()
+        with tempfile.TemporaryFile() as err:
+            process = subprocess.Popen([FT_PUT, *map(str, arguments)], env=self.env,
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                       stderr=err)
+            timer = threading.Timer(timeout, process.kill)
+            timer.start()
+            _, status, usage = os.wait4(process.pid, 0)
+            timer.cancel()
+            process.returncode = os.waitstatus_to_exitcode(status)
+            err.seek(0)
+            text = err.read().decode()
+        return (process.returncode, text, time.monotonic() - began,
+                usage.ru_utime + usage.ru_stime)
+
+    def certificates(self):
+        """A folder with an authority, a certificate for the broker and two for clients."""
+        made = os.path.join(self.dir, "tls")
+        shutil.copytree(all_certificates(), made)
+        return made
+
     def driver(self, broker, *options, client="dev"):
         self.assertTrue(os.path.exists(DRIVER), f"no {DRIVER}: build it with make tests")
         return self.start([DRIVER, str(broker.port), client, *options])
+
+    @staticmethod
+    def line_with(program, text):
+        """The next line of output that has this in it."""
+        while True:
+            line = program.lines.get(timeout=20)
+            if text in line:
+                return line
 
     def holds(self, broker, content, transfer=None):
         transfer = transfer or broker.only()

@@ -142,6 +142,10 @@ static void take_option(struct ft_client_options *options, const char *text)
 
 	if (strncmp(text, "window=", 7) == 0)
 		options->link.window = number;
+	else if (strncmp(text, "connections=", 12) == 0)
+		options->connections = number;
+	else if (strncmp(text, "user=", 5) == 0)
+		options->link.user = text + 5;
 	else if (strncmp(text, "keepalive=", 10) == 0)
 		options->link.keepalive_s = (int)number;
 	else if (strncmp(text, "version=", 8) == 0)

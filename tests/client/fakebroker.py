@@ -17,6 +17,7 @@ handled, and returns None (go on) or one of
 Everything is recorded in broker.seen, in order, with times.
 """
 import collections
+import contextlib
 import hashlib
 import json
 import os
@@ -99,23 +100,30 @@ class Connection:
 
 class FakeBroker:
     def __init__(self, script=None, receive_max=20, max_packet=0, connack=0, keep_bytes=True,
-                 suback=None):
+                 suback=None, apart=False, context=None, address="127.0.0.1"):
         self.script, self.receive_max, self.max_packet = script, receive_max, max_packet
         self.connack, self.keep_bytes, self.suback = connack, keep_bytes, suback
         self.transfers, self.seen, self.connections = {}, [], []
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self.segments_out = self.segments_most = 0
+        self.apart = apart                      # transfers belong to client ids
+        self.context = context                  # TLS
         self.read_rate = 0                      # bytes a second, 0: as fast as it goes
         self.accepting = True
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server((address, 0))
         self.port = self.listener.getsockname()[1]
 
     def __enter__(self):
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.acceptor = threading.Thread(target=self._accept, daemon=True)
+        self.acceptor.start()
         return self
 
     def __exit__(self, *_):
+        # The thread has to be out of accept() before the descriptor's number is another's.
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.acceptor.join(5)
         self.listener.close()
         for conn in list(self.connections):
             conn.cut()
@@ -180,7 +188,16 @@ class FakeBroker:
             with self.lock:
                 conn = Connection(self, sock, len(self.connections))
                 self.connections.append(conn)
-            threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
+            threading.Thread(target=self._secure, args=(conn,), daemon=True).start()
+
+    def _secure(self, conn):
+        if self.context:
+            try:
+                conn.sock = self.context.wrap_socket(conn.sock, server_side=True)
+            except OSError:
+                conn.sock.close()
+                return
+        self._serve(conn)
 
     def _serve(self, conn):
         buffer = bytearray()
@@ -230,6 +247,7 @@ class FakeBroker:
                 reader.properties()
             payload = reader.take(reader.left())
             command, offset, file = self._parse(topic)
+            file = f"{conn.client_id}/{file}" if self.apart and file else file
         item = Packet(kind, topic, payload if self.keep_bytes or command != "segment" else
                       len(payload), qos, mid, time.monotonic(), conn.number, command, offset, file)
         with self.changed:

@@ -125,23 +125,6 @@ class Connections(RealCase):
         self.assertEqual(program.wait(), 0, program.err)
         self.assertEqual(list(self.stored(broker, client)), [sha256(data(100000))])
 
-    def certificates(self):
-        """An authority, a certificate for the broker and one for a client."""
-        made = os.path.join(self.dir, "tls")
-        os.makedirs(made)
-        subprocess.run(["sh", "-ec", """
-            openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority \
-                -keyout ca.key -out ca.crt
-            for name in broker client; do
-                openssl req -newkey rsa:2048 -nodes -subj /CN=$name -keyout $name.key -out $name.csr
-                printf 'subjectAltName=IP:127.0.0.1,DNS:localhost' >ext
-                openssl x509 -req -in $name.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 \
-                    -extfile ext -out $name.crt
-            done
-            chmod 644 *"""], cwd=made, check=True, stderr=subprocess.DEVNULL,
-                       stdout=subprocess.DEVNULL)
-        return made
-
     def listener(self, *lines):
         port = harness.free_port()
         broker = self.real_broker([f"listener {port} 127.0.0.1", *lines])
@@ -162,6 +145,20 @@ class Connections(RealCase):
         program = self.put(port, "--cafile", f"{made}/client.crt", self.file())
         self.assertEqual(program.wait(), 4, program.err)
         self.assertIn("trust", program.err[-1])
+
+    def test_tls_where_the_broker_has_none(self):
+        made = self.certificates()
+        program = self.put(self.real_broker(), "--cafile", f"{made}/ca.crt", self.file())
+        self.assertEqual(program.wait(), 3, program.err)
+        self.assertIn("is TLS spoken at that port", program.err[-1])
+
+    def test_no_tls_where_the_broker_has_it(self):
+        made = self.certificates()
+        _, port = self.listener(f"certfile {made}/broker.crt", f"keyfile {made}/broker.key",
+                                "allow_anonymous true")
+        program = self.put(port, self.file())
+        self.assertEqual(program.wait(), 3, program.err)
+        self.assertIn("want TLS at that port", program.err[-1])
 
     def test_tls_with_a_client_certificate(self):
         made = self.certificates()
@@ -202,6 +199,20 @@ class Connections(RealCase):
         program = self.put(broker, "-u", "me", "-P", "wrong", self.file())
         self.assertEqual(program.wait(), 4)
         self.assertIn("--pw", program.err[-1])
+
+    def test_encrypted_over_tls_with_more_connections_than_the_broker_shares(self):
+        made = self.certificates()
+        broker, port = self.listener(f"certfile {made}/broker.crt", f"keyfile {made}/broker.key",
+                                     "allow_anonymous true")
+        path = self.file(3000000)
+        self.put_ok(port, "--cafile", f"{made}/ca.crt", "--encrypt", f"{made}/client.crt",
+                    "--connections", "3", path)
+        found, = (path for path in broker.storage.finished_files() if path.endswith(b".p7m"))
+        opened = subprocess.run(
+            ["openssl", "cms", "-decrypt", "-inform", "DER", "-in",
+             os.path.join(os.fsencode(broker.storage.path), found), "-recip",
+             f"{made}/client.crt", "-inkey", f"{made}/client.key"], stdout=subprocess.PIPE, check=True)
+        self.assertEqual(sha256(opened.stdout), sha256(data(3000000)))
 
     def test_mqtt_311(self):
         broker = self.real_broker()

@@ -108,13 +108,49 @@ class State(ClientCase):
                    next(t for t in broker.transfers.values() if t.complete))
 
     def test_a_file_that_keeps_changing_is_given_up(self):
+        state = {"count": 0}
+
         def script(_conn, packet):
             if packet.command == "segment":
-                with open(self.path, "ab") as out:
-                    out.write(b"x")
+                state["count"] += 1
+                with open(self.path, "r+b") as out:
+                    out.write(b"%d" % state["count"])
         program = self.put(self.broker(script), *ARGS, self.path)
         self.assertEqual(program.wait(), 2)
         self.assertIn("changes", program.err[-1])
+
+    def test_a_log_that_grows_all_the_time_arrives_as_it_was_at_the_start(self):
+        def script(_conn, packet):
+            if packet.command == "segment":
+                with open(self.path, "ab") as out:
+                    out.write(b"x" * 100)
+        broker = self.broker(script)
+        self.put_ok(broker, *ARGS, self.path)
+        self.holds(broker, data(SIZE))
+        self.assertEqual(sum(len(s.payload) for s in broker.segments()), SIZE, "sent once")
+        self.assertEqual(broker.of("abort"), [])
+
+    def test_one_that_grows_and_changes_is_sent_anew(self):
+        state = {"done": False}
+
+        def script(_conn, packet):
+            if packet.command == "segment" and packet.offset >= 50000 and not state["done"]:
+                state["done"] = True
+                with open(self.path, "r+b") as out:
+                    out.write(b"CHANGED")
+                    out.seek(0, os.SEEK_END)
+                    out.write(b"more")
+        broker = self.broker(script)
+        self.put_ok(broker, *ARGS, self.path)
+        self.holds(broker, b"CHANGED" + data(SIZE)[7:] + b"more",
+                   next(t for t in broker.transfers.values() if t.complete))
+
+    def test_a_file_that_is_only_touched_is_sent_once(self):
+        broker = self.broker(lambda _conn, packet: os.utime(self.path)
+                             if packet.command == "segment" else None)
+        self.put_ok(broker, *ARGS, self.path)
+        self.holds(broker, data(SIZE))
+        self.assertEqual(sum(len(s.payload) for s in broker.segments()), SIZE)
 
     def test_the_same_file_again_costs_one_question(self):
         broker = self.broker()

@@ -2,6 +2,7 @@
 """The command line of ft-put: options, configuration, what it prints, exit statuses."""
 import json
 import os
+import re
 import socket
 import time
 import unittest
@@ -43,16 +44,52 @@ class Options(ClientCase):
                 self.assertEqual(code, 1)
                 self.assertTrue(program.err)
 
-    def test_help_names_every_option_and_the_manual_does_too(self):
+    def table(self):
+        """(name, letter, is shown in --help) of every option, as the source has them."""
+        with open(os.path.join(ROOT, "examples", "ft-put", "options.c"), encoding="utf-8") as text:
+            rows = text.read().split("static const struct option_row rows[] = {")[1].split("\n};")[0]
+        found = re.findall(r'^\t\{ "([a-z-]+)", (?:\'(.)\'|0),(.*?)\},$', rows,
+                           re.MULTILINE | re.DOTALL)
+        self.assertGreater(len(found), 40)
+        return [(name, letter, not re.search(r"\bNULL $", rest)) for name, letter, rest in found]
+
+    def test_every_option_is_in_the_manual_and_those_that_count_are_in_the_help(self):
         code, program = self.run_with("--help")
         self.assertEqual(code, 0)
         with open(os.path.join(ROOT, "examples", "ft-put.1"), encoding="utf-8") as text:
-            manual = text.read().replace("\\-", "-")
-        words = {w.rstrip(",") for line in program.out for w in line.split()
-                 if w.startswith("--") and len(w) > 3}
-        self.assertGreater(len(words), 25)
-        for word in words:
-            self.assertIn(word, manual)
+            manual = text.read().replace("\\-", "-").replace("\\fR", " ")
+        text = "\n".join(program.out)
+        for name, letter, shown in self.table():
+            with self.subTest(name):
+                self.assertRegex(manual, rf"--{name}[ \n,\"]")
+                self.assertEqual(bool(re.search(rf"--{name}[ =\n]", text)), shown)
+                if letter:
+                    self.assertIn(f"-{letter} ", manual.replace('"', " "))
+        self.assertLessEqual(max(map(len, program.out)), 100)
+
+    def test_a_bad_value_is_told_with_its_option(self):
+        for option, value in (("--port", "0"), ("--mqtt", "4"), ("--window", "0"),
+                              ("--segment-size", "1x"), ("--rate", "1"), ("--ttl", "x"),
+                              ("--user-data", "{"), ("--id", "a+b"), ("--file-id", "a/b"),
+                              ("--reconnect", "maybe"), ("--connections", "65")):
+            with self.subTest(option):
+                code, program = self.run_with(option, value, self.file())
+                self.assertEqual(code, 1)
+                self.assertIn(f'{option} "{value}"', program.err[0])
+                self.assertIn("wanted", program.err[0])
+
+    def test_files_of_options_are_looked_at_first(self):
+        broker, nothing = self.broker(), os.path.join(self.dir, "nothing")
+        for options in (("--cafile", nothing), ("--capath", nothing), ("--encrypt", nothing)):
+            with self.subTest(options[0]):
+                code, program = self.run_with(*options, "-h", "127.0.0.1", "-p", broker.port,
+                                              self.file())
+                self.assertEqual(code, 1)
+                self.assertIn(f"{options[0]} {nothing}: No such file or directory", program.err[0])
+        code, program = self.run_with("--cafile", self.file(), self.file())
+        self.assertEqual(code, 1)
+        self.assertIn("--cafile " + self.file(), program.err[0])
+        self.assertEqual(broker.connections, [])
 
     def test_the_configuration_file_comes_first_and_the_command_line_wins(self):
         broker = self.broker()
@@ -125,16 +162,6 @@ class Options(ClientCase):
             program = self.put(nobody.getsockname()[1], self.file())
             self.assertEqual(program.wait(), 3)
         self.assertIn("--port", program.err[-1])
-
-    def test_the_made_up_client_id_is_the_same_for_the_same_files(self):
-        broker = self.broker()
-        one, two = self.file(10, "one"), self.file(10, "two")
-        for path in (one, one, two):
-            code, _ = self.run_with("-h", "127.0.0.1", "-p", broker.port, path)
-            self.assertEqual(code, 0)
-        ids = [conn.client_id for conn in broker.connections]
-        self.assertEqual(ids[0], ids[1])
-        self.assertNotEqual(ids[0], ids[2])
 
 
 class Files(ClientCase):
@@ -218,6 +245,30 @@ class Files(ClientCase):
 
 
 class Output(ClientCase):
+    def test_json_tells_of_a_file_that_is_not_there(self):
+        program = self.put(self.broker(), "--json", self.file(10, "a"), "/nonexistent/b")
+        self.assertEqual(program.wait(), 2)
+        events = [json.loads(line) for line in program.out]
+        self.assertEqual((events[0]["event"], events[0]["files"]), ("start", 2))
+        told, = (e for e in events if e["event"] == "finished" and e["exit"])
+        self.assertEqual((told["path"], told["name"], told["exit"], told["text"]),
+                         ("/nonexistent/b", "b", 2, "No such file or directory"))
+
+    def test_a_finished_line_fits_80_columns_and_keeps_both_ends_of_the_name(self):
+        for name in ("x" * 100 + ".jpg", "é" * 100 + ".jpg", "a.jpg"):
+            program = self.put_ok(self.broker(), self.file(1000, name))
+            line, = (line for line in program.out if ": complete" in line)
+            self.assertLessEqual(len(line), 80)
+            self.assertEqual(line[0], name[0])
+            self.assertIn(".jpg: complete, 1000 bytes, 1000 bytes sent in", line)
+            self.assertNotIn(sha256(data(1000)), "".join(program.out))
+
+    def test_the_checksum_and_ids_are_told_where_asked_for(self):
+        program = self.put_ok(self.broker(), "--verbose", "--file-id", "my-id", self.file(1000))
+        text = "\n".join(program.out)
+        for word in (sha256(data(1000)), "my-id", "as client dev"):
+            self.assertIn(word, text)
+
     def test_json_for_programs(self):
         program = self.put_ok(self.broker(), "--json", self.file(1000, "a"), self.file(10, "b"))
         events = [json.loads(line) for line in program.out]
@@ -238,7 +289,7 @@ class Output(ClientCase):
         self.assertTrue(program.err)
 
     def test_plain_lines_where_there_is_no_terminal(self):
-        program = self.put_ok(self.broker(), "--rate", "500k", self.file(300000))
+        program = self.put_ok(self.broker(), "--rate", "500k", "--verbose", self.file(300000))
         self.assertNotIn("\r", "".join(program.out))
         self.assertTrue(any("100%" in line for line in program.out), program.out)
         self.assertIn(sha256(data(300000)), program.out[-1])
@@ -270,13 +321,6 @@ class Output(ClientCase):
         self.line_with(program, "paused")
         program.signal(INT)
         self.assertEqual(program.wait(), 8)
-
-    @staticmethod
-    def line_with(program, text):
-        while True:
-            line = program.lines.get(timeout=10)
-            if text in line:
-                return line
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
  *
  *	struct rig rig;
  *	rig_open(&rig, "fs", FT_DURABILITY_FILE);
- *	... rig_restart(&rig); ... rig_reboot(&rig); ...
+ *	... rig_restart(&rig); ...
  *	rig_close(&rig);
  */
 #ifndef FT_TESTS_STORE_RIG_H
@@ -12,67 +12,87 @@
 
 #include <check.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/buf.h"
-#include "base/system.h"
-#include "base/utf8.h"
 #include "file_transfer/store.h"
 #include "../suite.h"
 #include "../tree.h"
 
 #define RIG_PATH_ROOM 4096
-#define RIG_TEXT_ROOM (160 * 1024)
 
 struct rig {
-	char dir[64];
-	char boot_id[FT_UUID_ROOM];
+	char dir[256];
 	struct ft_store_config config;
 	const struct ft_store_ops *ops;
 	struct ft_store *store;
-	char log[4096];		/* the last line */
+	char log[8192];		/* all lines, each with a newline */
 	unsigned log_lines;
 };
 
 static inline void rig_log(void *context, enum ft_log_level level, const char *line)
 {
 	struct rig *rig = context;
+	size_t len = strlen(rig->log);
 
 	(void)level;
-	snprintf(rig->log, sizeof rig->log, "%s", line);
+	snprintf(rig->log + len, sizeof rig->log - len, "%s\n", line);
 	rig->log_lines++;
+}
+
+static inline void rig_forget_log(struct rig *rig)
+{
+	ft_logger_drain(rig->config.logger);
+	rig->log[0] = '\0';
+	rig->log_lines = 0;
+}
+
+/* Whether some line has this text in it. */
+static inline bool rig_said(struct rig *rig, const char *text)
+{
+	ft_logger_drain(rig->config.logger);
+	return strstr(rig->log, text) != NULL;
+}
+
+static inline enum ft_status rig_try_start(struct rig *rig)
+{
+	rig->config.logger = ft_logger_new(rig_log, rig);
+	ck_assert_ptr_nonnull(rig->config.logger);
+	return rig->ops->open(&rig->config, &rig->store);
 }
 
 static inline void rig_start(struct rig *rig)
 {
-	rig->config.log = ft_logger_new(rig_log, rig);
-	ck_assert_ptr_nonnull(rig->config.log);
-	ck_assert_int_eq(rig->ops->open(&rig->config, &rig->store), FT_OK);
+	enum ft_status st = rig_try_start(rig);
+
+	ck_assert_msg(st == FT_OK, "open: %s\n%s", ft_status_word(st), rig->log);
 }
 
 static inline void rig_stop(struct rig *rig)
 {
-	rig->ops->close(&rig->store);
+	if (rig->store)
+		rig->ops->close(&rig->store);
 	ck_assert_ptr_null(rig->store);
-	ft_logger_free(rig->config.log);
+	ft_logger_free(rig->config.logger);
+	rig->config.logger = NULL;
+}
+
+/* A directory and no store yet. */
+static inline void rig_prepare(struct rig *rig, const char *backend, enum ft_durability durability)
+{
+	*rig = (struct rig){ .ops = ft_store_backend(backend) };
+	ck_assert_ptr_nonnull(rig->ops);
+	ck_assert(tree_make(rig->dir, sizeof rig->dir, "ft-store"));
+	rig->config = (struct ft_store_config){ .dir = rig->dir, .durability = durability };
 }
 
 static inline void rig_open(struct rig *rig, const char *backend, enum ft_durability durability)
 {
-	*rig = (struct rig){.ops = ft_store_backend(backend)};
-	ck_assert_ptr_nonnull(rig->ops);
-	ck_assert(tree_make(rig->dir, sizeof rig->dir, "ft-store"));
-	ft_uuid(rig->boot_id);
-	rig->config = (struct ft_store_config){
-		.dir = rig->dir,
-		.durability = durability,
-		.boot_id = rig->boot_id,
-		.max_open = 8,
-	};
+	rig_prepare(rig, backend, durability);
 	rig_start(rig);
 }
 
@@ -82,18 +102,15 @@ static inline void rig_open_any(struct rig *rig, int i)
 	rig_open(rig, ft_store_backends()[i]->name, FT_DURABILITY_FILE);
 }
 
+static inline void rig_open_fs(struct rig *rig)
+{
+	rig_open(rig, "fs", FT_DURABILITY_FILE);
+}
+
 /* The process ends and another one begins; no handle may be out. */
 static inline void rig_restart(struct rig *rig)
 {
 	rig_stop(rig);
-	rig_start(rig);
-}
-
-/* The same, and the machine was off in between. Nothing is lost here: it only may have been. */
-static inline void rig_reboot(struct rig *rig)
-{
-	rig_stop(rig);
-	ft_uuid(rig->boot_id);
 	rig_start(rig);
 }
 
@@ -103,228 +120,228 @@ static inline void rig_close(struct rig *rig)
 	tree_remove(rig->dir);
 }
 
-static inline void rig_write_file(const char *path, const char *bytes, size_t len)
+static inline struct ft_key rig_key(const char *owner, const char *file)
 {
-	FILE *file = fopen(path, "w");
-
-	ck_assert_ptr_nonnull(file);
-	ck_assert_uint_eq(fwrite(bytes, 1, len, file), len);
-	fclose(file);
+	return (struct ft_key){ owner, strlen(owner), file, strlen(file) };
 }
 
-/* --- keys and manifests --- */
+/* --- unfinished transfers: short forms that must succeed --- */
 
-static inline struct ft_key rig_key(const char *client, const char *file)
+static inline struct ft_upload *rig_upload(struct rig *rig, const struct ft_key *key,
+					   enum ft_upload_mode mode)
 {
-	return (struct ft_key){client, strlen(client), file, strlen(file)};
+	struct ft_upload *upload = NULL;
+	enum ft_status st = rig->ops->upload_open(rig->store, key, mode, &upload);
+
+	ck_assert_msg(st == FT_OK, "upload_open: %s\n%s", ft_status_word(st), rig->log);
+	ck_assert_ptr_nonnull(upload);
+	ck_assert_ptr_eq(upload->store, rig->store);
+	return upload;
 }
-
-static inline void rig_id(struct ft_buf *buf, const char *name, const char *id, size_t len)
-{
-	bool text = ft_utf8_valid(id, len) && !memchr(id, 0, len);
-
-	ft_buf_printf(buf, text ? "\"%s\":" : "\"%s_hex\":", name);
-	if (text) {
-		ft_buf_json(buf, id, len);
-		return;
-	}
-	ft_buf_char(buf, '"');
-	ft_buf_hex(buf, (const uint8_t *)id, len);
-	ft_buf_char(buf, '"');
-}
-
-/* A manifest that names the ids; `mark` tells two of them apart. The caller frees it. */
-static inline char *rig_manifest(const struct ft_key *key, const char *mark)
-{
-	char *room = malloc(RIG_TEXT_ROOM);
-	struct ft_buf buf = ft_buf_on(room, RIG_TEXT_ROOM);
-
-	ft_buf_char(&buf, '{');
-	rig_id(&buf, "client_id", key->client, key->client_len);
-	ft_buf_char(&buf, ',');
-	rig_id(&buf, "file_id", key->file, key->file_len);
-	ft_buf_printf(&buf, ",\"mark\":\"%s\"}", mark);
-	ck_assert(ft_buf_ok(&buf));
-	return room;
-}
-
-/* --- short forms that must succeed --- */
 
 static inline struct ft_upload *rig_create(struct rig *rig, const struct ft_key *key)
 {
-	struct ft_upload *upload = NULL;
-	char *manifest = rig_manifest(key, "begun");
-
-	ck_assert_int_eq(rig->ops->create(rig->store, key, manifest, strlen(manifest), &upload),
-			 FT_OK);
-	ck_assert_ptr_nonnull(upload);
-	free(manifest);
-	return upload;
+	return rig_upload(rig, key, FT_UPLOAD_CREATE);
 }
 
-static inline struct ft_upload *rig_load(struct rig *rig, const struct ft_key *key)
+static inline struct ft_upload *rig_existing(struct rig *rig, const struct ft_key *key)
 {
-	struct ft_upload *upload = NULL;
-	char *manifest = NULL;
-	size_t len;
-
-	ck_assert_int_eq(rig->ops->load(rig->store, key, &manifest, &len, &upload), FT_OK);
-	ck_assert_uint_eq(strlen(manifest), len);
-	free(manifest);
-	return upload;
+	return rig_upload(rig, key, FT_UPLOAD_EXISTING);
 }
 
-static inline enum ft_status rig_try_load(struct rig *rig, const struct ft_key *key)
+static inline enum ft_status rig_try_existing(struct rig *rig, const struct ft_key *key)
 {
 	struct ft_upload *upload = NULL;
-	char *manifest = NULL;
-	size_t len;
-	enum ft_status st = rig->ops->load(rig->store, key, &manifest, &len, &upload);
+	enum ft_status st = rig->ops->upload_open(rig->store, key, FT_UPLOAD_EXISTING, &upload);
 
-	if (st == FT_OK)
-		rig->ops->release(&upload);
-	free(manifest);
+	ck_assert((st == FT_OK) == (upload != NULL));
+	rig->ops->upload_close(&upload);
 	return st;
 }
 
-static inline enum ft_status rig_try_find(struct rig *rig, const struct ft_key *key)
+static inline void rig_write(struct rig *rig, struct ft_upload *upload, uint64_t offset,
+			     const char *text)
 {
-	char *manifest = NULL;
-	size_t len;
-	enum ft_status st = rig->ops->find(rig->store, key, &manifest, &len);
-
-	free(manifest);
-	return st;
+	ck_assert_int_eq(rig->ops->write(upload, offset, text, strlen(text)), FT_OK);
 }
 
-static inline struct ft_put rig_put(struct rig *rig, struct ft_upload *upload, uint64_t offset,
-				    const void *bytes, size_t len)
+/* A closed upload with this text in it. */
+static inline void rig_begin(struct rig *rig, const struct ft_key *key, const char *text)
 {
-	struct ft_put done;
+	struct ft_upload *upload = rig_create(rig, key);
 
-	ck_assert_int_eq(rig->ops->put(upload, offset, bytes, len, &done), FT_OK);
-	return done;
-}
-
-static inline void rig_put_text(struct rig *rig, struct ft_upload *upload, uint64_t offset,
-				const char *text)
-{
-	(void)rig_put(rig, upload, offset, text, strlen(text));
-}
-
-static inline struct ft_work *rig_work(struct rig *rig, struct ft_upload *upload)
-{
-	struct ft_work *work = NULL;
-
-	ck_assert_int_eq(rig->ops->work(upload, &work), FT_OK);
-	ck_assert_ptr_nonnull(work);
-	return work;
+	rig_write(rig, upload, 0, text);
+	rig->ops->upload_close(&upload);
+	ck_assert_ptr_null(upload);
 }
 
 /* The bytes of an upload are these. */
 static inline void rig_expect(struct rig *rig, struct ft_upload *upload, uint64_t offset,
-			      const void *bytes, size_t len)
+			      const char *bytes, size_t len)
 {
-	struct ft_work *work = rig_work(rig, upload);
 	char *got = malloc(len);
 
-	ck_assert_int_eq(rig->ops->read(work, offset, got, len), FT_OK);
+	ck_assert_int_eq(rig->ops->read(upload, offset, got, len), FT_OK);
 	ck_assert(memcmp(got, bytes, len) == 0);
 	free(got);
-	rig->ops->work_close(&work);
-	ck_assert_ptr_null(work);
 }
 
-/* One file alone. */
-static inline enum ft_status rig_publish_work(struct rig *rig, struct ft_work *work,
-					      const char *name, uint64_t size)
+/* --- publishing --- */
+
+/* A manifest that has the transfer's id in it. Static storage, for a few at a time. */
+static inline const char *rig_manifest(const char *transfer_id)
 {
-	struct ft_publication publication = {
-		.work = work,
+	static char text[8][200];
+	static unsigned next;
+	char *room = text[next++ % 8];
+
+	snprintf(room, sizeof text[0], "{\"transfer_id\":\"%s\"}", transfer_id);
+	return room;
+}
+
+/* What is to be published; `text` NULL: the upload's bytes. */
+static inline struct ft_publication rig_publication(const struct ft_key *key, const char *name,
+						    const char *id, const char *text,
+						    struct ft_upload *upload, uint64_t size)
+{
+	const char *manifest = rig_manifest(id);
+
+	return (struct ft_publication){
+		.key = *key,
+		.upload = upload,
+		.bytes = text,
+		.mode = FT_PUBLISH_KEEP,
 		.name = name,
 		.size = size,
-		.manifest = "{\"finished\":1}",
-		.manifest_len = 14,
+		.manifest = manifest,
+		.manifest_len = strlen(manifest),
+		.transfer_id = id,
 		.status = FT_INTERNAL_ERROR,
 	};
-
-	rig->ops->publish(&publication, 1);
-	return publication.status;
 }
 
-static inline enum ft_status rig_publish(struct rig *rig, struct ft_upload *upload,
-					 const char *name, uint64_t size)
+static inline enum ft_status rig_publish(struct rig *rig, struct ft_publication *publication)
 {
-	struct ft_work *work = rig_work(rig, upload);
-	enum ft_status st = rig->ops->sync(work);
-
-	if (st == FT_OK)
-		st = rig_publish_work(rig, work, name, size);
-	rig->ops->work_close(&work);
-	return st;
+	rig->ops->publish(rig->store, publication, 1);
+	ck_assert_ptr_null(publication->upload);
+	return publication->status;
 }
 
-static inline void rig_checkpoint(struct rig *rig, struct ft_upload *upload)
+/* One file from memory. */
+static inline enum ft_status rig_publish_text(struct rig *rig, const struct ft_key *key,
+					      const char *name, const char *id, const char *text)
 {
-	struct ft_checkpoint *checkpoint = NULL;
-	enum ft_status ran;
+	struct ft_publication what = rig_publication(key, name, id, text, NULL, strlen(text));
 
-	ck_assert_int_eq(rig->ops->checkpoint_begin(upload, &checkpoint), FT_OK);
-	ran = rig->ops->checkpoint_run(checkpoint);
-	ck_assert_int_eq(ran, FT_OK);
-	ck_assert_int_eq(rig->ops->checkpoint_end(upload, &checkpoint, ran), FT_OK);
-	ck_assert_ptr_null(checkpoint);
+	return rig_publish(rig, &what);
 }
 
-/* The held ranges, as "0-5 7-9". */
-static inline const char *rig_held(const struct ft_upload *upload)
+/* The same over what is finished under the key. */
+static inline enum ft_status rig_replace_text(struct rig *rig, const struct ft_key *key,
+					      const char *name, const char *id, const char *text)
 {
-	static char text[4096];
-	struct ft_buf buf = ft_buf_on(text, sizeof text);
-	struct ft_range range = {0, 0};
+	struct ft_publication what = rig_publication(key, name, id, text, NULL, strlen(text));
 
-	while (ft_ranges_next(&upload->held, range.end, &range))
-		ft_buf_printf(&buf, "%s%llu-%llu", buf.len ? " " : "",
-			      (unsigned long long)range.start, (unsigned long long)range.end);
-	return text;
+	what.mode = FT_PUBLISH_REPLACE;
+	return rig_publish(rig, &what);
 }
 
-static inline bool rig_count_visit(void *context, const struct ft_found *found)
+/* What has been uploaded under the key. */
+static inline enum ft_status rig_publish_upload(struct rig *rig, const struct ft_key *key,
+						const char *name, const char *id, uint64_t size)
 {
-	(void)found;
-	++*(unsigned *)context;
-	return true;
+	struct ft_publication what = rig_publication(key, name, id, NULL, rig_existing(rig, key),
+						     size);
+
+	return rig_publish(rig, &what);
 }
 
-/* How many transfers a walk meets. */
-static inline unsigned rig_walk(struct rig *rig)
+/* The finished file is there with these bytes. */
+static inline void rig_expect_finished(struct rig *rig, const struct ft_key *key, const char *name,
+				       const char *text)
 {
-	unsigned seen = 0;
+	char got[256];
+	size_t len = strlen(text);
 
-	ck_assert_int_eq(rig->ops->enumerate(rig->store, rig_count_visit, &seen), FT_OK);
-	return seen;
+	ck_assert_uint_le(len, sizeof got);
+	ck_assert_int_eq(rig->ops->find(rig->store, key, name), FT_OK);
+	if (len == 0)
+		return;
+	ck_assert_int_eq(rig->ops->read_finished(rig->store, key, name, 0, got, len), FT_OK);
+	ck_assert(memcmp(got, text, len) == 0);
 }
 
-/* --- paths --- */
+/* --- lists --- */
+
+struct rig_list {
+	unsigned count;
+	unsigned limit;		/* ends the walk; 0: none */
+	char names[2048];	/* "name:size:manifest\n" each */
+};
+
+static inline bool rig_list_visit(void *context, const struct ft_store_found *found)
+{
+	struct rig_list *list = context;
+	size_t len = strlen(list->names);
+
+	snprintf(list->names + len, sizeof list->names - len, "%s:%lld:%.*s\n", found->name,
+		 (long long)found->size, (int)found->manifest_len, found->manifest);
+	list->count++;
+	return list->count != list->limit;
+}
+
+static inline struct rig_list rig_list(struct rig *rig, unsigned limit)
+{
+	struct rig_list list = { .limit = limit };
+
+	ck_assert_int_eq(rig->ops->list_finished(rig->store, rig_list_visit, &list), FT_OK);
+	return list;
+}
+
+/* --- paths, for fs --- */
 
 __attribute__((format(printf, 2, 3)))
 static inline const char *rig_path(const struct rig *rig, const char *format, ...)
 {
-	static char path[RIG_PATH_ROOM];
-	size_t len = (size_t)snprintf(path, sizeof path, "%s/", rig->dir);
+	static char paths[4][RIG_PATH_ROOM];
+	static unsigned next;
+	char *path = paths[next++ % 4];
+	size_t len = (size_t)snprintf(path, RIG_PATH_ROOM, "%s/", rig->dir);
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(path + len, sizeof path - len, format, args);
+	vsnprintf(path + len, RIG_PATH_ROOM - len, format, args);
 	va_end(args);
 	return path;
 }
 
 static inline bool rig_exists(const char *path)
 {
-	struct stat st;
+	struct stat info;
 
-	return lstat(path, &st) == 0;
+	return lstat(path, &info) == 0;
+}
+
+static inline void rig_write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	ck_assert_msg(file != NULL, "%s: %s", path, strerror(errno));
+	ck_assert_int_ne(fputs(text, file), EOF);
+	fclose(file);
+}
+
+static inline void rig_expect_file(const char *path, const char *text)
+{
+	char got[1024];
+	FILE *file = fopen(path, "r");
+	size_t len;
+
+	ck_assert_msg(file != NULL, "%s: %s", path, strerror(errno));
+	len = fread(got, 1, sizeof got - 1, file);
+	got[len] = '\0';
+	fclose(file);
+	ck_assert_str_eq(got, text);
 }
 
 /* --- suites --- */

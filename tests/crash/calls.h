@@ -101,6 +101,21 @@ int ftruncate(int fd, off_t len)
 	return result;
 }
 
+/* A hole is zeros, as far as the file goes. */
+static void calls_punch(int fd, int node, off_t offset, off_t len)
+{
+	struct stat info;
+	char *zeros;
+
+	if (fstat(fd, &info) != 0 || offset >= info.st_size)
+		return;
+	if (len > info.st_size - offset)
+		len = info.st_size - offset;
+	zeros = crash_need(calloc(1, (size_t)len));
+	tape_add_write(node, zeros, (size_t)len, (uint64_t)offset);
+	free(zeros);
+}
+
 int fallocate(int fd, int mode, off_t offset, off_t len)
 {
 	int node = tape_node(fd), result;
@@ -108,9 +123,11 @@ int fallocate(int fd, int mode, off_t offset, off_t len)
 
 	if (node >= 0)
 		turns_point();
-	if (node >= 0 && mode & ~FALLOC_FL_KEEP_SIZE)
+	if (node >= 0 && mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE))
 		tape_unknown("fallocate() with this mode");
 	result = (int)syscall(SYS_fallocate, fd, mode, offset, len);
+	if (result == 0 && node >= 0 && mode & FALLOC_FL_PUNCH_HOLE)
+		calls_punch(fd, node, offset, len);
 	if (result == 0 && node >= 0 && fstat(fd, &info) == 0 && mode == 0)
 		tape_add_size(node, (uint64_t)info.st_size);
 	return result;

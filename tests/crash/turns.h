@@ -157,7 +157,7 @@ static void turns_begin(uint64_t seed, unsigned percent)
 }
 
 /* Lets the others go on until nobody can. The first thread only. */
-static void turns_settle(void)
+static inline void turns_settle(void)
 {
 	for (int i = 0; i < TURNS_MAX; i++)
 		turns.turn[i].timeouts = 0;
@@ -167,7 +167,7 @@ static void turns_settle(void)
 }
 
 /* The others never go on: that is what a kill looks like. */
-static void turns_abandon(void)
+static inline void turns_abandon(void)
 {
 	for (int i = 1; i < TURNS_MAX; i++)
 		if (turns.turn[i].state != TURN_FREE)
@@ -345,7 +345,7 @@ static void *turns_run_mortal(void *argument)
  * Calls it in the place of the first thread, which is killed in it at the nth point, if
  * there are so many; and returns in either case.
  */
-static void turns_call_mortal(int (*call)(int argument), int argument, unsigned nth)
+static inline void turns_call_mortal(int (*call)(int argument), int argument, unsigned nth)
 {
 	struct turns_mortal mortal = { call, argument };
 	pthread_t thread;

@@ -8,6 +8,7 @@ from rawmqtt import PATIENCE, Client
 
 # reason_description: (reason_code, what the PUBACK of an MQTT 5 command says)
 REFUSED, RETRY = 0x87, "retry"
+# already_complete: the PUBACK has gone by the time that the catalog was asked.
 WORDS = {
     "success": (0x00, 0x00),
     "no_such_transfer": (0x10, 0x10),
@@ -18,7 +19,7 @@ WORDS = {
     "invalid_offset": (0x83, REFUSED), "invalid_size": (0x83, REFUSED),
     "invalid_checksum": (0x83, REFUSED), "invalid_filemeta": (0x83, REFUSED),
     "invalid_filemeta_json": (0x83, REFUSED), "filemeta_conflict": (0x83, REFUSED),
-    "already_complete": (0x83, REFUSED), "file_too_large": (0x83, REFUSED),
+    "already_complete": (0x83, 0), "file_too_large": (0x83, REFUSED),
     "segment_too_large": (0x83, REFUSED), "name_refused": (0x83, REFUSED),
     "quota_exceeded": (0x97, RETRY), "disk_full": (0x97, RETRY),
     "too_many_transfers": (0x97, RETRY), "rate_limited": (0x97, RETRY), "busy": (0x97, RETRY),

@@ -145,6 +145,7 @@ class Broker:
         self.plugin, self.user = plugin, user
         self.setting = setting or (SETTING if plugin else SETTINGS["open"])
         self.environment = {}
+        self.wrapper = []  # a program that starts the broker
         preloads = " ".join(filter(None, (PRELOAD, preload)))
         if preloads:
             self.environment["LD_PRELOAD"] = preloads
@@ -186,7 +187,7 @@ class Broker:
         self._log_mark = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                (_VALGRIND if VALGRIND else []) + COMMAND + ["-c", conf], stdout=log, stderr=log,
+                self.wrapper + (_VALGRIND if VALGRIND else []) + COMMAND + ["-c", conf], stdout=log, stderr=log,
                 stdin=subprocess.DEVNULL, env=env, preexec_fn=_die_with_parent)
 
     def start(self, wait_for_sink=True):
@@ -293,8 +294,19 @@ class Broker:
 
     def remove(self):
         """After success; failures leave the folder to look at."""
+        self.remove_logs()
         self.setting.release(self)
         shutil.rmtree(self.dir, ignore_errors=True)
+
+    def remove_logs(self):
+        """Those in memory that killed brokers leave behind."""
+        if not os.path.exists(self.log_path):
+            return
+        with open(self.log_path, encoding="utf-8", errors="replace") as text:
+            found = re.findall(r"file-transfer: .*the log is (/dev/shm/[^ ,]*)", text.read())
+        for path in set(found):
+            if os.path.exists(path):
+                os.unlink(path)
 
     # --- facts about the process ----------------------------------------------------
 

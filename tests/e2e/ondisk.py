@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """What the contract says about files on disk, said once more, independently of the plugin."""
+import contextlib
 import hashlib
 import json
 import os
 import re
+import sqlite3
 import stat
 import time
 
@@ -73,11 +75,28 @@ class Storage:
         with open(self.finished(client, file, name) + b".manifest.json", encoding="utf-8") as text:
             return json.load(text)
 
+    def catalog(self, query, *values):
+        """Rows of the catalog, read as an operator would."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.path}/catalog.db?mode=ro",
+                                                uri=True, timeout=10)) as database:
+            return database.execute(query, values).fetchall()
+
     def is_incoming(self, client, file):
-        return os.path.exists(self.transfer_dir("incoming", client, file))
+        """Whether the catalog has it as unfinished. A moment before it may be in the log only."""
+        try:
+            return self.catalog("SELECT 1 FROM transfers WHERE CAST(owner AS BLOB) = ?"
+                                " AND CAST(file AS BLOB) = ?", octets(client), octets(file)) != []
+        except sqlite3.OperationalError:  # there is no catalog yet
+            return False
+
+    def wait_incoming(self, client, file, timeout=PATIENCE):
+        eventually(lambda: self.is_incoming(client, file), f"{file!r} in the catalog", timeout)
 
     def wait_gone(self, client, file, timeout=PATIENCE):
-        eventually(lambda: not self.is_incoming(client, file), f"{file!r} gone", timeout)
+        """Neither in the catalog nor in the store; whoever asks has seen it there."""
+        eventually(lambda: not self.is_incoming(client, file) and
+                   not os.path.exists(self.transfer_dir("incoming", client, file)),
+                   f"{file!r} gone", timeout)
 
     def entries(self):
         """{path below storage_dir: mode} of everything there."""

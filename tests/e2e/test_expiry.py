@@ -25,6 +25,7 @@ class Expiry(Case):
         device = self.device(client)
         self.ok(device.init(file, **meta))
         self.ok(device.segment(file, 0, b"some bytes"))
+        self.broker.storage.wait_incoming(client, file)
         return device
 
     def test_a_transfer_without_news_is_gone_and_can_be_begun_anew(self):
@@ -39,7 +40,7 @@ class Expiry(Case):
         device = self.begun(segments_ttl=3600)
         self.begun("other", "g")
         self.gone("other", "g")
-        self.assertTrue(self.broker.storage.is_incoming("dev", "f"))
+        self.broker.storage.wait_incoming("dev", "f")
         self.ok(device.fin("f", 10))
 
     def test_a_later_init_changes_it(self):
@@ -62,15 +63,18 @@ class Expiry(Case):
         self.gone("dev", "f")
 
     def test_a_restart_is_no_news(self):
-        """A broker that is restarted all the time forgets, too."""
+        """A broker that is restarted all the time forgets, too: after segments_ttl_min more."""
+        self.broker.stop()
+        self.broker.options["segments_ttl"] = "6s"
+        self.broker.start()
         self.begun()
-        for _ in range(20):
+        for _ in range(10):
             self.broker.kill9()
             self.broker.start()
-            self.client().idle(1)
+            self.client().idle(3)
             if not self.broker.storage.is_incoming("dev", "f"):
                 return
-        self.fail("20 restarts have kept it alive")
+        self.fail("10 restarts have kept it alive")
 
     def test_finished_files_stay(self):
         device = self.begun("keeper", "f")
@@ -103,6 +107,7 @@ class News(Case):
         device = self.device("dev", broker=broker)
         for file in ("f", "silent"):
             self.ok(device.init(file))
+            broker.storage.wait_incoming("dev", file)
         for number in range(5):
             clock.forward(60)
             self.ok(device.segment("f", number * 4, b"news"))
@@ -119,6 +124,7 @@ class Clamped(Case):
         self.broker = self.start_broker({**FAST, "segments_ttl": "1s", "segments_ttl_max": "2s"})
         device = self.device("dev")
         self.ok(device.init("f", segments_ttl=100_000))
+        self.broker.storage.wait_incoming("dev", "f")
         self.broker.storage.wait_gone("dev", "f", 15)
 
     def test_a_client_cannot_ask_for_less_than_the_minimum(self):

@@ -139,12 +139,12 @@ class Fin(Case):
         """A file without its manifest is not ours to replace; nor is it a disk that failed."""
         device = self.begun(A)
         place = os.path.join(self.broker.storage.path, "files", device.client_id, "f")
-        os.makedirs(place)
+        os.makedirs(place, 0o750)
         path = os.path.join(place, "data.bin")
         with open(path, "wb") as other:
             other.write(B)
         for _ in range(2):
-            self.answered(device.fin("f", 10), "io_error", ack=0)
+            self.answered(device.fin("f", 10), "already_complete")
             self.ok(device.status("f"), state="receiving", received=10)
         with open(path, "rb") as other:
             self.assertEqual(other.read(), B)

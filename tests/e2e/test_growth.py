@@ -56,7 +56,7 @@ class Growth(Case):
                            device.send(f"$file/f{number}/abort")]:
                 self.ok(device.answer(ticket))
         self.check_flat(broker, one, 1 << 20)
-        eventually(lambda: not [p for p in broker.storage.entries() if p.endswith(b"/data")],
+        eventually(lambda: not [p for p in broker.storage.entries() if p.startswith(b"incoming/dev/")],
                    "aborted bytes to be removed")
 
     def test_refused_commands_cost_nothing(self):

@@ -5,7 +5,7 @@ import subprocess
 import unittest
 
 from harness import IS_ROOT, Case, rows, spread
-from ondisk import eventually
+from ondisk import eventually, sha256
 
 BOTH = (("v3", 4), ("v5", 5))
 
@@ -123,9 +123,9 @@ class DiskFull(Case):
     def small_disk(self):
         if not IS_ROOT:
             raise unittest.SkipTest("mounting a small file system needs root")
-        broker = self.start_broker(start=False)
+        broker = self.start_broker({"log_size": "1M"}, start=False)
         os.makedirs(broker.storage.path)
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "ft-e2e",
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "ft-e2e",
                                broker.storage.path], check=False, stderr=subprocess.PIPE)
         if done.returncode:
             raise unittest.SkipTest(f"cannot mount: {done.stderr.decode()}")
@@ -139,7 +139,7 @@ class DiskFull(Case):
             device = self.device(f"full{version}", version=version)
             self.ok(device.init("f"))
             held, answer = 0, None
-            while held < 4 << 20:
+            while held < 16 << 20:
                 answer = device.segment("f", held, os.urandom(65536))
                 if answer.word != "success":
                     break
@@ -162,12 +162,14 @@ class DiskFull(Case):
         except OSError:
             os.close(out)
         device = self.device()
-        answer = device.init("f")
-        if answer.word == "success":  # an empty manifest may have found room
-            answer = device.segment("f", 0, b"x" * 8192)
+        answer, held = device.init("f"), 0
+        while answer.word == "success" and held < 1 << 20:  # the log takes some
+            answer = device.segment("f", held, b"x" * 8192)
+            held += 8192 * (answer.word == "success")
         self.answered(answer, "disk_full")
         os.unlink(filler)
-        self.ok(device.upload("f", b"x" * 10000))
+        eventually(lambda: device.segment("f", held, b"more").word == "success", "room")
+        self.ok(device.fin("f", held + 4, sha256(b"x" * held + b"more")))
 
 
 class MemoryStore(Case):

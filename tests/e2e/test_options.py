@@ -27,6 +27,13 @@ BAD = (
     ("ttl_overflow", "segments_ttl", "99999999999999999999d"), ("ttl_min", "segments_ttl_min", "1y"),
     ("ttl_max", "segments_ttl_max", "soon"), ("gc", "gc_interval", "x"), ("gc_0", "gc_interval", "0"),
     ("acl", "acl", "guards"), ("ack_sink", "ack_sink", "on"),
+    ("log_size_small", "log_size", "1k"), ("log_size_text", "log_size", "large"),
+    ("log_dir_relative", "log_dir", "log"), ("memory_small", "max_memory", "10"),
+    ("segment_beyond_half_of_the_log", "max_segment_size", "17M"), ("owner", "owner", "user"),
+    ("finished_ids", "finished_ids", "new"), ("responses", "segment_responses", "none"),
+    ("topics_no_filter", "response_topics", "a/#/b"),
+    ("topics_of_commands", "response_topics", "$file/%c/init"),
+    ("of_a_later_version", "storage_quota", "1G"),
 )
 
 
@@ -52,6 +59,11 @@ class Refused(Case):
         broker = self.start_broker({option: value}, start=False)
         line = self.refused(broker, option)
         self.assertGreater(len(line.split("file-transfer: ")[1]), len(option) + 10, "no remedy")
+
+    def test_an_option_that_is_there_twice_is_named(self):
+        broker = self.start_broker({"workers": "1"}, start=False)
+        broker.after = ["plugin_opt_workers 2"]
+        self.refused(broker, "workers 2", "second time")
 
     def test_the_minimum_ttl_above_the_maximum_is_refused(self):
         self.refused(self.start_broker({"segments_ttl_min": "2h", "segments_ttl_max": "1h"},
@@ -143,7 +155,9 @@ class Accepted(Case):
             "max_transfers_per_client": "5", "min_free_space": "1k",
             "segments_ttl": "1d", "segments_ttl_min": "1m", "segments_ttl_max": "2d",
             "gc_interval": "10s", "response_topics": "replies/%c", "acl": "guard-and-allow",
-            "ack_sink": "auto"})
+            "ack_sink": "auto", "log_dir": "auto", "log_size": "24M", "owner": "client_id",
+            "finished_ids": "replace", "segment_responses": "all", "max_memory": "32M",
+            "tune_malloc": "true"})
         for version in (4, 5):
             device = self.device(f"dev{version}", version, broker=broker)
             self.ok(device.upload("f", b"content"))

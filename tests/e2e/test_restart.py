@@ -110,9 +110,9 @@ class Killed(Case):
                                  {"n": number})
 
     def test_user_data_is_kept_to_the_letter(self):
-        """However deep, and whatever a JSON parser would make of its numbers."""
-        user_data = b'{"ns": 1795188444618813123, "deep": ' + b'{"a":' * 900 + b"{" + \
-            b'"b":1e400,' * 3000 + b'"c":1.10' + b"}" * 901 + b"}"
+        """As deep as it may be, and whatever a JSON parser would make of its numbers."""
+        user_data = b'{"ns": 1795188444618813123, "deep": ' + b'{"a":' * 62 + b"{" + \
+            b'"b":1e400,' * 3000 + b'"c":1.10' + b"}" * 63 + b"}"
         broker = self.start_broker()
         device = self.device("dev", broker=broker)
         self.ok(device.command("$file/f1/init", b'{"name":"a","user_data":' + user_data + b"}"))
@@ -125,7 +125,7 @@ class Killed(Case):
             self.assertIn(user_data, file.read())
 
     @rows(("seed0", 0), ("seed1", 1), ("seed2", 2))
-    def test_an_assembly_cut_off_is_done_by_the_next_fin(self, seed):
+    def test_an_assembly_cut_off_is_done_by_the_next_start(self, seed):
         dice = random.Random(seed)
         chunk, size = 1 << 20, 48 << 20
         block = dice.randbytes(chunk)
@@ -143,11 +143,11 @@ class Killed(Case):
                     break
         broker.kill9()
         device = self.restarted_device(broker)
-        state = device.status("f").get("state")
         path = broker.storage.finished("dev", "f", "data.bin")
-        manifest = path + b".manifest.json"
-        self.assertIn(state, ("receiving", "complete"))
-        self.assertEqual(state == "complete", os.path.exists(path) and os.path.exists(manifest))
+        state = device.status("f").get("state")
+        self.assertIn(state, ("assembling", "complete"))
+        eventually(lambda: os.path.exists(path), "the file that nobody asked for again")
+        self.assertTrue(os.path.exists(path + b".manifest.json"))
         self.ok(device.fin("f", size))
         broker.storage.check_finished(self, "dev", "f", "data.bin", sha256(block * (size // chunk)))
         self.ok(device.status("f"), state="complete")
@@ -175,6 +175,7 @@ class Killed(Case):
         self.assertEqual(broker.storage.finished_files(), [])
 
 
+@spread
 class Stopped(Case):
     """SIGTERM, and what a start finds."""
 
@@ -206,6 +207,7 @@ class Stopped(Case):
         device.acked(device.publish(f"$file/f/fin/{41 * chunk}"))
         broker.restart()
         device = self.device("dev", broker=broker)
+        eventually(lambda: device.status("f").get("state") == "complete", "what was accepted")
         self.ok(device.fin("f", 41 * chunk, sha256(b"x" * 41 * chunk)))
 
     def test_a_broker_stops_while_clients_upload(self):
@@ -231,62 +233,85 @@ class Stopped(Case):
         broker.kill9()
         broker.start()
 
-    def test_what_was_removed_by_hand_is_begun_anew(self):
-        broker = self.start_broker()
+    def stored(self, broker, files):
+        """A device that has sent 5,000 bytes of each file; they are in incoming/."""
         device = self.device("dev", broker=broker)
-        self.ok(device.init("f"))
-        self.ok(device.segment("f", 0, b"x"))
+        for file in files:
+            self.ok(device.init(file))
+            self.ok(device.segment(file, 0, file.encode() * 5000))
+        for file in files:
+            path = broker.storage.transfer_dir("incoming", "dev", file)
+            eventually(lambda path=path: os.path.exists(path) and os.path.getsize(path) == 5000,
+                       "the bytes on disk")
+            broker.storage.wait_incoming("dev", file)
+        return device
+
+    @rows(*[(f"{change}_after_{end}", change, end) for end in ("stop", "kill")
+            for change in ("memory_to_disk", "disk_to_memory", "larger", "smaller")])
+    def test_a_log_that_is_another_one_now_costs_nothing(self, change, end):
+        broker = self.start_broker()
+        disk, memory, size = {"log_dir": broker.storage.path}, {"log_dir": None}, "log_size"
+        before, after = {"memory_to_disk": (memory, disk), "disk_to_memory": (disk, memory),
+                         "larger": ({**disk, size: "32M"}, {**disk, size: "64M"}),
+                         "smaller": ({**disk, size: "64M"}, {**disk, size: "32M"})}[change]
+        broker.stop()
+        broker.options.update(before)
+        broker.start()
+        self.stored(broker, "f")
+        (broker.stop if end == "stop" else broker.kill9)()
+        broker.options.update(after)
+        broker.start()
+        self.assertNotIn("power cut", broker.log())
+        device = self.device("dev", broker=broker)
+        self.ok(device.status("f"), state="receiving", received=5000)
+        self.ok(device.fin("f", 5000, sha256(b"f" * 5000)))
+
+    def test_bytes_removed_by_hand_are_asked_for_again(self):
+        broker = self.start_broker()
+        self.stored(broker, "f")
         broker.kill9()
-        shutil.rmtree(broker.storage.transfer_dir("incoming", "dev", "f"))
+        shutil.rmtree(os.path.dirname(broker.storage.transfer_dir("incoming", "dev", "f")))
         broker.start()
         device = self.device("dev", broker=broker)
-        self.answered(device.segment("f", 0, b"x"), "no_such_transfer")
-        self.ok(device.upload("f", b"anew"))
-
-    def damage(self, name, change):
-        broker = self.start_broker()
-        device = self.device("dev", broker=broker)
-        self.ok(device.init("f"))
-        self.ok(device.segment("f", 0, b"x" * 5000))
-        self.ok(device.init("g"))
-        self.ok(device.segment("g", 0, b"y" * 5000))
-        broker.kill9()
-        path = os.path.join(broker.storage.transfer_dir("incoming", "dev", "f"), name)
-        with open(path, "r+b") as file:
-            change(file)
-        broker.start()
-        device = self.device("dev", broker=broker)
-        self.ok(device.fin("g", 5000, sha256(b"y" * 5000)))
-        return broker, device
-
-    def test_a_journal_cut_short_claims_only_what_is_sure(self):
-        _, device = self.damage(b"journal", lambda f: f.truncate(os.fstat(f.fileno()).st_size - 1))
-        answer = device.fin("f", 5000, sha256(b"x" * 5000))
-        if answer.word != "success":
-            self.assertIn(answer.word, ("incomplete", "no_such_transfer"))
-            self.ok(device.init("f"))
-            self.ok(device.segment("f", 0, b"x" * 5000))
-            self.ok(device.fin("f", 5000, sha256(b"x" * 5000)))
-
-    def test_a_journal_of_rubbish_claims_nothing(self):
-        def rubbish(file):
-            size = os.fstat(file.fileno()).st_size
-            file.write(os.urandom(size))
-        _, device = self.damage(b"journal", rubbish)
-        self.assertIn(device.fin("f", 5000).word, ("incomplete", "no_such_transfer"))
+        self.answered(device.fin("f", 5000, sha256(b"f" * 5000)), "incomplete", ack=0,
+                      missing=[[0, 5000]])
+        self.ok(device.init("f"), received=0)
+        self.ok(device.segment("f", 0, b"f" * 5000))
+        self.ok(device.fin("f", 5000, sha256(b"f" * 5000)))
 
     def test_data_cut_short_is_never_passed_off_as_held(self):
-        _, device = self.damage(b"data", lambda f: f.truncate(100))
-        answer = device.fin("f", 5000)
-        self.assertIn(answer.word, ("incomplete", "no_such_transfer"))
-        if answer.word == "incomplete":
-            self.assertTrue(covers(answer.get("missing"), [(100, 4900)]))
+        broker = self.start_broker()
+        self.stored(broker, "fg")
+        broker.kill9()
+        os.truncate(broker.storage.transfer_dir("incoming", "dev", "f"), 100)
+        broker.start()
+        device = self.device("dev", broker=broker)
+        self.ok(device.fin("g", 5000, sha256(b"g" * 5000)))
+        self.answered(device.fin("f", 5000), "incomplete", ack=0, missing=[[0, 5000]])
+        self.ok(device.segment("f", 0, b"n" * 5000))
+        self.ok(device.fin("f", 5000, sha256(b"n" * 5000)))
 
-    def test_a_manifest_of_rubbish_is_set_aside(self):
-        broker, device = self.damage(b"manifest.json", lambda f: f.truncate(3))
+    @rows(("cut_short", lambda path: os.truncate(path, 100)),
+          ("rubbish", lambda path: open(path, "r+b").write(os.urandom(8192))),
+          ("removed", os.unlink))
+    def test_a_damaged_catalog_is_made_anew_from_the_manifests(self, damage):
+        broker = self.start_broker()
+        self.stored(broker, "f")
+        self.ok(self.device("keeper", broker=broker).upload("kept", b"finished"))
+        broker.stop()
+        path = os.path.join(broker.storage.path, "catalog.db")
+        for name in os.listdir(broker.storage.path):
+            if name.startswith("catalog.db-"):
+                os.unlink(os.path.join(broker.storage.path, name))
+        damage(path)
+        broker.start()
+        keeper = self.device("keeper", broker=broker)
+        self.ok(keeper.status("kept"), state="complete", received=8)
+        self.ok(keeper.fin("kept", 8, sha256(b"finished")))
+        device = self.device("dev", broker=broker)
         self.answered(device.segment("f", 0, b"x"), "no_such_transfer")
         self.ok(device.upload("f", b"anew"))
-        self.assertTrue(broker.plugin_log())
+        self.assertTrue([name for name in os.listdir(broker.storage.path + "/damaged")])
 
     def test_many_unfinished_transfers_do_not_slow_the_start(self):
         broker = self.start_broker({"max_transfers_per_client": "5000"})

@@ -10,7 +10,7 @@ import threading
 import unittest
 
 from harness import IS_ROOT, Case
-from ondisk import sha256
+from ondisk import eventually, sha256
 from settings import SETTINGS, OverTls
 from transport import Tcp, Tls
 
@@ -156,7 +156,7 @@ class StolenId(Case):
         thief = self.device("owner4")
         self.answered(thief.segment("f", 0, b"forged"), "already_complete")
         self.answered(thief.fin("f", 6), "already_complete")
-        self.answered(thief.init("f", "other.bin"), "filemeta_conflict")
+        self.answered(thief.init("f", "other.bin"), "filemeta_conflict", ack=0)
         self.answered(thief.abort("f"), "already_complete")
         self.broker.storage.check_finished(self, "owner4", "f", "data.bin", SECRET)
 
@@ -196,7 +196,7 @@ class OtherUsers(Case):
         storage = self.broker.storage
         tries = [f"ls {storage.path}", f"ls {storage.path}/files", f"ls {storage.path}/incoming",
                  f"cat {os.fsdecode(storage.finished('owner', 'f', 'data.bin'))}",
-                 f"cat {storage.path}/incoming/owner/g/journal", f"cat {storage.path}/ack-sink",
+                 f"cat {storage.path}/catalog.db", f"cat {storage.path}/ack-sink",
                  f"touch {storage.path}/x", f"mkdir {storage.path}/files/x",
                  f"ln -s /etc {storage.path}/incoming/x"]
         for command in ["ls " + self.broker.dir] + tries:
@@ -218,8 +218,12 @@ class BrokersUser(Case):
         device = self.device("owner")
         self.ok(device.init("f", checksum=sha256(SECRET)))
         self.ok(device.segment("f", 0, SECRET))
-        with open(self.broker.storage.path + "/incoming/owner/f/data", "r+b") as data:
+        path = self.broker.storage.path + "/incoming/owner/f"
+        eventually(lambda: os.path.exists(path) and os.path.getsize(path) == len(SECRET), path)
+        with open(path, "r+b") as data:
             data.write(b"forged")
+        self.broker.restart()  # what was hashed as it passed is read again
+        device = self.device("owner")
         self.answered(device.fin("f", len(SECRET)), "file_checksum_mismatch")
 
     def test_bytes_changed_after_fin_are_not(self):
@@ -256,6 +260,7 @@ class Backups(Case):
         self.ok(device.upload("f-1", SECRET, "door.mp4", user_data={"room": "attic"}))
         self.ok(device.init("f-2", "cellar.mp4"))
         self.ok(device.segment("f-2", 0, SECRET[::-1]))
+        broker.storage.wait_incoming("camera-7", "f-2")
         everything = self.copy_of(broker.storage)
         for shown in (SECRET, SECRET[::-1], b"camera-7", b"f-1", b"door.mp4", b"attic", b"cellar.mp4"):
             self.assertIn(shown, everything)

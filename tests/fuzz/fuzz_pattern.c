@@ -92,6 +92,34 @@ static void pattern_check(const char *patterns, const char *topic, const char *c
 		fuzz_check(matches == pattern_expected(patterns, topic, client, user));
 }
 
+static bool pattern_names_commands(const char *pattern)
+{
+	return strncmp(pattern, "$file/", 6) == 0 || strncmp(pattern, "$file-async/", 12) == 0;
+}
+
+/* What is right at the start is what libmosquitto takes, but for commands. It knows no ids. */
+static void pattern_check_right(const char *patterns)
+{
+	char *copy = strdup(patterns), *rest = copy, *one;
+	bool right = true, any = false;
+	size_t levels = 0;
+
+	for (const char *at = patterns; *at; at++)
+		levels += *at == '/';
+	while ((one = strsep(&rest, ",")) != NULL) {
+		one += strspn(one, " ");
+		while (*one && one[strlen(one) - 1] == ' ')
+			one[strlen(one) - 1] = '\0';
+		any = any || *one;
+		if (*one && (pattern_names_commands(one)
+			     || mosquitto_sub_topic_check(one) != MOSQ_ERR_SUCCESS))
+			right = false;
+	}
+	if (levels < 200 && !strchr(patterns, '%'))
+		fuzz_check((ft_patterns_check(patterns) == NULL) == (right && any));
+	free(copy);
+}
+
 /* --- guard --- */
 
 static bool guard_sees(const char *filter, const char *topic)
@@ -120,7 +148,7 @@ static void guard_check_subscribe(const char *filter, const char *client)
 		if (guard_sees(seen, secrets[i]))
 			fuzz_check(verdict == FT_GUARD_DENY);
 	}
-	if (strncmp(seen, "$file", 5) != 0)
+	if (strncmp(seen, "$file", 5) != 0 && strncmp(seen, "$ft-ack", 7) != 0)
 		fuzz_check(verdict == FT_GUARD_FOREIGN);
 	if (verdict == FT_GUARD_ALLOW)
 		fuzz_check(client && !strpbrk(filter, "+#") && strcmp(filter + 15, client) == 0);
@@ -137,7 +165,7 @@ static void guard_check_access(const char *topic, const char *client)
 	fuzz_check(!response || write == FT_GUARD_DENY);
 	fuzz_check(!response || read == FT_GUARD_DENY
 		   || (client && strcmp(topic + 15, client) == 0));
-	fuzz_check(strncmp(topic, "$file", 5) == 0
+	fuzz_check(strncmp(topic, "$file", 5) == 0 || strncmp(topic, "$ft-ack", 7) == 0
 		   || (read == FT_GUARD_FOREIGN && write == FT_GUARD_FOREIGN));
 	fuzz_check(ft_guard_check(FT_GUARD_UNSUBSCRIBE, topic, client) == FT_GUARD_FOREIGN);
 }
@@ -151,6 +179,7 @@ FUZZ_TARGET(pattern)
 	char *client = fuzz_text(&input, len);
 	char *user = fuzz_text(&input, len);
 
+	pattern_check_right(patterns);
 	pattern_check(patterns, topic, client, flags & 1 ? NULL : user);
 	guard_check_subscribe(patterns, flags & 2 ? NULL : client);
 	guard_check_access(topic, flags & 2 ? NULL : client);

@@ -2,6 +2,7 @@
 /* Topics: what is understood means what it says, and says it again when written anew. */
 #include "base/buf.h"
 #include "base/utf8.h"
+#include "protocol/manifest.h"
 #include "protocol/topic.h"
 #include "fuzz.h"
 
@@ -17,6 +18,15 @@ static size_t topic_levels(const char *rest)
 	for (; *rest; rest++)
 		levels += *rest == '/';
 	return levels;
+}
+
+static void topic_check_name(const struct ft_command *command, const char *begin)
+{
+	const char *why;
+
+	fuzz_check(command->name == begin);
+	fuzz_check(command->name_len == strcspn(begin, "/"));
+	fuzz_check(ft_name_check(command->name, command->name_len, &why) == FT_OK && !why);
 }
 
 static void topic_check_command(const struct ft_command *command, const char *topic)
@@ -44,35 +54,53 @@ static void topic_check_command(const struct ft_command *command, const char *to
 	case FT_VERB_FIN:
 		fuzz_check(topic_begins(rest, "/fin/") && levels == 3u + command->has_checksum);
 		break;
+	case FT_VERB_PUT:
+		fuzz_check(topic_begins(rest, "/put/") && levels == 3u + command->has_checksum);
+		topic_check_name(command, rest + strlen("/put/"));
+		break;
 	case FT_VERB_SEGMENT:
 		fuzz_check(levels == 2u + command->has_checksum);
 		break;
 	}
 }
 
+static void topic_write(struct ft_buf *topic, const struct ft_command *command)
+{
+	static const char *const words[] = {
+		[FT_VERB_INIT] = "init", [FT_VERB_SEGMENT] = "", [FT_VERB_FIN] = "fin/",
+		[FT_VERB_PUT] = "put/", [FT_VERB_ABORT] = "abort", [FT_VERB_STATUS] = "status",
+	};
+
+	ft_buf_str(topic, "$file-async/");
+	ft_buf_bytes(topic, command->file, command->file_len);
+	ft_buf_char(topic, '/');
+	ft_buf_str(topic, words[command->verb]);
+	if (command->verb == FT_VERB_SEGMENT || command->verb == FT_VERB_FIN)
+		ft_buf_u64(topic, command->number);
+	if (command->verb == FT_VERB_PUT)
+		ft_buf_bytes(topic, command->name, command->name_len);
+	if (command->has_checksum) {
+		ft_buf_char(topic, '/');
+		ft_buf_hex(topic, command->checksum.bytes, FT_SHA256_LEN);
+	}
+}
+
 /* The same command, written as we would. */
 static void topic_check_again(const struct ft_command *command)
 {
-	char room[512];
+	char room[1024];
 	struct ft_buf topic = ft_buf_on(room, sizeof room);
 	struct ft_command again;
 
-	if (command->verb != FT_VERB_SEGMENT && command->verb != FT_VERB_FIN)
-		return;
-	ft_buf_str(&topic, "$file-async/");
-	ft_buf_bytes(&topic, command->file, command->file_len);
-	ft_buf_str(&topic, command->verb == FT_VERB_FIN ? "/fin/" : "/");
-	ft_buf_u64(&topic, command->number);
-	if (command->has_checksum) {
-		ft_buf_char(&topic, '/');
-		ft_buf_hex(&topic, command->checksum.bytes, FT_SHA256_LEN);
-	}
+	topic_write(&topic, command);
 	fuzz_check(ft_buf_ok(&topic));
 	fuzz_check(ft_topic_parse(&again, room) == FT_OK);
 	fuzz_check(again.verb == command->verb && again.number == command->number
 		   && again.has_checksum == command->has_checksum
 		   && again.file_len == command->file_len
-		   && memcmp(again.file, command->file, again.file_len) == 0);
+		   && memcmp(again.file, command->file, again.file_len) == 0
+		   && again.name_len == command->name_len
+		   && (!again.name || memcmp(again.name, command->name, again.name_len) == 0));
 	fuzz_check(!again.has_checksum || ft_sha256_equal(&again.checksum, &command->checksum));
 }
 
@@ -89,7 +117,8 @@ FUZZ_TARGET(topic)
 		st = ft_topic_parse(&command, topic);
 		fuzz_check(st == FT_OK || st == FT_INVALID_FILEID || st == FT_INVALID_FILE_COMMAND
 			   || st == FT_INVALID_OFFSET || st == FT_INVALID_SIZE
-			   || st == FT_INVALID_CHECKSUM);
+			   || st == FT_INVALID_CHECKSUM || st == FT_INVALID_FILEMETA);
+		fuzz_check((command.detail != NULL) == (st == FT_INVALID_FILEMETA));
 		if (st == FT_OK) {
 			topic_check_command(&command, topic);
 			topic_check_again(&command);

@@ -10,11 +10,13 @@
 
 #include "fuzz_message.c"
 
+#include "fuzz_catalog.c"
 #include "fuzz_escape.c"
-#include "fuzz_journal.c"
+#include "fuzz_log.c"
 #include "fuzz_manifest.c"
 #include "fuzz_options.c"
 #include "fuzz_pattern.c"
+#include "fuzz_record.c"
 #include "fuzz_topic.c"
 
 #define CORPUS "tests/fuzz/corpus/"
@@ -79,17 +81,21 @@ static void replay(target *fuzz, const char *name)
 
 REPLAYS(topic, test_topic__means_what_it_says_for_every_kept_input)
 REPLAYS(manifest, test_manifest__survives_storing_for_every_kept_input)
-REPLAYS(journal, test_journal__is_read_as_written_for_every_kept_input)
 REPLAYS(options, test_options__say_why_they_are_refused_for_every_kept_input)
 REPLAYS(pattern, test_pattern__agrees_with_libmosquitto_for_every_kept_input)
+REPLAYS(record, test_record__is_read_as_written_for_every_kept_input)
+REPLAYS(log, test_log__is_opened_or_refused_for_every_kept_input)
 REPLAYS(escape, test_escape__is_injective_for_every_kept_input)
+REPLAYS(catalog, test_catalog__survives_every_kept_input)
 REPLAYS(message, test_plugin__keeps_to_the_api_for_every_kept_input)
 
 FT_SUITE("fuzz corpora",
 	 test_topic__means_what_it_says_for_every_kept_input,
 	 test_manifest__survives_storing_for_every_kept_input,
-	 test_journal__is_read_as_written_for_every_kept_input,
 	 test_options__say_why_they_are_refused_for_every_kept_input,
 	 test_pattern__agrees_with_libmosquitto_for_every_kept_input,
+	 test_record__is_read_as_written_for_every_kept_input,
+	 test_log__is_opened_or_refused_for_every_kept_input,
 	 test_escape__is_injective_for_every_kept_input,
+	 test_catalog__survives_every_kept_input,
 	 test_plugin__keeps_to_the_api_for_every_kept_input);

@@ -16,6 +16,7 @@ from typing import NamedTuple, Optional
 
 LIST_MAX, WAITERS_MAX = 100, 16
 PAGE = 4096
+TTL_MIN = 30                           # segments_ttl_min
 
 
 class Meta(NamedTuple):
@@ -31,13 +32,17 @@ class File(NamedTuple):
     meta: Optional[Meta] = None
     about: int = 0                     # which user_data and expire_at
     ttl: int = 0
-    age: int = 0                       # seconds that passed since the last news
+    age: int = 0                       # seconds that passed since the last news, at most
+    sure_age: int = 0                  # and at least: a restart may have forgotten some
     mask: bytes = b""                  # 1 where a byte is held
     data: bytes = b""                  # 0 where not
     fin_size: int = 0
     fin_checksum: Optional[str] = None
     waiters: tuple = ()                # numbers of the fin commands that wait for the result
-    aborting: Optional[int] = None     # the abort that came when publishing could not be stopped
+    refused: bool = False              # the last init was: another file is meant
+    aborting: Optional[int] = None     # the abort that came meanwhile
+    known: bool = False                # a file was finished: the catalog is asked before an answer
+    hasty: bool = False                # ... and has been asked for anew: it is being asked
 
     def bytes(self):
         return self.data[:self.fin_size]
@@ -65,7 +70,6 @@ class Rules(NamedTuple):
 
     span: int
     ttl: int
-    ttl_min: int
     max_file_size: int
     max_segment_size: int
 
@@ -116,6 +120,15 @@ def plain(file, word, state=None):
     return [Outcome(file, word, Reply(word, state))]
 
 
+def news(file):
+    return file._replace(age=0, sure_age=0)
+
+
+def may_be_busy(file):
+    """Until the broker knows what the id was finished as, it may put off what comes next."""
+    return plain(file, "busy") if file.hasty else []
+
+
 # --- commands -----------------------------------------------------------------------------
 
 def init(file, command, rules):
@@ -125,24 +138,45 @@ def init(file, command, rules):
     if rules.max_file_size and (meta.size or 0) > rules.max_file_size:
         return plain(file, "file_too_large")
     if file.state == "none":
-        new = File("receiving", meta, command.about, ttl_of(command, rules), 0,
-                   bytes(rules.span), bytes(rules.span))
-        return [Outcome(new, "success", told("success", new))]
-    if not fits(file, meta):
-        return plain(file, "filemeta_conflict")
+        new = File("receiving", meta, command.about, ttl_of(command, rules), 0, 0,
+                   bytes(rules.span), bytes(rules.span), known=file.known, hasty=file.known)
+        later = Outcome(new, "success", Reply("success"))  # with segments that came since
+        return [Outcome(new, "success", told("success", new))] + \
+            ([later] if file.known else []) + may_be_busy(file)
+    if file.aborting is not None:
+        return plain(file, "busy")
+    if file.state == "complete":
+        return init_of_finished(file, command)
+    if meta != file.meta:
+        file = file._replace(refused=True)
+        return plain(file, "filemeta_conflict") + may_be_busy(file)
+    file = file._replace(refused=False)
     if file.state == "receiving":
-        file = file._replace(about=command.about, ttl=ttl_of(command, rules), age=0)
-    return [Outcome(file, "success", told("success", file))]
+        file = news(file._replace(about=command.about, ttl=ttl_of(command, rules)))
+    return told_when_known(file)
+
+
+def told_when_known(file):
+    """What is held, when it is known."""
+    later = [Outcome(file, "success", Reply("success"))] if file.hasty else []
+    return [Outcome(file, "success", told("success", file))] + later
+
+
+def init_of_finished(file, command):
+    """The catalog is asked after the PUBACK. Who is put off came behind an abort, or has asked
+    for something else than the init before: then what follows is refused, too."""
+    known = file._replace(refused=not fits(file, command.meta), hasty=True, age=0, sure_age=0)
+    reply = Reply("filemeta_conflict") if known.refused else told("success", file)
+    return [Outcome(known, "success", reply)] + may_be_busy(known._replace(refused=True)) + \
+        may_be_busy(file)
 
 
 def ttl_of(command, rules):
-    return max(command.ttl, rules.ttl_min) if command.ttl else rules.ttl
+    return max(command.ttl, TTL_MIN) if command.ttl else rules.ttl
 
 
 def fits(file, meta):
     """What an init leaves open, a finished file has settled."""
-    if file.state != "complete":
-        return meta == file.meta
     return meta.name == file.meta.name and meta.size in (None, file.fin_size) and \
         meta.checksum in (None, sha256(file.bytes()))
 
@@ -153,19 +187,20 @@ def segment(file, command, rules):
         return plain(file, "segment_too_large")
     if rules.max_file_size and end > rules.max_file_size:
         return plain(file, "file_too_large")
-    if command.bad:
+    if command.bad and command.bad != "checksum_mismatch":
         return plain(file, command.bad)
     if file.state == "none":
-        return plain(file, "no_such_transfer")
+        return unknown(file) + (plain(file, command.bad) if file.known and command.bad else [])
+    if file.state == "assembling":
+        return plain(file, "busy")
+    if file.refused:
+        return conflicts(file, command)
+    if command.bad:
+        return plain(file, command.bad) + may_be_busy(file)
     if file.state == "receiving":
-        return plain(written(file, command), "success")
-    if not command.data:
-        return plain(file, "success")
-    if file.state == "complete":
-        return plain(file, "success" if holds(file, command, file.fin_size) else "already_complete")
-    # Its bytes may be on their way to another name: then it has to be sent again.
-    same = holds(file, command, file.fin_size)
-    return plain(file, "busy") + (plain(file, "success") if same else [])
+        return plain(written(file, command), "success") + may_be_busy(file)
+    same = not command.data or holds(file, command, file.fin_size)
+    return plain(file, "success" if same else "already_complete") + may_be_busy(file)
 
 
 def written(file, command, until=None, held=True):
@@ -175,30 +210,54 @@ def written(file, command, until=None, held=True):
     data = file.data[:at] + command.data[:end - at] + file.data[end:]
     if held:
         mask = file.mask[:at] + b"\1" * (end - at) + file.mask[end:]
-        return file._replace(data=data, mask=mask, age=0)
+        return news(file._replace(data=data, mask=mask))
     kept = bytes(d if m else 0 for d, m in zip(data[at:end], file.mask[at:end]))
-    return file._replace(data=data[:at] + kept + data[end:], age=0)
+    return news(file._replace(data=data[:at] + kept + data[end:]))
+
+
+def unknown(file):
+    word = "no_such_transfer"
+    return plain(file, word) + ([Outcome(file, "success", Reply(word))] if file.known else []) + \
+        may_be_busy(file)
+
+
+def conflicts(file, command):
+    """Another file is meant since an init was refused. Of a finished one the broker may not know
+    yet when it sends the PUBACK."""
+    word = "filemeta_conflict"
+    found = plain(file, word)
+    if file.hasty:
+        found += [Outcome(file, "success", Reply(word))] + may_be_busy(file)
+        if command.kind == "segment" and (command.bad or not command.data):
+            found += plain(file, command.bad or "success")
+    return found
 
 
 def fin(file, command, rules):
     checksum = command.checksum or (file.meta.checksum if file.meta else None)
     size = command.size
     if file.state == "none":
-        return plain(file, "no_such_transfer")
+        return unknown(file)
+    if file.refused:
+        return conflicts(file, command)
+    large = rules.max_file_size and size > rules.max_file_size
     if file.state == "complete":
         same = size == file.fin_size and command.checksum in (None, sha256(file.bytes()))
-        return plain(file, "success" if same else "already_complete", "complete")
-    waiting = file._replace(age=0, waiters=file.waiters + (command.number,))
+        return plain(file, "success" if same else "already_complete", "complete") + \
+            may_be_busy(file) + (plain(file, "file_too_large") if large else [])
+    waiting = news(file._replace(waiters=file.waiters + (command.number,)))
     if file.state == "assembling":
-        if (size, checksum) != (file.fin_size, file.fin_checksum) or \
+        if (size, checksum) != (file.fin_size, file.fin_checksum) or file.aborting is not None or \
                 len(file.waiters) >= WAITERS_MAX:
-            return plain(file._replace(age=0), "busy", "assembling")
+            return plain(file, "busy", "assembling")
         return [Outcome(waiting, "success")]
-    if rules.max_file_size and size > rules.max_file_size:
-        return plain(file._replace(age=0), "file_too_large", "receiving")
+    if large:
+        return plain(file, "file_too_large")
     if not covers(file, size):
-        return [Outcome(file._replace(age=0), "incomplete",
-                        Reply("incomplete", "receiving", missing=gaps(file.mask, size)))]
+        return [Outcome(file, "incomplete",
+                        Reply("incomplete", "receiving", missing=gaps(file.mask, size)))] + \
+            ([Outcome(file, "success", Reply("incomplete"))] if file.hasty else []) + \
+            may_be_busy(file)
     return [Outcome(waiting._replace(state="assembling", fin_size=size, fin_checksum=checksum),
                     "success")]
 
@@ -206,18 +265,17 @@ def fin(file, command, rules):
 def abort(file, command, _rules):
     gone = Reply("success", "none")
     if file.state == "complete":
-        return plain(file, "already_complete", "complete")
+        return plain(file._replace(refused=False), "already_complete", "complete") + \
+            may_be_busy(file)
     if file.state != "assembling":
-        return [Outcome(NONE, "success", gone)]
+        return [Outcome(ended(file), "success", gone)] + may_be_busy(file)
     if file.aborting is not None:
         return plain(file, "busy")
-    stopped = tuple((number, Reply("no_such_transfer")) for number in file.waiters)
-    return [Outcome(NONE, "success", gone, stopped),
-            Outcome(file._replace(aborting=command.number), "success")]
+    return [Outcome(file._replace(aborting=command.number), "success")]
 
 
 def status(file, _command, _rules):
-    return [Outcome(file, "success", told("success", file))]
+    return told_when_known(news(file) if file.state == "receiving" else file)
 
 
 def junk(file, command, _rules):
@@ -240,8 +298,13 @@ def outcomes(file, command, rules):
 def steps(file):
     if file.state == "assembling":
         yield assembled(file)
+        if file.aborting is not None:
+            yield ended(file), {**dict.fromkeys(file.waiters, Reply("no_such_transfer")),
+                                file.aborting: Reply("success", "none")}
     elif file.state == "receiving" and file.age >= file.ttl:
-        yield NONE, {}
+        yield ended(file), {}
+    elif file.state == "complete" and file.refused and file.age > 0:
+        yield file._replace(refused=False), {}  # that is remembered for a while only
 
 
 def assembled(file):
@@ -252,21 +315,27 @@ def assembled(file):
     if word == "success":
         if file.aborting is not None:
             answers[file.aborting] = Reply("already_complete", "complete")
+            over = over._replace(refused=False)
         return finished(over), answers
     if file.aborting is not None:
         answers[file.aborting] = Reply("success", "none")
-        return NONE, answers
+        return ended(file), answers
     return received_again(over), answers
+
+
+def ended(file):
+    """Nothing is left of it."""
+    return NONE._replace(known=file.known, hasty=file.hasty)
 
 
 def finished(file):
     """All that is left to know of it."""
-    return file._replace(state="complete", mask=b"", data=file.bytes(), fin_checksum=None, age=0,
-                         ttl=0)
+    return news(file._replace(state="complete", mask=b"", data=file.bytes(), fin_checksum=None,
+                              ttl=0))
 
 
 def received_again(file):
-    return file._replace(state="receiving", age=0, fin_size=0, fin_checksum=None)
+    return news(file._replace(state="receiving", fin_size=0, fin_checksum=None))
 
 
 def reachable(file):
@@ -278,15 +347,11 @@ def reachable(file):
 
 
 def after_kill(file):
-    """What the next broker may find. Publishing begins with cutting the bytes at the size."""
-    if file.state != "assembling":
-        return [file._replace(age=0)]
-    over = received_again(file._replace(waiters=(), aborting=None))
-    size = file.fin_size
-    cut = over._replace(mask=over.mask[:size].ljust(len(over.mask), b"\0"),
-                        data=over.data[:size].ljust(len(over.data), b"\0"))
-    done = file._replace(waiters=(), aborting=None)
-    return [over, cut] + ([finished(done)] if result(file) == "success" else [])
+    """What the next broker finds. An accepted fin is carried out by it, and tells those who
+    can still be told. Time in which brokers ran counts, but some is left after every start."""
+    file = file._replace(age=max(0, min(file.age, file.ttl - TTL_MIN)), sure_age=0, hasty=False)
+    forgets = file.refused and file.state in ("assembling", "complete")
+    return [file] + ([file._replace(refused=False)] if forgets else [])
 
 
 def torn(file, command):

@@ -20,6 +20,14 @@ PATIENCE = 30 * SCALE
 NEVER_BEGUN = "sync-%d"                # a file id that is asked for once
 
 
+def is_told_from_memory(command, body):
+    """Such answers come in order. What the catalog has to be asked for comes a moment later."""
+    return command.kind not in ("fin", "abort") and \
+        body.get("state") not in ("complete", "none") and \
+        body["reason_description"] not in ("already_complete", "filemeta_conflict",
+                                           "no_such_transfer")
+
+
 class Patient(Client):
     """Where nothing moves for a while, the disk that the test holds up may be the reason."""
 
@@ -41,6 +49,7 @@ class Recorder:
         self.shadow = list(next(iter(self.checker.worlds)))  # as if all goes well
         self.client = self.link = None
         self.history, self.open, self.unacked, self.seen = [], {}, {}, {}
+        self.late = {}                 # may be answered yet, or once more: by number
         self.releases, self.to_ack = set(), []
         self.session, self.acking = False, True
         self.number = self.links = self.in_order = 0
@@ -129,6 +138,9 @@ class Recorder:
         if self.link:
             self.link.cut, self.link.killed = True, self.game.span < LARGE
         self.client = None
+        # That they were told may have got lost.
+        self.late.update((number, command) for number, command in self.checker.commands.items()
+                         if command.kind == "fin" and command.answer)
         self.history.append(Event("kill"))
         self.end_session()
 
@@ -185,19 +197,24 @@ class Recorder:
         if not command:
             self.fail(f"a response to nothing that is open: {message}")
         self.check_form(command, message, body)
+        if command.answer not in (None, body):
+            self.fail(f"told once more, and something else: {message}")
         command.answer = body
-        del self.open[command.number]
-        if command.kind not in ("fin", "abort"):
+        if not self.open.pop(command.number, None):
+            return
+        if is_told_from_memory(command, body):
             if command.number < self.in_order and not self.crowded:
                 self.fail(f"answered after a later one: {command}")
             self.in_order = max(self.in_order, command.number)
 
     def asked(self, message, body):
-        """The open command that this response answers."""
+        """The command that this response answers."""
+        waiting = {**self.late, **self.open}
         if self.version == 5:
             known = message.properties.get("correlation_data", b"").decode().partition("/")
-            return self.open.get(int(known[2])) if known[0] == self.id else None
-        return next((c for c in self.open.values() if c.topic == body["topic"]), None)
+            return waiting.get(int(known[2])) if known[0] == self.id else None
+        return next((c for c in [*self.open.values(), *waiting.values()]
+                     if c.topic == body["topic"]), None)
 
     def check_form(self, command, message, body):
         properties = {k: v for k, v in message.properties.items() if k != "correlation_data"}
@@ -284,12 +301,14 @@ class Recorder:
         self.acking = True
         self.collect(self.client)
         command = self.send("junk", rest="status")
-        self.wait(lambda: command.answer, "the answer to a question")
+        self.wait(lambda: command.answer and not any(
+            c.link is self.link and c.kind not in ("fin", "abort") for c in self.open.values()),
+                  "the answer to a question, and to all before")
 
     def settle_topics(self):
         """What old links have left open may not be taken for what comes on this one."""
         if self.open:
-            self.barrier()
+            self.ask_all()
             self.forget(lambda c: c.kind not in ("fin", "abort"))
             self.settle_aborts()
             self.forget(lambda c: c.kind == "abort")
@@ -298,7 +317,8 @@ class Recorder:
         """Commands of old links that will not be answered any more."""
         for command in list(self.open.values()):
             if command.link is not self.link and condition(command):
-                del self.open[command.number]
+                command.owed = False
+                self.late[command.number] = self.open.pop(command.number)
 
     def settle_aborts(self):
         """Nobody knows whether an abort is answered yet that may not have got through."""
@@ -312,12 +332,17 @@ class Recorder:
         """No file is being assembled."""
         self.game.hold(False)
         for round_ in range(1000):
-            asked = [self.send("status", file=file) for file in range(len(self.shadow))]
-            self.barrier()
+            asked = self.ask_all()
             if all(c.answer["state"] != "assembling" for c in asked):
                 return
             time.sleep(min(0.001 * round_, 0.1))
         self.fail("an assembly does not end")
+
+    def ask_all(self):
+        """Such questions are answered behind all that the catalog was asked before."""
+        asked = [self.send("status", file=file) for file in range(len(self.shadow))]
+        self.barrier()
+        return asked
 
     def flush(self):
         """All of this link is acknowledged and, but for assemblies, answered."""

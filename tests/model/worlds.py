@@ -74,7 +74,7 @@ def brief(answer):
 
 @dataclass(frozen=True)
 class Event:
-    """What happened between commands: cut, kill, jump (by seconds), expired (what was due)."""
+    """What happened between commands: cut, kill, jump (by seconds)."""
 
     what: str
     link: Optional[Link] = None
@@ -178,24 +178,15 @@ class Checker:
 
     def happen(self, event, running, ended):
         if event.what == "jump":
-            return tuple({tuple(f._replace(age=f.age + event.seconds) for f in world): None
+            return tuple({tuple(aged(f, event.seconds) for f in world): None
                           for world in worlds} for worlds in (running, ended))
         running = {**running, **ended}
-        if event.what in ("kill", "expired"):
-            change = self.killed if event.what == "kill" else self.expired
-            running = self.every_file(running, change)
+        if event.what == "kill":
+            running = self.every_file(running, self.killed)
         return running, {}
 
-    def expired(self, file):
-        return [left for left in self.evolved(file)
-                if left.state != "receiving" or left.age < left.ttl]
-
     def killed(self, file):
-        """An assembly whose result was told had come to its end."""
-        return [left for found in self.evolved(file)
-                if not any(self.commands[n].answer for n in (*found.waiters, found.aborting)
-                           if n is not None)
-                for left in model.after_kill(found)]
+        return [left for found in self.evolved(file) for left in model.after_kill(found)]
 
     def every_file(self, worlds, change):
         for at in range(len(next(iter(worlds), ()))):
@@ -215,7 +206,8 @@ class Checker:
 
     def settled(self, worlds):
         """Without assemblies that still run."""
-        return {world: None for world in self.every_file(worlds, self.evolved)
+        return {tuple(file._replace(hasty=False) for file in world): None
+                for world in self.every_file(worlds, self.evolved)
                 if all(file.state != "assembling" for file in world)}
 
     def complaint(self, item, history):
@@ -229,6 +221,10 @@ class Checker:
 
     def force(self, at, file):
         self.worlds = {self.put(world, at, file): None for world in self.worlds}
+
+
+def aged(file, seconds):
+    return file._replace(age=file.age + seconds, sure_age=file.sure_age + seconds)
 
 
 def last_certain(history):

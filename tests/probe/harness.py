@@ -13,7 +13,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-SOURCES = ["tests/probe/probe.c", "plugin/base/buf.c", "plugin/base/logger.c", "plugin/base/system.c"] + \
+SOURCES = ["tests/probe/probe.c", "plugin/base/buf.c", "plugin/base/logger.c", "plugin/base/system.c",
+           "plugin/base/uuid.c"] + \
     [os.path.relpath(path, ROOT) for word in ("wake", "doorbell", "listeners", "compat", "mqtt_*", "ack_sink*")
      for path in sorted(glob.glob(os.path.join(ROOT, "plugin", "mosquitto", "**", word + ".c"), recursive=True))]
 passed, failed = [], []
@@ -54,6 +55,14 @@ def build():
     return probe
 
 
+def clock_setter():
+    """A library that lets a broker's wall clock go wrong."""
+    path = os.path.join(os.path.dirname(PROBE), "set_clock.so")
+    subprocess.run(["gcc", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-o", path,
+                    os.path.join(HERE, "set_clock.c"), "-ldl"], check=True)
+    return path
+
+
 class Suite:
     def __init__(self, name):
         def say(*words):
@@ -70,8 +79,8 @@ class Suite:
 class Broker:
     """One broker with the probe; leaving the block stops it and looks at what is left."""
 
-    def __init__(self, suite, lines, folder=None, name="", plugin_for=None, options=""):
-        self.suite, self.name = suite, name
+    def __init__(self, suite, lines, folder=None, name="", options="", preload=()):
+        self.suite, self.name, self.preload = suite, name, preload
         self.own_folder = folder is None
         self.folder = folder or tempfile.mkdtemp(prefix="probe-")
         self.port = free_port()
@@ -90,8 +99,9 @@ class Broker:
     def __enter__(self):
         env = dict(os.environ)
         command = self.suite.command + ["-c", os.path.join(self.folder, "conf")]
+        env["LD_PRELOAD"] = " ".join([os.environ.get("PRELOAD", ""), *self.preload]).strip()
+        env["SET_CLOCK"] = os.path.join(self.folder, "set-clock")
         if os.environ.get("PRELOAD"):
-            env["LD_PRELOAD"] = os.environ["PRELOAD"]
             # The broker leaks a little of its own at its end.
             quiet = os.path.join(self.folder, "leaks")
             with open(quiet, "w") as out:
@@ -141,7 +151,7 @@ class Broker:
 
     def ready(self, seconds=10):
         """The sink is there (2.1: from the start)."""
-        return self.suite.is_21 or until(lambda: "acknowledged with 0x00 by session" in self.log(), seconds)
+        return self.suite.is_21 or until(lambda: "acknowledged with 0x00 by a session" in self.log(), seconds)
 
     def stays_free_of_descriptors(self, before):
         check(f"{self.suite.name} {self.name}: descriptors do not leak",

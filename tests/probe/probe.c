@@ -7,6 +7,7 @@
  *	$file/no/...     swallowed, to be acknowledged with 0x10
  *	$file/work/...   a worker thread "finishes" 30 ms later; the broker's thread then
  *	                 publishes the worker's CLOCK_MONOTONIC in ns on probe/done
+ *	$file/kick/...   the sink's session is ended, as other plugins may
  *	$file/at/...     a timer; published on probe/at when due, 400 ms later
  */
 #include <dirent.h>
@@ -22,6 +23,7 @@
 
 #include "base/system.h"
 #include "mosquitto/ack_sink.h"
+#include "mosquitto/ack_sink_identity.h"
 #include "mosquitto/v20/doorbell.h"
 #include "mosquitto/wake.h"
 
@@ -35,6 +37,7 @@ struct probe {
 	struct ft_logger *log;
 	struct ft_wake *wake;
 	struct ft_ack_sink *sink;
+	struct ft_sink_identity session;
 	struct ft_doorbell *bell;
 	pthread_t worker;
 	pthread_mutex_t lock;
@@ -197,8 +200,10 @@ static int on_message(int event, void *data, void *userdata)
 		swallow(message, FT_NOBODYS_TOPIC);
 		return MOSQ_ERR_SUCCESS;
 	}
-	if (strncmp(message->topic + 6, "engine/", 5) == 0)
+	if (strncmp(message->topic + 6, "work/", 5) == 0)
 		order(probe);
+	if (strncmp(message->topic + 6, "kick/", 5) == 0)
+		mosquitto_kick_client_by_clientid(probe->session.client_id, false);
 	if (strncmp(message->topic + 6, "at/", 3) == 0) {
 		probe->timer_ms = ft_clock_ms() + TIMER_MS;
 		ft_wake_at(probe->wake, probe->timer_ms);
@@ -257,6 +262,8 @@ int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **userdata,
 	config.off = mode && strcmp(mode, "off") == 0;
 	probe->sink = ft_ack_sink_new(id, &config);
 	if (!probe->log || !probe->wake || !probe->sink)
+		return MOSQ_ERR_NOMEM;
+	if (!ft_sink_identity_set_client(&probe->session, config.storage_dir))
 		return MOSQ_ERR_NOMEM;
 	if (!option(options, count, "no_bell"))
 		probe->bell = ft_doorbell_new(id, probe->wake, every_event, probe);

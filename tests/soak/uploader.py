@@ -76,6 +76,8 @@ class Transfer:
         self.promised = []                   # the same when the last fin was sent
         self.dirty = set()                   # pieces that may hold a draft's bytes
         self.begun = self.maybe_complete = self.maybe_aborted = self.done = False
+        self.sent_wrong = False              # fin with a wrong checksum
+        self.accepted = False                # fin had PUBACK 0x00: it is carried out
         self.detach()
 
     def detach(self):
@@ -133,7 +135,7 @@ class Transfer:
         if kind == "early":     # never complete: one byte more than there is
             return "early", f"fin/{self.size + 1}", b"", None
         if kind == "wrong":
-            self.state = "wrong"
+            self.state, self.sent_wrong = "wrong", True
             return "wrong", f"fin/{self.size}/{'0' * 64}", b"", None
         self.state, self.maybe_aborted = "aborting", True
         return "abort", "abort", b"", None
@@ -151,6 +153,8 @@ class Transfer:
                 self.dirty.discard(piece)
         elif kind == "init" and code in (0, None):
             self.begun = True
+        elif kind == "fin" and code == 0:
+            self.accepted = True
 
     def answered(self, kind, body):
         word = body["reason_description"]
@@ -177,12 +181,16 @@ class Transfer:
 
     def on_init(self, word, body):
         state = body.get("state")
-        if word != "success" or state not in ("none", "receiving", "complete"):
+        if word != "success" or state not in ("none", "receiving", "assembling", "complete"):
             raise Broken(f"{self}: {body}")
         if state == "complete":
             return self.succeeded("init or status", body)
         if self.done:
             raise Broken(f"{self}: its success was told, and now {body}")
+        if state == "assembling":
+            return self.wait_for_result(body)
+        if self.accepted:
+            raise Broken(f"{self}: its fin was accepted, and now {body}")
         if self.maybe_aborted and not body["received"]:
             self.forget()
         self.maybe_aborted = False
@@ -195,6 +203,12 @@ class Transfer:
         return self.resume(body)
 
     on_status = on_init
+
+    def wait_for_result(self, body):
+        """An earlier broker has accepted fin, this one carries it out: fin again tells how."""
+        if not self.maybe_complete and not self.sent_wrong:
+            raise Broken(f"{self}: assembling without fin: {body}")
+        self.state, self.todo, self.surprises = "sending", [], []
 
     def forget(self):
         self.begun, self.acked, self.dirty = False, [], set()
@@ -249,6 +263,8 @@ class Transfer:
     def on_fin(self, word, body):
         if word == "success":
             return self.succeeded("fin", body)
+        if self.accepted:
+            raise Broken(f"{self}: its fin was accepted, and now {body}")
         self.on_incomplete(word, body)
         return self.plan([tuple(entry) for entry in body["missing"]])
 
@@ -344,12 +360,23 @@ class Uploader(Client):
             transfer.acknowledged(kind, piece, code if self.version == 5 else None)
         while self.messages:
             body = json.loads(self.messages.popleft().payload)
-            waiting = self._asked[body["topic"]]
+            waiting = self._asked.get(body["topic"])
+            if not waiting:
+                self.check_late(body)
+                continue
             transfer, kind = waiting.pop(0)
             if not waiting:
                 del self._asked[body["topic"]]
             transfer.answered(kind, body)
         self.set_aside_finished()
+
+    def check_late(self, body):
+        """An earlier broker has accepted it, this one has carried it out."""
+        _, file, verb = body["topic"].split("/")[:3]
+        transfer = self.transfers.get(file)
+        if verb != "fin" or transfer and not transfer.maybe_complete and \
+                body["reason_description"] == "success":
+            raise Broken(f"{self.client_id}: nobody asked for {body}")
 
     def set_aside_finished(self):
         for transfer in [t for t in self.transfers.values() if t.is_over()]:
@@ -389,7 +416,7 @@ def serve(uploaders, until, seconds):
             poll.register(uploader.sock, select.POLLIN |
                           (select.POLLOUT if uploader.is_waiting_to_write() else 0))
         if time.monotonic() > stop:
-            raise Closed(f"no end within {seconds} s: {uploaders}")
+            raise Closed(f"no end within {seconds} s")
         for fd, events in poll.poll(100):
             by_fd[fd].move(events)
     return True

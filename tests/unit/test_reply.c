@@ -47,15 +47,58 @@ START_TEST(test_reply__tells_code_and_word)
 }
 END_TEST
 
+START_TEST(test_reply__says_why_wherever_it_is_no_success)
+{
+	for (int i = 0; i < FT_STATUS_COUNT; i++) {
+		struct ft_reply reply = { .status = (enum ft_status)i, .topic = "t",
+					  .detail = i % 2 ? "" : NULL };
+		cJSON *json = write_and_read(&reply);
+		const cJSON *detail = cJSON_GetObjectItem(json, "detail");
+
+		if (reply.status == FT_OK)
+			ck_assert_ptr_null(detail);
+		else
+			ck_assert_str_eq(detail->valuestring, ft_status_text(reply.status));
+		cJSON_Delete(json);
+	}
+}
+END_TEST
+
+START_TEST(test_reply__may_say_more_of_a_success)
+{
+	struct ft_reply reply = { .topic = "t", .detail = "noted" };
+
+	assert_reply(&reply, "{\"vsn\":\"0.1\",\"topic\":\"t\",\"reason_code\":0,"
+		     "\"reason_description\":\"success\",\"detail\":\"noted\"}");
+}
+END_TEST
+
+START_TEST(test_reply__knows_a_word_for_every_state)
+{
+	static const char *const words[] = {
+		[FT_STATE_NONE] = "none", [FT_STATE_RECEIVING] = "receiving",
+		[FT_STATE_ASSEMBLING] = "assembling", [FT_STATE_COMPLETE] = "complete",
+	};
+
+	for (int i = FT_STATE_NONE; i <= FT_STATE_COMPLETE; i++) {
+		struct ft_reply reply = { .topic = "t", .state = (enum ft_state)i };
+		cJSON *json = write_and_read(&reply);
+
+		ck_assert_str_eq(cJSON_GetObjectItem(json, "state")->valuestring, words[i]);
+		cJSON_Delete(json);
+	}
+}
+END_TEST
+
 START_TEST(test_reply__tells_when_to_try_again)
 {
-	struct ft_reply reply = { .status = FT_BUSY, .topic = "t" };
+	struct ft_reply reply = { .status = FT_BUSY, .topic = "t", .detail = "later" };
 
 	assert_reply(&reply, "{\"vsn\":\"0.1\",\"topic\":\"t\",\"reason_code\":151,"
-		     "\"reason_description\":\"busy\",\"retry_after\":1}");
+		     "\"reason_description\":\"busy\",\"retry_after\":1,\"detail\":\"later\"}");
 	reply.retry_after = 9;
 	assert_reply(&reply, "{\"vsn\":\"0.1\",\"topic\":\"t\",\"reason_code\":151,"
-		     "\"reason_description\":\"busy\",\"retry_after\":9}");
+		     "\"reason_description\":\"busy\",\"retry_after\":9,\"detail\":\"later\"}");
 }
 END_TEST
 
@@ -65,6 +108,7 @@ START_TEST(test_reply__tells_what_is_held_and_missing)
 	struct ft_reply reply = {
 		.status = FT_INCOMPLETE, .topic = "t", .state = FT_STATE_RECEIVING,
 		.tell_held = true, .held = &held, .tell_missing = true, .missing_size = 100,
+		.detail = "more",
 	};
 
 	ft_ranges_init(&held);
@@ -72,7 +116,7 @@ START_TEST(test_reply__tells_what_is_held_and_missing)
 	assert_reply(&reply, "{\"vsn\":\"0.1\",\"topic\":\"t\",\"reason_code\":128,"
 		     "\"reason_description\":\"incomplete\",\"state\":\"receiving\","
 		     "\"received\":160,\"have\":[[10,10],[50,150]],"
-		     "\"missing\":[[0,10],[20,30]]}");
+		     "\"missing\":[[0,10],[20,30]],\"detail\":\"more\"}");
 	ft_ranges_release(&held);
 }
 END_TEST
@@ -145,6 +189,9 @@ END_TEST
 
 FT_SUITE("reply",
 	 test_reply__tells_code_and_word,
+	 test_reply__says_why_wherever_it_is_no_success,
+	 test_reply__may_say_more_of_a_success,
+	 test_reply__knows_a_word_for_every_state,
 	 test_reply__tells_when_to_try_again,
 	 test_reply__tells_what_is_held_and_missing,
 	 test_reply__tells_a_complete_file_as_one_range,

@@ -2,6 +2,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <mosquitto.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -36,11 +37,11 @@ static struct ft_sink_identity get(void)
 {
 	struct ft_sink_identity identity;
 
-	memset(&identity, 0x5a, sizeof identity);
-	ck_assert(ft_sink_identity_get(&identity, dir, NULL));
+	memset(&identity, 0, sizeof identity);
+	ck_assert(ft_sink_identity_set_client(&identity, dir));
+	ck_assert(ft_sink_identity_set_topic(&identity, dir, NULL));
 	ck_assert_uint_eq(strlen(identity.topic), 9);
 	ck_assert_int_eq(identity.topic[0], '$');
-	ck_assert_uint_gt(strlen(identity.client_id), 32);
 	return identity;
 }
 
@@ -55,13 +56,45 @@ START_TEST(test_sink_identity__is_the_same_at_the_next_start)
 }
 END_TEST
 
+/* A broker that persists sessions must find the same one again. */
+START_TEST(test_sink_identity__has_the_same_client_after_the_directory_was_emptied)
+{
+	struct ft_sink_identity first = get(), second;
+
+	ck_assert_int_eq(unlink(path), 0);
+	second = get();
+	ck_assert(!second.kept);
+	ck_assert_str_eq(first.client_id, second.client_id);
+	ck_assert_str_ne(first.topic, second.topic);
+}
+END_TEST
+
 START_TEST(test_sink_identity__differs_from_place_to_place)
 {
 	struct ft_sink_identity here = get(), there;
 
-	ck_assert(ft_sink_identity_get(&there, NULL, NULL));
+	memset(&there, 0, sizeof there);
+	ck_assert(ft_sink_identity_set_client(&there, NULL));
+	ck_assert(ft_sink_identity_set_topic(&there, NULL, NULL));
 	ck_assert_str_ne(here.client_id, there.client_id);
 	ck_assert_str_ne(here.topic, there.topic);
+	ck_assert(ft_sink_identity_set_client(&there, "/elsewhere"));
+	ck_assert_str_ne(here.client_id, there.client_id);
+}
+END_TEST
+
+/* MQTT forbids control characters, and Mosquitto refuses them: see section 1.5.4 of MQTT 5. */
+START_TEST(test_sink_identity__is_a_client_id_that_no_client_can_send)
+{
+	struct ft_sink_identity identity = get();
+	char spoken[FT_SINK_CLIENT_ROOM];
+	size_t len = strlen(identity.client_id);
+
+	ck_assert_ptr_nonnull(strchr(identity.client_id, '\t'));
+	ck_assert_int_ne(mosquitto_validate_utf8(identity.client_id, (int)len), MOSQ_ERR_SUCCESS);
+	ft_sink_identity_spoken(&identity, spoken);
+	ck_assert_int_eq(mosquitto_validate_utf8(spoken, (int)len), MOSQ_ERR_SUCCESS);
+	ck_assert_uint_eq(strlen(spoken), len);
 }
 END_TEST
 
@@ -90,7 +123,7 @@ START_TEST(test_sink_identity__is_made_anew_where_the_file_is_anything_else)
 		write_file(bad, (size_t)len);
 		again = get();
 		ck_assert_msg(!again.kept, "byte %zd is not looked at", i);
-		ck_assert_str_ne(again.client_id, first.client_id);
+		ck_assert_str_ne(again.topic, first.topic);
 		memcpy(bad, good, (size_t)len);
 		bad[i] = '\0';
 		write_file(bad, (size_t)len);
@@ -125,7 +158,8 @@ START_TEST(test_sink_identity__is_good_for_a_run_where_nothing_can_be_written)
 {
 	struct ft_sink_identity identity;
 
-	ck_assert(ft_sink_identity_get(&identity, "/proc/nowhere", NULL));
+	memset(&identity, 0, sizeof identity);
+	ck_assert(ft_sink_identity_set_topic(&identity, "/proc/nowhere", NULL));
 	ck_assert(!identity.kept);
 	ck_assert_uint_eq(strlen(identity.topic), 9);
 }
@@ -133,6 +167,8 @@ END_TEST
 
 FT_SUITE_WITH("sink_identity", set_up, tear_down,
 	 test_sink_identity__is_the_same_at_the_next_start,
+	 test_sink_identity__has_the_same_client_after_the_directory_was_emptied,
+	 test_sink_identity__is_a_client_id_that_no_client_can_send,
 	 test_sink_identity__differs_from_place_to_place,
 	 test_sink_identity__is_for_the_owner_only,
 	 test_sink_identity__is_made_anew_where_the_file_is_anything_else,

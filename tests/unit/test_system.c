@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include <check.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,6 +16,7 @@ static int test_open(const char *path, int flags)
 #define open test_open
 #include "base/system.c"
 
+#include "base/sys.h"
 #include "../suite.h"
 #undef open
 
@@ -130,30 +133,50 @@ START_TEST(test_system__boot_id_is_the_kernels)
 	ck_assert_ptr_nonnull(fgets(expected, sizeof expected, file));
 	fclose(file);
 	for (int i = 0; i < 2; i++) {
-		ft_boot_id(text);
+		ck_assert(ft_boot_id(text));
 		ck_assert_str_eq(text, expected);
 	}
 }
 END_TEST
 
-static void check_boot_id_is_random(const char *path)
+START_TEST(test_system__boot_id_may_be_unknown)
 {
-	char first[FT_UUID_ROOM] = "11111111-1111-4111-8111-111111111111";
-	char second[FT_UUID_ROOM] = "11111111-1111-4111-8111-111111111111";
+	static const char *const paths[] = { "/nonexistent/boot_id", "/dev/null", "/dev/zero", "/" };
+	char text[FT_UUID_ROOM];
 
-	boot_id_path = path;
-	ft_boot_id(first);
-	ft_boot_id(second);
-	check_random_uuid(first);
-	ck_assert_str_ne(first, second);
+	for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+		boot_id_path = paths[i];
+		ck_assert(!ft_boot_id(text));
+	}
 }
+END_TEST
 
-START_TEST(test_system__boot_id_is_random_where_there_is_none)
+START_TEST(test_system__says_errors_as_strerror_does)
 {
-	check_boot_id_is_random("/nonexistent/boot_id");
-	check_boot_id_is_random("/dev/null");
-	check_boot_id_is_random("/dev/zero");
-	check_boot_id_is_random("/");
+	static const int errors[] = { ENOENT, EDQUOT, 0, -1, 99999 };
+
+	for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+		char room[FT_ERROR_ROOM];
+
+		memset(room, '~', sizeof room);
+		ck_assert_str_eq(ft_error_text(errors[i], room), strerror(errors[i]));
+	}
+}
+END_TEST
+
+/* On 32 bit, too: stat() of such a file fails where seconds have 32 bits. */
+START_TEST(test_system__knows_files_of_the_years_after_2038)
+{
+	const struct timespec times[2] = { { .tv_sec = (time_t)2240611200 },
+					   { .tv_sec = (time_t)2240611200 } };	/* 2041-01-01 */
+	FILE *file = tmpfile();
+	struct stat st;
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_eq(futimens(fileno(file), times), 0);
+	ck_assert_int_eq(ft_sys_fstat(fileno(file), &st), 0);
+	ck_assert_int_eq((int64_t)st.st_mtime, INT64_C(2240611200));
+	fclose(file);
 }
 END_TEST
 
@@ -166,4 +189,6 @@ FT_SUITE("system",
 	 test_system__clocks_run_in_milliseconds,
 	 test_system__makes_random_uuids,
 	 test_system__boot_id_is_the_kernels,
-	 test_system__boot_id_is_random_where_there_is_none);
+	 test_system__boot_id_may_be_unknown,
+	 test_system__says_errors_as_strerror_does,
+	 test_system__knows_files_of_the_years_after_2038);

@@ -35,13 +35,13 @@ struct server {
 	const struct answer *answers;
 	size_t count;
 	pthread_t thread;
+	unsigned char first[FT_MQTT_PACKET_ROOM];	/* the body of the first packet */
 };
 
-/* A packet of less than 16 KiB. */
-static bool receive_packet(int fd)
+/* A packet of less than 16 KiB, its body to a room of FT_MQTT_PACKET_ROOM bytes. */
+static bool receive_packet(int fd, unsigned char *body)
 {
 	unsigned char head[3] = { 0 };
-	char body[FT_MQTT_PACKET_ROOM];
 	size_t len;
 
 	if (recv(fd, head, 2, MSG_WAITALL) != 2)
@@ -52,18 +52,19 @@ static bool receive_packet(int fd)
 			return false;
 		len |= (size_t)head[2] << 7;
 	}
-	ck_assert_uint_le(len, sizeof body);
+	ck_assert_uint_le(len, FT_MQTT_PACKET_ROOM);
 	return len == 0 || recv(fd, body, len, MSG_WAITALL) == (ssize_t)len;
 }
 
 static void *serve(void *argument)
 {
-	const struct server *server = argument;
+	struct server *server = argument;
 	int fd = accept(server->listener, NULL, NULL);
+	unsigned char body[FT_MQTT_PACKET_ROOM];
 
-	for (size_t i = 0; i < server->count && receive_packet(fd); i++) {
+	for (size_t i = 0; i < server->count && receive_packet(fd, i ? body : server->first); i++) {
 		if (server->answers[i].bytes == STAY) {
-			while (receive_packet(fd))
+			while (receive_packet(fd, body))
 				;
 			break;
 		}
@@ -93,8 +94,7 @@ static struct ft_sink_visit visit_of(const struct ft_listener *where, int stop_f
 
 	return (struct ft_sink_visit){
 		.listener = where, .client_id = "sink", .topic = "$topic",
-		.login = FT_SINK_LOGIN_NAMED, .secret = secret, .stop_fd = stop_fd,
-		.timeout_ms = 10000,
+		.secret = secret, .stop_fd = stop_fd, .timeout_ms = 10000,
 	};
 }
 
@@ -148,6 +148,58 @@ START_TEST(test_visit__understands_every_answer)
 		ck_assert_msg(got == cases[i].outcome, "case %zu: %d, not %d", i, (int)got,
 			      (int)cases[i].outcome);
 	}
+}
+END_TEST
+
+/* Section 3.1 of MQTT 5. */
+START_TEST(test_visit__comes_with_name_password_and_extended_authentication)
+{
+	static const char head[] = "\0\4MQTT\5\xc0\0\x3c" "\x3c" "\x11\xff\xff\xff\xff"
+				   "\x15\0\x11" FT_SINK_AUTH_METHOD "\x16\0\x20\1\2\3";
+	static const char tail[] = "\0\4sink\0\4sink\0\4sink";
+	static const struct answer answers[] = { CONNACK, SUBACK };
+	struct server server = { .answers = answers, .count = 2 };
+	struct ft_listener where = { .address_len = 0 };
+	struct ft_sink_visit visit = visit_of(&where, -1);
+	size_t drained;
+
+	server.listener = listen_at(&where);
+	ck_assert_int_eq(pthread_create(&server.thread, NULL, serve, &server), 0);
+	ck_assert_int_eq(ft_sink_visit(&visit, &drained), FT_LINE_OK);
+	pthread_join(server.thread, NULL);
+	close(server.listener);
+	ck_assert_mem_eq(server.first, head, sizeof head - 1);
+	ck_assert_mem_eq(server.first + 11 + 0x3c, tail, sizeof tail - 1);
+}
+END_TEST
+
+static enum ft_line_result tried(const struct answer *answers, size_t count, struct server *server)
+{
+	struct ft_listener where = { .address_len = 0 };
+	struct ft_sink_visit visit = { .listener = &where, .stop_fd = -1, .timeout_ms = 10000 };
+	enum ft_line_result result;
+
+	*server = (struct server){ .answers = answers, .count = count };
+	server->listener = listen_at(&where);
+	ck_assert_int_eq(pthread_create(&server->thread, NULL, serve, server), 0);
+	result = ft_sink_try_as_stranger(&visit);
+	pthread_join(server->thread, NULL);
+	close(server->listener);
+	return result;
+}
+
+/* Clean Start, no session expiry, and names that nobody else has. */
+START_TEST(test_visit__as_a_stranger_is_as_any_client_with_a_made_up_password)
+{
+	static const struct answer welcome[] = { CONNACK, ANSWER("") };
+	static const struct answer refused[] = { ANSWER("\x20\x03\0\x87\0") };
+	struct server first, second;
+
+	ck_assert_int_eq(tried(welcome, 2, &first), FT_LINE_OK);
+	ck_assert_mem_eq(first.first, "\0\4MQTT\5\xc2\0\x3c\0\0\x10", 13);
+	ck_assert_int_eq(tried(refused, 1, &second), FT_LINE_LOGIN_REFUSED);
+	ck_assert_mem_ne(first.first + 13, second.first + 13, 16);
+	ck_assert_int_eq(tried(NULL, 0, &first), FT_LINE_CLOSED);
 }
 END_TEST
 
@@ -275,8 +327,8 @@ static void note_line(void *context, enum ft_log_level level, const char *line)
 START_TEST(test_visit__is_told_when_its_session_is_in_use_and_not_before)
 {
 	static const struct answer answers[] = { CONNACK, SUBACK, ANSWER("") };
-	static const struct ft_sink_identity identity = { .client_id = "sink", .topic = "$topic" };
-	struct helped helped = { .sink = { .identity = &identity } };
+	static const struct ft_sink_identity identity = { .client_id = "si\tk", .topic = "$topic" };
+	struct helped helped = { .sink = { .identity = &identity, .spoken = "si-k" } };
 	struct server server = { .answers = answers, .count = 3 };
 	struct ft_listener where;
 
@@ -349,6 +401,8 @@ END_TEST
 
 FT_SUITE("visit",
 	 test_visit__understands_every_answer,
+	 test_visit__comes_with_name_password_and_extended_authentication,
+	 test_visit__as_a_stranger_is_as_any_client_with_a_made_up_password,
 	 test_visit__counts_what_was_queued,
 	 test_visit__does_not_wait_for_ever,
 	 test_visit__ends_when_it_is_told_to,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include "mosquitto/v20/ack_sink_20.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -10,7 +11,12 @@
 #include <mosquitto.h>
 #include <mosquitto_plugin.h>
 
-static bool is_our_session(const struct ft_sink_20 *sink, const struct mosquitto *client)
+#include "base/system.h"
+
+/* What the two clocks may drift apart, by NTP for example, before it counts as a step. */
+#define CLOCK_STEP_MS 2000
+
+static bool sink_20_is_our_session(const struct ft_sink_20 *sink, const struct mosquitto *client)
 {
 	const char *client_id = client ? mosquitto_client_id(client) : NULL;
 
@@ -18,7 +24,7 @@ static bool is_our_session(const struct ft_sink_20 *sink, const struct mosquitto
 }
 
 /* The time it takes does not tell how much was right. */
-static bool secrets_equal(const uint8_t *a, const uint8_t *b)
+static bool sink_20_secrets_equal(const uint8_t *a, const uint8_t *b)
 {
 	uint8_t difference = 0;
 
@@ -31,38 +37,38 @@ static bool secrets_equal(const uint8_t *a, const uint8_t *b)
  * Only asked where another ACL plugin has deferred, so one exists; to defer as well
  * changes nothing for anybody else.
  */
-static int on_acl(int event, void *event_data, void *userdata)
+static int sink_20_on_acl(int event, void *event_data, void *userdata)
 {
 	const struct mosquitto_evt_acl_check *check = event_data;
 	const struct ft_sink_20 *sink = userdata;
 
 	(void)event;
-	if (check->access == MOSQ_ACL_SUBSCRIBE && is_our_session(sink, check->client) &&
+	if (check->access == MOSQ_ACL_SUBSCRIBE && sink_20_is_our_session(sink, check->client) &&
 	    strcmp(check->topic, sink->identity->topic) == 0)
 		return MOSQ_ERR_SUCCESS;
 	return MOSQ_ERR_PLUGIN_DEFER;
 }
 
 /*
- * On a reload 2.0 checks the passwords of offline sessions too, and a session with a
- * user name of its own fails. Only an offline session has subscriptions when it is
- * asked for its password, so this lets nobody in. To be registered only where clients
- * need a password anyhow: elsewhere deferring would refuse clients with a user name.
+ * On a reload 2.0 checks the passwords of offline sessions too, and where one fails that is
+ * to expire (persistent_client_expiration) it would later use freed memory. No client can
+ * log in with the session's id, so this lets nobody in. Only registered where strangers are
+ * refused anyhow: elsewhere to defer would refuse clients with a user name.
  */
-static int on_basic_auth(int event, void *event_data, void *userdata)
+static int sink_20_on_basic_auth(int event, void *event_data, void *userdata)
 {
 	const struct mosquitto_evt_basic_auth *auth = event_data;
 	const struct ft_sink_20 *sink = userdata;
 
 	(void)event;
-	if (is_our_session(sink, auth->client) && mosquitto_client_sub_count(auth->client) > 0)
+	if (sink_20_is_our_session(sink, auth->client))
 		return MOSQ_ERR_SUCCESS;
 	return MOSQ_ERR_PLUGIN_DEFER;
 }
 
 /* Not from within the callback that is to go. */
-static void follow(struct ft_sink_20 *sink, bool wanted, bool *registered, int event,
-		   MOSQ_FUNC_generic_callback callback)
+static void sink_20_follow(struct ft_sink_20 *sink, bool wanted, bool *registered, int event,
+			   MOSQ_FUNC_generic_callback callback)
 {
 	if (wanted == *registered)
 		return;
@@ -73,30 +79,58 @@ static void follow(struct ft_sink_20 *sink, bool wanted, bool *registered, int e
 		*registered = false;
 }
 
-static void follow_wishes(struct ft_sink_20 *sink)
+static void sink_20_follow_wishes(struct ft_sink_20 *sink)
 {
-	follow(sink, atomic_load(&sink->wants_acl), &sink->acl_registered, MOSQ_EVT_ACL_CHECK, on_acl);
-	follow(sink, atomic_load(&sink->named), &sink->basic_registered, MOSQ_EVT_BASIC_AUTH,
-	       on_basic_auth);
+	sink_20_follow(sink, atomic_load(&sink->wants_acl), &sink->acl_registered,
+		       MOSQ_EVT_ACL_CHECK, sink_20_on_acl);
+	sink_20_follow(sink, atomic_load(&sink->strangers_refused), &sink->basic_registered,
+		       MOSQ_EVT_BASIC_AUTH, sink_20_on_basic_auth);
+}
+
+/*
+ * Turns the id that was sent into the session's own, which differs in one byte, before the
+ * broker knows the client by it. The broker lends its own memory, as with a message's topic.
+ */
+static void sink_20_rename_visitor(const struct ft_sink_20 *sink, const struct mosquitto *client)
+{
+	char *id = (char *)(uintptr_t)mosquitto_client_id(client);
+
+	assert(strlen(id) == strlen(sink->identity->client_id));
+	memcpy(id, sink->identity->client_id, strlen(id));
+}
+
+static bool sink_20_is_visitor(const struct ft_sink_20 *sink,
+			       const struct mosquitto_evt_extended_auth *auth)
+{
+	const char *client_id = mosquitto_client_id(auth->client);
+
+	return atomic_load(&sink->visiting) && auth->auth_method &&
+	       strcmp(auth->auth_method, FT_SINK_AUTH_METHOD) == 0 && auth->data_in &&
+	       auth->data_in_len == FT_SINK_SECRET_LEN &&
+	       sink_20_secrets_equal(auth->data_in, sink->secret) &&
+	       client_id && strcmp(client_id, sink->spoken) == 0;
 }
 
 /* Other methods and other clients are as if this callback were not there. */
-static int on_ext_auth(int event, void *event_data, void *userdata)
+static int sink_20_on_ext_auth(int event, void *event_data, void *userdata)
 {
 	const struct mosquitto_evt_extended_auth *auth = event_data;
 	struct ft_sink_20 *sink = userdata;
 
 	(void)event;
-	if (!atomic_load(&sink->visiting) || !auth->auth_method ||
-	    strcmp(auth->auth_method, FT_SINK_AUTH_METHOD) != 0 ||
-	    !auth->data_in || auth->data_in_len != FT_SINK_SECRET_LEN ||
-	    !secrets_equal(auth->data_in, sink->secret) || !is_our_session(sink, auth->client))
+	if (!sink_20_is_visitor(sink, auth))
 		return MOSQ_ERR_PLUGIN_DEFER;
-	follow_wishes(sink);
+	sink_20_rename_visitor(sink, auth->client);
+	sink_20_follow_wishes(sink);
 	return MOSQ_ERR_SUCCESS;
 }
 
-static int start_helper(struct ft_sink_20 *sink)
+static int64_t sink_20_clock_gap_ms(void)
+{
+	return ft_clock_unix_ms() - ft_clock_ms();
+}
+
+static int sink_20_start_helper(struct ft_sink_20 *sink)
 {
 	sigset_t all, before;
 	int error;
@@ -108,7 +142,7 @@ static int start_helper(struct ft_sink_20 *sink)
 	return error;
 }
 
-static void destroy(struct ft_sink_20 *sink)
+static void sink_20_destroy(struct ft_sink_20 *sink)
 {
 	if (sink->stop_fd >= 0)
 		close(sink->stop_fd);
@@ -131,26 +165,28 @@ struct ft_sink_20 *ft_sink_20_new(mosquitto_plugin_id_t *id,
 	sink->log = config->log;
 	sink->wake = config->wake;
 	sink->identity = identity;
+	ft_sink_identity_spoken(identity, sink->spoken);
+	sink->clock_gap_ms = sink_20_clock_gap_ms();
 	sink->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	sink->visit_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (sink->stop_fd < 0 || sink->visit_fd < 0 ||
 	    getrandom(sink->secret, sizeof sink->secret, 0) != (ssize_t)sizeof sink->secret)
 		goto failed;
-	/* Without it there still is the anonymous way. */
-	mosquitto_callback_register(id, MOSQ_EVT_EXT_AUTH_START, on_ext_auth, NULL, sink);
-	error = start_helper(sink);
+	/* Without it no listener takes the session, and the log says so. */
+	mosquitto_callback_register(id, MOSQ_EVT_EXT_AUTH_START, sink_20_on_ext_auth, NULL, sink);
+	error = sink_20_start_helper(sink);
 	if (error != 0) {
-		mosquitto_callback_unregister(id, MOSQ_EVT_EXT_AUTH_START, on_ext_auth, NULL);
+		mosquitto_callback_unregister(id, MOSQ_EVT_EXT_AUTH_START, sink_20_on_ext_auth, NULL);
 		errno = error;
 		goto failed;
 	}
 	return sink;
 failed:
-	destroy(sink);
+	sink_20_destroy(sink);
 	return NULL;
 }
 
-static void raise_fd(int fd)
+static void sink_20_raise_fd(int fd)
 {
 	const uint64_t one = 1;
 
@@ -166,28 +202,45 @@ void ft_sink_20_free(struct ft_sink_20 **sink)
 	*sink = NULL;
 	if (!gone)
 		return;
-	raise_fd(gone->stop_fd);
+	sink_20_raise_fd(gone->stop_fd);
 	pthread_join(gone->helper, NULL);
 	atomic_store(&gone->wants_acl, false);
-	atomic_store(&gone->named, false);
-	follow_wishes(gone);
-	mosquitto_callback_unregister(gone->id, MOSQ_EVT_EXT_AUTH_START, on_ext_auth, NULL);
-	destroy(gone);
+	atomic_store(&gone->strangers_refused, false);
+	sink_20_follow_wishes(gone);
+	mosquitto_callback_unregister(gone->id, MOSQ_EVT_EXT_AUTH_START, sink_20_on_ext_auth, NULL);
+	sink_20_destroy(gone);
 }
 
+/* BASIC_AUTH goes only in sink_20_on_ext_auth(): here a reload may be under way that needs it. */
 void ft_sink_20_tick(struct ft_sink_20 *sink)
 {
-	follow_wishes(sink);
+	int64_t gap_ms = sink_20_clock_gap_ms(), step_ms = gap_ms - sink->clock_gap_ms;
+
+	if (atomic_load(&sink->strangers_refused) || !sink->basic_registered)
+		sink_20_follow_wishes(sink);
+	/* persistent_client_expiration goes by the wall clock, and a visit renews. */
+	if (step_ms > CLOCK_STEP_MS || step_ms < -CLOCK_STEP_MS) {
+		sink->clock_gap_ms = gap_ms;
+		sink_20_raise_fd(sink->visit_fd);
+	}
 }
 
-void ft_sink_20_revisit(struct ft_sink_20 *sink, bool forget)
+void ft_sink_20_reload(struct ft_sink_20 *sink)
 {
-	/* A visit ends in a disconnect too. */
-	if (atomic_load(&sink->visiting) && !forget)
+	atomic_store(&sink->forget, true);
+	sink_20_raise_fd(sink->visit_fd);
+}
+
+void ft_sink_20_disconnected(struct ft_sink_20 *sink, const struct mosquitto *client)
+{
+	const char *client_id = client ? mosquitto_client_id(client) : NULL;
+
+	/* Without an id it never logged in, as visitors that were refused. */
+	if (!client_id || atomic_load(&sink->visiting))
 		return;
-	if (forget)
-		atomic_store(&sink->forget, true);
-	raise_fd(sink->visit_fd);
+	/* Somebody has ended the session; or made room on a listener that was full. */
+	if (!atomic_load(&sink->ready) || sink_20_is_our_session(sink, client))
+		sink_20_raise_fd(sink->visit_fd);
 }
 
 bool ft_sink_20_hopeless(const struct ft_sink_20 *sink)
@@ -211,5 +264,5 @@ void ft_sink_20_used(struct ft_sink_20 *sink)
 		return;
 	/* Once; unless the helper, on a visit for another reason, has set it anew just now. */
 	if (atomic_compare_exchange_strong(&sink->visit_at, &due, UINT64_MAX))
-		raise_fd(sink->visit_fd);
+		sink_20_raise_fd(sink->visit_fd);
 }

@@ -13,17 +13,12 @@
 #include "mosquitto/v20/ack_sink_session.h"
 #include "mosquitto/v20/listeners.h"
 
-struct ft_sink_way {
-	enum ft_sink_login login;
-	bool acl;		/* with the help of on_acl() */
-};
-
 /* A listener, and how to talk to it. */
 struct ft_sink_place {
 	struct ft_listener listener;
+	bool known;		/* the following is what worked */
 	bool tls;
-	bool known;		/* `tls` and `way` are what worked */
-	struct ft_sink_way way;
+	bool acl;		/* with the help of an ACL callback */
 };
 
 struct ft_sink_20 {
@@ -31,6 +26,7 @@ struct ft_sink_20 {
 	struct ft_logger *log;
 	struct ft_wake *wake;
 	const struct ft_sink_identity *identity;
+	char spoken[FT_SINK_CLIENT_ROOM];	/* the client id as CONNECT carries it */
 	uint8_t secret[FT_SINK_SECRET_LEN];
 	pthread_t helper;
 	int stop_fd;
@@ -39,7 +35,7 @@ struct ft_sink_20 {
 	/* From the helper to the broker's thread. */
 	_Atomic bool visiting;		/* the secret is good */
 	_Atomic bool wants_acl;		/* the subscription needs help */
-	_Atomic bool named;		/* the session has a user name */
+	_Atomic bool strangers_refused;	/* so a BASIC_AUTH callback that defers harms nobody */
 	_Atomic bool ready;
 	_Atomic bool hopeless;
 	_Atomic uint64_t visit_at;	/* the next visit is due with this use */
@@ -51,14 +47,16 @@ struct ft_sink_20 {
 	/* The broker's thread. */
 	bool acl_registered;
 	bool basic_registered;
+	int64_t clock_gap_ms;		/* wall clock minus monotonic clock */
 
 	/* The helper's. */
 	bool complained;
 	bool anew;			/* this visit follows a reload */
+	bool knows_strangers;		/* it was tried since the start, or since the last reload */
 	uint64_t visited;		/* `uses` at the end of the last visit */
 	uint64_t drained;		/* messages that had been queued, since then */
 	uint64_t interval;		/* uses from visit to visit */
-	struct ft_sink_place good;		/* where it worked, once ready */
+	struct ft_sink_place good;	/* where it worked, once ready */
 };
 
 /* The helper's life: visits the broker until told to stop. The argument is the sink. */

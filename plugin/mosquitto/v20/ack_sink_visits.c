@@ -39,7 +39,7 @@ static const int retry_pauses_ms[] = { 100, 500, 2000, 10000, 30000, 60000, 3000
 #define PLACES_MAX (FT_LISTENERS_MAX + 1)
 
 /* Returns false when it is time to end. */
-static bool pause_helper(struct ft_sink_20 *sink, int ms, bool until_visit)
+static bool visits_pause_helper(struct ft_sink_20 *sink, int ms, bool until_visit)
 {
 	struct pollfd fds[2] = {
 		{ .fd = sink->stop_fd, .events = POLLIN },
@@ -53,81 +53,89 @@ static bool pause_helper(struct ft_sink_20 *sink, int ms, bool until_visit)
 	return fds[0].revents == 0;
 }
 
-static enum ft_line_result visit_as(struct ft_sink_20 *sink, struct ft_sink_visit *visit,
-				    const struct ft_sink_way *way, size_t *drained)
+static enum ft_line_result visits_once(struct ft_sink_20 *sink, const struct ft_sink_visit *visit,
+				       bool acl, size_t *drained)
 {
 	enum ft_line_result result;
 
-	visit->login = way->login;
-	atomic_store(&sink->wants_acl, way->acl);
+	atomic_store(&sink->wants_acl, acl);
 	result = ft_sink_visit(visit, drained);
 	atomic_store(&sink->wants_acl, false);
 	return result;
 }
 
-/*
- * Without a user name where that is allowed: a reload finds such a session authorised.
- * A subscription that is refused is tried again with the ACL callback's help.
- */
-static enum ft_line_result find_way_in(struct ft_sink_20 *sink, struct ft_sink_visit *visit,
-				       struct ft_sink_way *way, size_t *drained)
+/* A subscription that is refused is tried again with the ACL callback's help. */
+static enum ft_line_result visits_twice(struct ft_sink_20 *sink, const struct ft_sink_visit *visit,
+					struct ft_sink_place *place, size_t *drained)
 {
+	enum ft_line_result result = visits_once(sink, visit, false, drained);
+
+	place->tls = visit->tls;
+	place->acl = result == FT_LINE_SUBSCRIBE_REFUSED;
+	return place->acl ? visits_once(sink, visit, true, drained) : result;
+}
+
+/*
+ * A session without a password fails when a reload checks it again, unless sink_20_on_basic_auth()
+ * helps. That callback may only be there where strangers are refused anyhow: elsewhere it
+ * would refuse clients with a user name, as 2.0 does where all callbacks defer.
+ */
+static void visits_try_as_stranger(struct ft_sink_20 *sink)
+{
+	const struct ft_sink_visit visit = {
+		.listener = &sink->good.listener,
+		.tls = sink->good.tls,
+		.stop_fd = sink->stop_fd,
+		.timeout_ms = VISIT_MS,
+	};
 	enum ft_line_result result;
 
-	*way = (struct ft_sink_way){ .login = FT_SINK_LOGIN_ANONYMOUS };
-	result = visit_as(sink, visit, way, drained);
-	if (result == FT_LINE_SUBSCRIBE_REFUSED) {
-		*way = (struct ft_sink_way){ .login = FT_SINK_LOGIN_GUEST, .acl = true };
-		return visit_as(sink, visit, way, drained);
-	}
-	if (result != FT_LINE_LOGIN_REFUSED)
-		return result;
-	*way = (struct ft_sink_way){ .login = FT_SINK_LOGIN_NAMED };
-	result = visit_as(sink, visit, way, drained);
-	if (result != FT_LINE_SUBSCRIBE_REFUSED)
-		return result;
-	way->acl = true;
-	return visit_as(sink, visit, way, drained);
+	if (sink->knows_strangers)
+		return;
+	result = ft_sink_try_as_stranger(&visit);
+	sink->knows_strangers = result == FT_LINE_OK || result == FT_LINE_LOGIN_REFUSED;
+	atomic_store(&sink->strangers_refused, result == FT_LINE_LOGIN_REFUSED);
 }
 
 /*
  * Where it is not MQTT it may be MQTT over TLS; a listener that is full closes, as one
  * with TLS does.
  */
-static enum ft_line_result visit_place(struct ft_sink_20 *sink, struct ft_sink_place *place,
-				       int timeout_ms, size_t *drained)
+static enum ft_line_result visits_place(struct ft_sink_20 *sink, struct ft_sink_place *place,
+					int timeout_ms, size_t *drained)
 {
 	struct ft_sink_visit visit = {
 		.listener = &place->listener,
-		.client_id = sink->identity->client_id,
+		.client_id = sink->spoken,
 		.topic = sink->identity->topic,
 		.secret = sink->secret,
 		.stop_fd = sink->stop_fd,
 		.timeout_ms = timeout_ms,
 		.tls = place->tls,
+		/* What a session of before subscribed to is no matter any more. */
+		.clean = !sink->identity->kept && !atomic_load(&sink->ready),
 	};
 	enum ft_line_result result;
 
 	if (place->known)
-		return visit_as(sink, &visit, &place->way, drained);
-	result = find_way_in(sink, &visit, &place->way, drained);
+		return visits_once(sink, &visit, place->acl, drained);
+	result = visits_twice(sink, &visit, place, drained);
 	if (result == FT_LINE_NOT_MQTT || result == FT_LINE_CLOSED) {
 		visit.tls = true;
-		result = find_way_in(sink, &visit, &place->way, drained);
+		result = visits_twice(sink, &visit, place, drained);
 	}
-	place->tls = visit.tls;
 	place->known = result == FT_LINE_OK;
 	return result;
 }
 
 /* Whether a later attempt there may end otherwise. */
-static bool is_passing(enum ft_line_result result)
+static bool visits_is_passing(enum ft_line_result result)
 {
 	return result == FT_LINE_FAILED || result == FT_LINE_CLOSED;
 }
 
 /* Log lines wait for the broker's thread, and some brokers never tick. */
-static void announce(struct ft_sink_20 *sink)
+static void visits_announce(struct ft_sink_20 *sink)
 {
 	if (sink->wake)
 		ft_wake_notify(sink->wake);
@@ -137,7 +145,7 @@ static void announce(struct ft_sink_20 *sink)
  * Says when to come again, after a visit that began at `uses`. A session that queues has
  * queued all since the last one; another gets the few that come while it subscribes.
  */
-static void note_visit(struct ft_sink_20 *sink, uint64_t uses)
+static void visits_note_visit(struct ft_sink_20 *sink, uint64_t uses)
 {
 	uint64_t now = atomic_load(&sink->uses);
 	uint64_t since = uses - sink->visited;
@@ -152,26 +160,24 @@ static void note_visit(struct ft_sink_20 *sink, uint64_t uses)
 	atomic_store(&sink->visit_at, now + sink->interval);
 }
 
-static void note_made(struct ft_sink_20 *sink, const struct ft_sink_place *place)
+static void visits_note_made(struct ft_sink_20 *sink, const struct ft_sink_place *place)
 {
 	bool first = !atomic_load(&sink->ready);
 	char text[FT_LISTENER_TEXT_ROOM];
 
 	sink->good = *place;
-	atomic_store(&sink->named, place->way.login == FT_SINK_LOGIN_NAMED);
 	atomic_store(&sink->ready, true);
 	/* Only now, since who reads the line may rely on it at once. */
 	if (first) {
 		ft_listener_text(&place->listener, text);
 		ft_logger_printf(sink->log, FT_LOG_INFO, "accepted commands are acknowledged with 0x00 "
-			      "by session %s, made on %s%s", sink->identity->client_id, text,
-			      place->tls ? " (TLS)" : "");
-		announce(sink);
+			      "by a session made on %s%s", text, place->tls ? " (TLS)" : "");
+		visits_announce(sink);
 	}
 }
 
 /* The place of the last time first, which saves the others the odd visitor. */
-static size_t list_places(struct ft_sink_20 *sink, struct ft_sink_place places[PLACES_MAX])
+static size_t visits_list_places(struct ft_sink_20 *sink, struct ft_sink_place places[PLACES_MAX])
 {
 	struct ft_listener listeners[FT_LISTENERS_MAX];
 	size_t count = 0, found = ft_listeners_find(listeners, FT_LISTENERS_MAX);
@@ -179,6 +185,10 @@ static size_t list_places(struct ft_sink_20 *sink, struct ft_sink_place places[P
 	if (atomic_load(&sink->ready)) {
 		places[count] = sink->good;
 		sink->anew = atomic_exchange(&sink->forget, false);
+		if (sink->anew) {
+			sink->knows_strangers = false;
+			atomic_store(&sink->strangers_refused, false);
+		}
 		places[count++].known = !sink->anew;
 	}
 	for (size_t i = 0; i < found; i++)
@@ -187,10 +197,10 @@ static size_t list_places(struct ft_sink_20 *sink, struct ft_sink_place places[P
 }
 
 /* Tries each listener; `passing`: whether it makes sense to try again later. */
-static enum ft_line_result visit_all(struct ft_sink_20 *sink, int timeout_ms, bool *passing)
+static enum ft_line_result visits_all(struct ft_sink_20 *sink, int timeout_ms, bool *passing)
 {
 	struct ft_sink_place places[PLACES_MAX];
-	size_t count = list_places(sink, places), drained;
+	size_t count = visits_list_places(sink, places), drained;
 	uint64_t uses = atomic_load(&sink->uses);
 	enum ft_line_result result = FT_LINE_FAILED;
 
@@ -198,73 +208,76 @@ static enum ft_line_result visit_all(struct ft_sink_20 *sink, int timeout_ms, bo
 	atomic_store(&sink->visiting, true);
 	for (size_t i = 0; i < count; i++) {
 		drained = 0;
-		result = visit_place(sink, &places[i], timeout_ms, &drained);
+		result = visits_place(sink, &places[i], timeout_ms, &drained);
 		sink->drained += drained;
 		if (result == FT_LINE_OK) {
-			note_visit(sink, uses);
-			note_made(sink, &places[i]);
+			visits_note_visit(sink, uses);
+			visits_note_made(sink, &places[i]);
 		}
 		if (result == FT_LINE_OK || result == FT_LINE_STOPPED)
 			break;
-		*passing = *passing || is_passing(result);
+		*passing = *passing || visits_is_passing(result);
 	}
 	atomic_store(&sink->visiting, false);
 	return result;
 }
 
-static void complain(struct ft_sink_20 *sink)
+static void visits_complain(struct ft_sink_20 *sink)
 {
 	if (sink->complained)
 		return;
 	sink->complained = true;
 	atomic_store(&sink->hopeless, true);
 	ft_logger_printf(sink->log, FT_LOG_WARNING, "no listener takes the session that turns PUBACK 0x10 "
-		      "into 0x00 for MQTT 5 clients (client certificates only, or "
-		      "clientid_prefixes?); add to mosquitto.conf: \"listener 0 %s\", or the lines "
+		      "into 0x00 for MQTT 5 clients (only WebSockets, "
+		      "client certificates or PSK, clientid_prefixes, or an authentication plugin above "
+		      "this one?); add to mosquitto.conf: \"listener 0 %s\", or the lines "
 		      "\"connection file-transfer-ack\", "
 		      "\"address 127.0.0.1:1\", \"start_type lazy\", \"cleansession true\", "
 		      "\"notifications false\", \"try_private false\", \"topic %s out 0\"",
 		      "/run/mosquitto/file-transfer.sock", FT_ACK_SINK_FIXED_TOPIC);
-	announce(sink);
+	visits_announce(sink);
 }
 
 /* Visits until it worked. False: it is time to end, or there is no hope. */
-static bool visit_with_patience(struct ft_sink_20 *sink)
+static bool visits_with_patience(struct ft_sink_20 *sink)
 {
 	enum ft_line_result result;
 	bool passing;
 	int pause_ms;
 
 	for (size_t round = 0; ; round++) {
-		result = visit_all(sink, round == 0 ? QUICK_VISIT_MS : VISIT_MS, &passing);
-		if (result == FT_LINE_OK)
+		result = visits_all(sink, round == 0 ? QUICK_VISIT_MS : VISIT_MS, &passing);
+		if (result == FT_LINE_OK) {
+			visits_try_as_stranger(sink);
 			return true;
+		}
 		if (result == FT_LINE_STOPPED)
 			return false;
 		/* A session that was made once most likely still is there. */
 		if (!atomic_load(&sink->ready)) {
 			passing = passing || round < ROUNDS_MIN;
 			if (!passing || round >= COMPLAIN_AFTER_ROUNDS)
-				complain(sink);
+				visits_complain(sink);
 			if (!passing)
 				return false;
 		}
 		pause_ms = retry_pauses_ms[round < RETRY_PAUSES ? round : RETRY_PAUSES - 1];
-		if (!pause_helper(sink, pause_ms, false))
+		if (!visits_pause_helper(sink, pause_ms, true))
 			return false;
 	}
 }
 
 /* Until there are listeners and no more of them come. */
-static bool await_listeners(struct ft_sink_20 *sink)
+static bool visits_await_listeners(struct ft_sink_20 *sink)
 {
 	struct ft_listener listeners[FT_LISTENERS_MAX];
 	size_t count = 0, before;
 	int pauses = 0;
 
 	do {
-		if (!pause_helper(sink, pauses < LISTEN_PAUSES_QUICK ? LISTEN_PAUSE_QUICK_MS :
-				  LISTEN_PAUSE_MS, false))
+		if (!visits_pause_helper(sink, pauses < LISTEN_PAUSES_QUICK ? LISTEN_PAUSE_QUICK_MS :
+					 LISTEN_PAUSE_MS, false))
 			return false;
 		pauses++;
 		before = count;
@@ -277,10 +290,10 @@ void *ft_sink_20_help(void *argument)
 {
 	struct ft_sink_20 *sink = argument;
 
-	if (!await_listeners(sink))
+	if (!visits_await_listeners(sink))
 		return NULL;
-	while (visit_with_patience(sink))
-		if (!pause_helper(sink, RENEW_EVERY_MS, true))
+	while (visits_with_patience(sink))
+		if (!visits_pause_helper(sink, RENEW_EVERY_MS, true))
 			break;
 	return NULL;
 }

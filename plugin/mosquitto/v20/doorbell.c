@@ -41,8 +41,8 @@ struct ft_doorbell {
 };
 
 /* 2.0 names the method at the start only. The time it takes does not tell how much was right. */
-static bool is_our_visitor(const struct ft_doorbell *bell,
-			   const struct mosquitto_evt_extended_auth *auth)
+static bool doorbell_is_our_visitor(const struct ft_doorbell *bell,
+				    const struct mosquitto_evt_extended_auth *auth)
 {
 	const uint8_t *data = auth->data_in;
 	uint8_t difference = 0;
@@ -56,37 +56,38 @@ static bool is_our_visitor(const struct ft_doorbell *bell,
 }
 
 /* Other methods and other clients are as if these callbacks were not there. */
-static int answer(const struct ft_doorbell *bell, const struct mosquitto_evt_extended_auth *auth)
+static int doorbell_answer(const struct ft_doorbell *bell,
+			   const struct mosquitto_evt_extended_auth *auth)
 {
-	if (!is_our_visitor(bell, auth))
+	if (!doorbell_is_our_visitor(bell, auth))
 		return MOSQ_ERR_PLUGIN_DEFER;
 	bell->rung(bell->context);
 	return MOSQ_ERR_AUTH_CONTINUE;
 }
 
-static int on_start(int event, void *event_data, void *userdata)
+static int doorbell_on_start(int event, void *event_data, void *userdata)
 {
 	(void)event;
-	return answer(userdata, event_data);
+	return doorbell_answer(userdata, event_data);
 }
 
-static int on_continue(int event, void *event_data, void *userdata)
+static int doorbell_on_continue(int event, void *event_data, void *userdata)
 {
 	(void)event;
-	return answer(userdata, event_data);
+	return doorbell_answer(userdata, event_data);
 }
 
 static const struct {
 	int event;
 	MOSQ_FUNC_generic_callback callback;
 } callbacks[] = {
-	{ MOSQ_EVT_EXT_AUTH_START, on_start },
-	{ MOSQ_EVT_EXT_AUTH_CONTINUE, on_continue },
+	{ MOSQ_EVT_EXT_AUTH_START, doorbell_on_start },
+	{ MOSQ_EVT_EXT_AUTH_CONTINUE, doorbell_on_continue },
 };
 
 #define CALLBACKS (sizeof callbacks / sizeof callbacks[0])
 
-static void put_auth_properties(const struct ft_doorbell *bell, struct ft_buf *body)
+static void doorbell_put_auth_properties(const struct ft_doorbell *bell, struct ft_buf *body)
 {
 	char room[FT_MQTT_PACKET_ROOM];
 	struct ft_buf properties = ft_buf_on(room, sizeof room);
@@ -99,7 +100,7 @@ static void put_auth_properties(const struct ft_doorbell *bell, struct ft_buf *b
 }
 
 /* Keep alive 0: the broker does not end a connection that is silent for days. */
-static enum ft_line_result send_connect(struct ft_doorbell *bell)
+static enum ft_line_result doorbell_send_connect(struct ft_doorbell *bell)
 {
 	char room[FT_MQTT_PACKET_ROOM];
 	struct ft_buf body = ft_buf_on(room, sizeof room);
@@ -109,24 +110,24 @@ static enum ft_line_result send_connect(struct ft_doorbell *bell)
 	ft_buf_char(&body, 5);
 	ft_buf_char(&body, (char)(FLAG_CLEAN_START | FLAG_USERNAME));
 	ft_mqtt_put_u16(&body, 0);
-	put_auth_properties(bell, &body);
+	doorbell_put_auth_properties(bell, &body);
 	ft_mqtt_put_field(&body, bell->client_id, id_len);
 	ft_mqtt_put_field(&body, bell->client_id, id_len);
 	return ft_mqtt_line_send(&bell->line, FT_MQTT_CONNECT, &body);
 }
 
-static enum ft_line_result send_auth(struct ft_doorbell *bell)
+static enum ft_line_result doorbell_send_auth(struct ft_doorbell *bell)
 {
 	char room[FT_MQTT_PACKET_ROOM];
 	struct ft_buf body = ft_buf_on(room, sizeof room);
 
 	ft_buf_char(&body, FT_MQTT_CONTINUE_AUTH);
-	put_auth_properties(bell, &body);
+	doorbell_put_auth_properties(bell, &body);
 	return ft_mqtt_line_send(&bell->line, FT_MQTT_AUTH, &body);
 }
 
 /* Each ring is answered by a request to go on, after on_continue() has returned. */
-static enum ft_line_result await_answer(struct ft_doorbell *bell)
+static enum ft_line_result doorbell_await_answer(struct ft_doorbell *bell)
 {
 	struct ft_mqtt_packet packet;
 	uint8_t type;
@@ -141,23 +142,23 @@ static enum ft_line_result await_answer(struct ft_doorbell *bell)
 	return ft_mqtt_line_read(&bell->line, &packet);
 }
 
-static enum ft_line_result hang_at(struct ft_doorbell *bell, const struct ft_listener *listener,
-				   bool tls)
+static enum ft_line_result doorbell_hang_at(struct ft_doorbell *bell, const struct ft_listener *listener,
+					    bool tls)
 {
 	enum ft_line_result result = ft_mqtt_line_open(&bell->line, listener, tls, bell->stop_fd,
 						       HANG_MS);
 
 	if (result == FT_LINE_OK)
-		result = send_connect(bell);
+		result = doorbell_send_connect(bell);
 	if (result == FT_LINE_OK)
-		result = await_answer(bell);
+		result = doorbell_await_answer(bell);
 	if (result != FT_LINE_OK)
 		ft_mqtt_line_close(&bell->line);
 	return result;
 }
 
 /* Only a listener of our own plugin line lets the bell in. */
-static bool hang(struct ft_doorbell *bell)
+static bool doorbell_hang(struct ft_doorbell *bell)
 {
 	struct ft_listener listeners[FT_LISTENERS_MAX];
 	size_t count = ft_listeners_find(listeners, FT_LISTENERS_MAX);
@@ -166,9 +167,9 @@ static bool hang(struct ft_doorbell *bell)
 	if (ft_clock_ms() < bell->hang_again_ms)
 		return false;
 	for (size_t i = 0; i < count && result != FT_LINE_OK && result != FT_LINE_STOPPED; i++) {
-		result = hang_at(bell, &listeners[i], false);
+		result = doorbell_hang_at(bell, &listeners[i], false);
 		if (result == FT_LINE_NOT_MQTT || result == FT_LINE_CLOSED)
-			result = hang_at(bell, &listeners[i], true);
+			result = doorbell_hang_at(bell, &listeners[i], true);
 	}
 	bell->hung = result == FT_LINE_OK;
 	bell->unanswered = false;
@@ -177,29 +178,29 @@ static bool hang(struct ft_doorbell *bell)
 }
 
 /* One ring at a time: a broker that is slow to answer has heard it when it does. */
-static bool ring(void *context)
+static bool doorbell_ring(void *context)
 {
 	struct ft_doorbell *bell = context;
 	enum ft_line_result result = FT_LINE_OK;
 
 	if (!bell->hung)
-		return hang(bell);
+		return doorbell_hang(bell);
 	ft_mqtt_line_within(&bell->line, ANSWER_MS);
 	if (!bell->unanswered)
-		result = send_auth(bell);
+		result = doorbell_send_auth(bell);
 	bell->unanswered = true;
 	if (result == FT_LINE_OK)
-		result = await_answer(bell);
+		result = doorbell_await_answer(bell);
 	if (result == FT_LINE_FAILED || result == FT_LINE_STOPPED)
 		return true;
 	bell->unanswered = false;
 	if (result == FT_LINE_OK)
 		return true;
 	ft_mqtt_line_close(&bell->line);
-	return hang(bell);
+	return doorbell_hang(bell);
 }
 
-static void stop(void *context)
+static void doorbell_stop(void *context)
 {
 	const struct ft_doorbell *bell = context;
 	const uint64_t one = 1;
@@ -209,25 +210,25 @@ static void stop(void *context)
 		return;
 }
 
-static void unregister(struct ft_doorbell *bell, size_t count)
+static void doorbell_unregister(struct ft_doorbell *bell, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		mosquitto_callback_unregister(bell->id, callbacks[i].event, callbacks[i].callback, NULL);
 }
 
-static bool register_all(struct ft_doorbell *bell)
+static bool doorbell_register_all(struct ft_doorbell *bell)
 {
 	for (size_t i = 0; i < CALLBACKS; i++) {
 		if (mosquitto_callback_register(bell->id, callbacks[i].event, callbacks[i].callback,
 						NULL, bell) != MOSQ_ERR_SUCCESS) {
-			unregister(bell, i);
+			doorbell_unregister(bell, i);
 			return false;
 		}
 	}
 	return true;
 }
 
-static void destroy(struct ft_doorbell *bell)
+static void doorbell_destroy(struct ft_doorbell *bell)
 {
 	ft_mqtt_line_close(&bell->line);
 	if (bell->stop_fd >= 0)
@@ -236,7 +237,7 @@ static void destroy(struct ft_doorbell *bell)
 	free(bell);
 }
 
-static void make_names(struct ft_doorbell *bell)
+static void doorbell_make_names(struct ft_doorbell *bell)
 {
 	struct ft_buf client = ft_buf_on(bell->client_id, sizeof bell->client_id);
 	char uuid[FT_UUID_ROOM];
@@ -258,14 +259,15 @@ struct ft_doorbell *ft_doorbell_new(mosquitto_plugin_id_t *id, struct ft_wake *w
 	bell->context = context;
 	bell->line.fd = -1;
 	bell->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	make_names(bell);
+	doorbell_make_names(bell);
 	if (bell->stop_fd < 0 ||
 	    getrandom(bell->secret, sizeof bell->secret, 0) != (ssize_t)sizeof bell->secret ||
-	    !register_all(bell)) {
-		destroy(bell);
+	    !doorbell_register_all(bell)) {
+		doorbell_destroy(bell);
 		return NULL;
 	}
-	ft_wake_set_bell(wake, &(struct ft_wake_bell){ .ring = ring, .stop = stop, .bell = bell });
+	ft_wake_set_bell(wake, &(struct ft_wake_bell){ .ring = doorbell_ring, .stop = doorbell_stop,
+						       .bell = bell });
 	return bell;
 }
 
@@ -276,6 +278,6 @@ void ft_doorbell_free(struct ft_doorbell **bell)
 	*bell = NULL;
 	if (!gone)
 		return;
-	unregister(gone, CALLBACKS);
-	destroy(gone);
+	doorbell_unregister(gone, CALLBACKS);
+	doorbell_destroy(gone);
 }

@@ -14,7 +14,7 @@
 /* Descriptors looked at where there is no /proc. */
 #define FD_LIMIT 4096
 
-static bool option_is(int fd, int option, int wanted)
+static bool listeners_option_is(int fd, int option, int wanted)
 {
 	int value = 0;
 	socklen_t len = sizeof value;
@@ -23,7 +23,7 @@ static bool option_is(int fd, int option, int wanted)
 }
 
 /* Nobody connects to 0.0.0.0 or ::, but who listens there listens on loopback too. */
-static bool make_reachable(struct sockaddr_storage *address)
+static bool listeners_make_reachable(struct sockaddr_storage *address)
 {
 	struct sockaddr_in v4;
 	struct sockaddr_in6 v6;
@@ -48,17 +48,18 @@ static bool make_reachable(struct sockaddr_storage *address)
 	}
 }
 
-static bool look_at(int fd, struct ft_listener *listener)
+static bool listeners_look_at(int fd, struct ft_listener *listener)
 {
 	memset(listener, 0, sizeof *listener);
 	listener->address_len = sizeof listener->address;
-	return option_is(fd, SO_ACCEPTCONN, 1) && option_is(fd, SO_TYPE, SOCK_STREAM) &&
+	return listeners_option_is(fd, SO_ACCEPTCONN, 1) &&
+	       listeners_option_is(fd, SO_TYPE, SOCK_STREAM) &&
 	       getsockname(fd, (struct sockaddr *)&listener->address,
 			   &listener->address_len) == 0 &&
-	       make_reachable(&listener->address);
+	       listeners_make_reachable(&listener->address);
 }
 
-static int fd_of(const char *name)
+static int listeners_fd_of(const char *name)
 {
 	char *end;
 	long number;
@@ -78,13 +79,13 @@ size_t ft_listeners_find(struct ft_listener *found, size_t room)
 
 	if (!dir) {
 		for (fd = 0; fd < FD_LIMIT && count < room; fd++)
-			count += look_at(fd, &found[count]);
+			count += listeners_look_at(fd, &found[count]);
 		return count;
 	}
 	while (count < room && (entry = readdir(dir)) != NULL) {
-		fd = fd_of(entry->d_name);
+		fd = listeners_fd_of(entry->d_name);
 		if (fd >= 0)
-			count += look_at(fd, &found[count]);
+			count += listeners_look_at(fd, &found[count]);
 	}
 	closedir(dir);
 	return count;

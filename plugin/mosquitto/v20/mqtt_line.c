@@ -7,7 +7,7 @@
 
 #include "base/system.h"
 
-static enum ft_line_result wait_for(struct ft_mqtt_line *line, short events)
+static enum ft_line_result line_wait_for(struct ft_mqtt_line *line, short events)
 {
 	struct pollfd fds[2] = {
 		{ .fd = line->fd, .events = events },
@@ -26,9 +26,9 @@ static enum ft_line_result wait_for(struct ft_mqtt_line *line, short events)
 	return ready == 0 ? FT_LINE_FAILED : FT_LINE_OK;
 }
 
-static enum ft_line_result await_connection(struct ft_mqtt_line *line)
+static enum ft_line_result line_await_connection(struct ft_mqtt_line *line)
 {
-	enum ft_line_result result = wait_for(line, POLLOUT);
+	enum ft_line_result result = line_wait_for(line, POLLOUT);
 	int error = 0;
 	socklen_t len = sizeof error;
 
@@ -40,7 +40,7 @@ static enum ft_line_result await_connection(struct ft_mqtt_line *line)
 }
 
 /* Bytes, 0 at the end, -1: wait for `events` and call again, -2: failed. */
-static ssize_t plain_outcome(ssize_t done, short *events, short wanted)
+static ssize_t line_plain_outcome(ssize_t done, short *events, short wanted)
 {
 	if (done >= 0)
 		return done;
@@ -48,7 +48,7 @@ static ssize_t plain_outcome(ssize_t done, short *events, short wanted)
 	return errno == EAGAIN || errno == EINTR ? -1 : -2;
 }
 
-static ssize_t tls_outcome(ssize_t done, short *events)
+static ssize_t line_tls_outcome(ssize_t done, short *events)
 {
 	if (done >= 0)
 		return done;
@@ -56,22 +56,24 @@ static ssize_t tls_outcome(ssize_t done, short *events)
 	return done == FT_MQTT_TLS_FAILED ? -2 : -1;
 }
 
-static ssize_t send_some(struct ft_mqtt_line *line, const char *bytes, size_t len, short *events)
+static ssize_t line_send_some(struct ft_mqtt_line *line, const char *bytes, size_t len, short *events)
 {
 	if (line->tls)
-		return tls_outcome(ft_mqtt_tls_write(line->tls, bytes, len), events);
-	return plain_outcome(send(line->fd, bytes, len, MSG_NOSIGNAL), events, POLLOUT);
+		return line_tls_outcome(ft_mqtt_tls_write(line->tls, bytes, len), events);
+	return line_plain_outcome(send(line->fd, bytes, len, MSG_NOSIGNAL), events, POLLOUT);
 }
 
-static ssize_t receive_some(struct ft_mqtt_line *line, short *events)
+static ssize_t line_receive_some(struct ft_mqtt_line *line, short *events)
 {
 	if (line->tls)
-		return tls_outcome(ft_mqtt_tls_read(line->tls, line->input, sizeof line->input), events);
-	return plain_outcome(recv(line->fd, line->input, sizeof line->input, 0), events, POLLIN);
+		return line_tls_outcome(ft_mqtt_tls_read(line->tls, line->input, sizeof line->input),
+					events);
+	return line_plain_outcome(recv(line->fd, line->input, sizeof line->input, 0), events,
+				  POLLIN);
 }
 
 /* Where it answers but the handshake fails, it is no TLS or wants a certificate, a PSK ... */
-static enum ft_line_result begin_tls(struct ft_mqtt_line *line)
+static enum ft_line_result line_begin_tls(struct ft_mqtt_line *line)
 {
 	enum ft_line_result result;
 	int outcome;
@@ -82,21 +84,21 @@ static enum ft_line_result begin_tls(struct ft_mqtt_line *line)
 	while ((outcome = ft_mqtt_tls_handshake(line->tls)) != 1) {
 		if (outcome != FT_MQTT_TLS_WANTS_READ && outcome != FT_MQTT_TLS_WANTS_WRITE)
 			return ft_mqtt_tls_heard(line->tls) ? FT_LINE_NOT_MQTT : FT_LINE_CLOSED;
-		result = wait_for(line, outcome == FT_MQTT_TLS_WANTS_WRITE ? POLLOUT : POLLIN);
+		result = line_wait_for(line, outcome == FT_MQTT_TLS_WANTS_WRITE ? POLLOUT : POLLIN);
 		if (result != FT_LINE_OK)
 			return result;
 	}
 	return FT_LINE_OK;
 }
 
-static enum ft_line_result send_all(struct ft_mqtt_line *line, const char *bytes, size_t len)
+static enum ft_line_result line_send_all(struct ft_mqtt_line *line, const char *bytes, size_t len)
 {
 	enum ft_line_result result;
 	short events = 0;
 	ssize_t sent;
 
 	while (len > 0) {
-		sent = send_some(line, bytes, len, &events);
+		sent = line_send_some(line, bytes, len, &events);
 		if (sent > 0) {
 			bytes += sent;
 			len -= (size_t)sent;
@@ -104,21 +106,21 @@ static enum ft_line_result send_all(struct ft_mqtt_line *line, const char *bytes
 		}
 		if (sent != -1)
 			return FT_LINE_CLOSED;
-		result = wait_for(line, events);
+		result = line_wait_for(line, events);
 		if (result != FT_LINE_OK)
 			return result;
 	}
 	return FT_LINE_OK;
 }
 
-static enum ft_line_result read_byte(struct ft_mqtt_line *line, uint8_t *byte)
+static enum ft_line_result line_read_byte(struct ft_mqtt_line *line, uint8_t *byte)
 {
 	enum ft_line_result result;
 	short events = 0;
 	ssize_t got;
 
 	while (line->start == line->end) {
-		got = receive_some(line, &events);
+		got = line_receive_some(line, &events);
 		if (got > 0) {
 			line->start = 0;
 			line->end = (size_t)got;
@@ -126,7 +128,7 @@ static enum ft_line_result read_byte(struct ft_mqtt_line *line, uint8_t *byte)
 		}
 		if (got != -1)
 			return FT_LINE_CLOSED;
-		result = wait_for(line, events);
+		result = line_wait_for(line, events);
 		if (result != FT_LINE_OK)
 			return result;
 	}
@@ -135,14 +137,14 @@ static enum ft_line_result read_byte(struct ft_mqtt_line *line, uint8_t *byte)
 }
 
 /* A variable byte integer, section 1.5.5. */
-static enum ft_line_result read_length(struct ft_mqtt_line *line, uint32_t *length)
+static enum ft_line_result line_read_length(struct ft_mqtt_line *line, uint32_t *length)
 {
 	enum ft_line_result result;
 	uint8_t byte;
 
 	*length = 0;
 	for (unsigned shift = 0; shift < 28; shift += 7) {
-		result = read_byte(line, &byte);
+		result = line_read_byte(line, &byte);
 		if (result != FT_LINE_OK)
 			return result;
 		*length |= (uint32_t)(byte & 0x7f) << shift;
@@ -154,15 +156,15 @@ static enum ft_line_result read_length(struct ft_mqtt_line *line, uint32_t *leng
 
 enum ft_line_result ft_mqtt_line_read(struct ft_mqtt_line *line, struct ft_mqtt_packet *packet)
 {
-	enum ft_line_result result = read_byte(line, &packet->type);
+	enum ft_line_result result = line_read_byte(line, &packet->type);
 	uint32_t length, i;
 	uint8_t byte;
 
 	if (result == FT_LINE_OK)
-		result = read_length(line, &length);
+		result = line_read_length(line, &length);
 	packet->head_len = 0;
 	for (i = 0; result == FT_LINE_OK && i < length; i++) {
-		result = read_byte(line, &byte);
+		result = line_read_byte(line, &byte);
 		if (packet->head_len < sizeof packet->head)
 			packet->head[packet->head_len++] = byte;
 	}
@@ -202,7 +204,7 @@ enum ft_line_result ft_mqtt_line_send_packets(struct ft_mqtt_line *line,
 {
 	if (!ft_buf_ok(packets))
 		return FT_LINE_FAILED;
-	return send_all(line, packets->text, packets->len);
+	return line_send_all(line, packets->text, packets->len);
 }
 
 enum ft_line_result ft_mqtt_line_send(struct ft_mqtt_line *line, uint8_t type,
@@ -218,7 +220,7 @@ enum ft_line_result ft_mqtt_line_send(struct ft_mqtt_line *line, uint8_t type,
 
 enum ft_line_result ft_mqtt_line_peek(struct ft_mqtt_line *line, uint8_t *type)
 {
-	enum ft_line_result result = read_byte(line, type);
+	enum ft_line_result result = line_read_byte(line, type);
 
 	if (result == FT_LINE_OK)
 		line->start--;
@@ -237,8 +239,8 @@ enum ft_line_result ft_mqtt_line_open(struct ft_mqtt_line *line, const struct ft
 	};
 	if (line->fd < 0)
 		return FT_LINE_FAILED;
-	result = await_connection(line);
-	return result == FT_LINE_OK && tls ? begin_tls(line) : result;
+	result = line_await_connection(line);
+	return result == FT_LINE_OK && tls ? line_begin_tls(line) : result;
 }
 
 void ft_mqtt_line_within(struct ft_mqtt_line *line, int timeout_ms)

@@ -30,7 +30,7 @@ struct ft_mqtt_tls {
 	SSL *ssl;
 };
 
-static bool look_up(void *function, const char *name)
+static bool tls_look_up(void *function, const char *name)
 {
 	void *found = dlsym(RTLD_DEFAULT, name);
 
@@ -39,17 +39,17 @@ static bool look_up(void *function, const char *name)
 	return found != NULL;
 }
 
-static bool look_up_all(struct ft_mqtt_tls *tls)
+static bool tls_look_up_all(struct ft_mqtt_tls *tls)
 {
 	bool complete = true;
 
-#define X(function) complete = look_up(&tls->function, #function) && complete;
+#define X(function) complete = tls_look_up(&tls->function, #function) && complete;
 	FUNCTIONS(X)
 #undef X
 	return complete;
 }
 
-static bool begin(struct ft_mqtt_tls *tls, int fd)
+static bool tls_begin(struct ft_mqtt_tls *tls, int fd)
 {
 	tls->context = tls->SSL_CTX_new(tls->TLS_client_method());
 	if (!tls->context)
@@ -66,11 +66,11 @@ struct ft_mqtt_tls *ft_mqtt_tls_new(int fd)
 
 	if (!tls)
 		return NULL;
-	if (!look_up_all(tls)) {
+	if (!tls_look_up_all(tls)) {
 		free(tls);
 		return NULL;
 	}
-	if (!begin(tls, fd))
+	if (!tls_begin(tls, fd))
 		ft_mqtt_tls_free(&tls);
 	return tls;
 }
@@ -87,7 +87,7 @@ void ft_mqtt_tls_free(struct ft_mqtt_tls **tls)
 	free(gone);
 }
 
-static int outcome(struct ft_mqtt_tls *tls, int returned)
+static int tls_outcome(struct ft_mqtt_tls *tls, int returned)
 {
 	if (returned > 0)
 		return returned;
@@ -105,7 +105,7 @@ static int outcome(struct ft_mqtt_tls *tls, int returned)
 
 int ft_mqtt_tls_handshake(struct ft_mqtt_tls *tls)
 {
-	return outcome(tls, tls->SSL_connect(tls->ssl));
+	return tls_outcome(tls, tls->SSL_connect(tls->ssl));
 }
 
 bool ft_mqtt_tls_heard(struct ft_mqtt_tls *tls)
@@ -117,10 +117,10 @@ bool ft_mqtt_tls_heard(struct ft_mqtt_tls *tls)
 
 ssize_t ft_mqtt_tls_read(struct ft_mqtt_tls *tls, void *buffer, size_t len)
 {
-	return outcome(tls, tls->SSL_read(tls->ssl, buffer, (int)(len < INT32_MAX ? len : INT32_MAX)));
+	return tls_outcome(tls, tls->SSL_read(tls->ssl, buffer, (int)(len < INT32_MAX ? len : INT32_MAX)));
 }
 
 ssize_t ft_mqtt_tls_write(struct ft_mqtt_tls *tls, const void *bytes, size_t len)
 {
-	return outcome(tls, tls->SSL_write(tls->ssl, bytes, (int)(len < INT32_MAX ? len : INT32_MAX)));
+	return tls_outcome(tls, tls->SSL_write(tls->ssl, bytes, (int)(len < INT32_MAX ? len : INT32_MAX)));
 }

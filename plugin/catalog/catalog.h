@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+/*
+ * The catalog: all facts that last. Unfinished transfers and which of their bytes are held,
+ * finished files, and results that are still to be told.
+ *
+ * One SQLite file in WAL mode, `catalog.db`; operators may read it while the broker runs.
+ * Nothing outside plugin/catalog/ knows SQL: what is said here are facts of the domain, so
+ * that another database can take this one's place.
+ *
+ *	ft_catalog_open(&config, &catalog, &past);
+ *	ft_catalog_join(catalog, &mine);		a connection for another thread
+ *
+ *	ft_catalog_begin(c);				waits for other threads' transactions
+ *	ft_catalog_put_transfer(c, &facts); ...		several facts, all or none
+ *	if ((st = ft_catalog_commit(c)) == FT_OK)	survives the process
+ *		st = ft_catalog_sync(c);		all committed before survives a power cut
+ *
+ * HELD AND DURABLE. Two sets of ranges per unfinished transfer: `held` is what store and
+ * kernel have, `durable` what also survives a power cut. `durable` is a part of `held`. After a
+ * power cut (another identity) only `durable` is left of `held`: ft_catalog_open() sees to it.
+ *
+ * THREADS. A connection belongs to one thread at a time. Write transactions of all
+ * connections of this process queue up at one mutex, so none polls for SQLite's lock; reads
+ * need no transaction and wait for nobody. ft_catalog_sync() is outside of transactions and
+ * does not keep others from committing.
+ *
+ * ERRORS. FT_OK, FT_NO_SUCH_TRANSFER, FT_DISK_FULL, FT_NO_MEMORY, FT_BUSY (another program
+ * holds the database for longer than 5 s), FT_IO_ERROR, FT_DAMAGED (no database, or not ours:
+ * the caller moves it away and makes a new one). After an error inside a transaction the
+ * caller rolls back. The cause is logged once.
+ */
+#ifndef FT_CATALOG_CATALOG_H
+#define FT_CATALOG_CATALOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "file_transfer/logger.h"
+#include "file_transfer/ranges.h"
+#include "file_transfer/status.h"
+#include "log/log.h"
+#include "protocol/facts.h"
+#include "protocol/request.h"
+
+struct ft_catalog;
+
+struct ft_catalog_config {
+	const char *path;		/* of catalog.db; its directory exists */
+	const char *identity;		/* of boot and storage, as the log's; NULL: not known, never the same */
+	const uint8_t *log_id;		/* FT_LOG_ID_LEN bytes; another one: the log is gone */
+	enum ft_log_medium log_medium;	/* what it lies on */
+	struct ft_logger *logger;
+};
+
+/* What was found. */
+enum ft_catalog_past {
+	FT_CATALOG_NEW,		/* finished files are to be read from the store, see put_filled() */
+	FT_CATALOG_CONTINUED,
+	FT_CATALOG_CUT,		/* after a power cut: held is now what was durable */
+};
+
+/*
+ * Opens or makes the catalog. A schema newer than this code is refused with a clear line
+ * (FT_IO_ERROR), and so is a network file system on which WAL cannot work.
+ */
+enum ft_status ft_catalog_open(const struct ft_catalog_config *config, struct ft_catalog **out,
+			       enum ft_catalog_past *past) FT_MUST_USE;
+
+/* Another connection to the same catalog, for another thread. */
+enum ft_status ft_catalog_join(struct ft_catalog *catalog, struct ft_catalog **out) FT_MUST_USE;
+
+/*
+ * Moves a catalog that is not open, with all files that belong to it, to another name of the
+ * same file system: so that a damaged one makes room for a new one. Not there: FT_OK.
+ */
+enum ft_status ft_catalog_move(const char *path, const char *to) FT_MUST_USE;
+
+/* Closes a connection; the one of ft_catalog_open() last. Rolls back what is open. */
+void ft_catalog_close(struct ft_catalog **catalog);
+
+/* --- transactions --- */
+
+enum ft_status ft_catalog_begin(struct ft_catalog *c) FT_MUST_USE;
+enum ft_status ft_catalog_commit(struct ft_catalog *c) FT_MUST_USE;
+void ft_catalog_rollback(struct ft_catalog *c);
+
+/*
+ * Waits until the disk has all that any connection has committed. FT_IO_ERROR: it may not,
+ * and never again will until the catalog is opened anew.
+ */
+enum ft_status ft_catalog_sync(struct ft_catalog *c) FT_MUST_USE;
+
+/* Moves the write-ahead log into the database, as far as readers allow; some ms. No transaction. */
+enum ft_status ft_catalog_checkpoint(struct ft_catalog *c) FT_MUST_USE;
+
+/*
+ * Another log takes the place of the one that was named at open; nothing is lost. NULL: there
+ * is none, since nothing is in it that is not here; the next start may bring any.
+ */
+enum ft_status ft_catalog_put_log(struct ft_catalog *c, const char *identity,
+				  const uint8_t *log_id) FT_MUST_USE;
+
+/* How far the process has come; both only grow. `run_ms`: for how long a broker has run in all. */
+struct ft_progress {
+	uint64_t last_number;	/* of a transfer */
+	int64_t run_ms;
+};
+
+enum ft_status ft_catalog_put_progress(struct ft_catalog *c,
+				       const struct ft_progress *progress) FT_MUST_USE;
+enum ft_status ft_catalog_get_progress(struct ft_catalog *c,
+				       struct ft_progress *progress) FT_MUST_USE;
+
+/*
+ * The finished files of the store have all been put. Until that is committed the catalog is
+ * FT_CATALOG_NEW at each open, so that a start that was killed half-way is made up for.
+ */
+enum ft_status ft_catalog_put_filled(struct ft_catalog *c) FT_MUST_USE;
+
+/* --- unfinished transfers --- */
+
+/* On disk: never renumber. */
+enum ft_catalog_state {
+	FT_CATALOG_RECEIVING = 1,
+	FT_CATALOG_FINISHING = 2,	/* a fin was accepted, see struct ft_unfinished */
+	FT_CATALOG_CONFLICT = 3,	/* its init was refused: a place holder without bytes */
+};
+
+/* Everything about one, as read back. */
+struct ft_unfinished {
+	struct ft_facts facts;
+	enum ft_catalog_state state;
+	bool refused;			/* by a later init: segments and fin are refused, too */
+	int64_t news_run_ms;		/* last news, in run_ms */
+	struct ft_fin fin;		/* FINISHING */
+	struct ft_ranges held;
+	struct ft_ranges durable;
+};
+
+/* Adds a transfer, or replaces its facts; its ranges stay. Another number under the same key is removed. */
+enum ft_status ft_catalog_put_transfer(struct ft_catalog *c, const struct ft_facts *facts,
+				       enum ft_catalog_state state, int64_t news_run_ms) FT_MUST_USE;
+
+/* Replaces the terms; the transfer is no longer refused. */
+enum ft_status ft_catalog_put_terms(struct ft_catalog *c, uint64_t number,
+				    const struct ft_terms *terms) FT_MUST_USE;
+enum ft_status ft_catalog_put_refused(struct ft_catalog *c, uint64_t number) FT_MUST_USE;
+enum ft_status ft_catalog_put_news(struct ft_catalog *c, uint64_t number,
+				   int64_t news_run_ms) FT_MUST_USE;
+
+/*
+ * FINISHING with what fin asks for; `ticket` is who is to be told, kept until drop_answer().
+ * NULL: nobody.
+ */
+enum ft_status ft_catalog_put_fin(struct ft_catalog *c, uint64_t number, const struct ft_fin *fin,
+				  const struct ft_request *ticket) FT_MUST_USE;
+
+/* Back to RECEIVING: the fin failed with this. Who is to be told is told that, also after a restart. */
+enum ft_status ft_catalog_drop_fin(struct ft_catalog *c, uint64_t number, enum ft_status result) FT_MUST_USE;
+
+/*
+ * Makes the stored set equal to `ranges` within [start, end): only these rows are touched.
+ * The caller names what has changed; a range of the set that reaches beyond is whole.
+ */
+enum ft_status ft_catalog_put_held(struct ft_catalog *c, uint64_t number,
+				   const struct ft_ranges *ranges, uint64_t start,
+				   uint64_t end) FT_MUST_USE;
+enum ft_status ft_catalog_put_durable(struct ft_catalog *c, uint64_t number,
+				      const struct ft_ranges *ranges, uint64_t start,
+				      uint64_t end) FT_MUST_USE;
+
+/*
+ * Forgets an unfinished transfer with its ranges and its fin; who waits for that is told
+ * FT_NO_SUCH_TRANSFER. Unknown: FT_OK.
+ */
+enum ft_status ft_catalog_drop_transfer(struct ft_catalog *c, uint64_t number) FT_MUST_USE;
+
+/* One unfinished transfer, with its ranges. Text lives until the next call on this connection;
+   the ranges are the caller's to release. */
+enum ft_status ft_catalog_find_transfer(struct ft_catalog *c, uint64_t number,
+					struct ft_unfinished *found) FT_MUST_USE;
+
+/* The number of the unfinished transfer under a key, or 0. */
+enum ft_status ft_catalog_find_number(struct ft_catalog *c, const struct ft_key *key,
+				      uint64_t *number) FT_MUST_USE;
+
+/*
+ * Visits all unfinished transfers in the order of their numbers; borrowed for the visit, which
+ * may take the ranges by leaving empty sets. Returning an error ends the walk with it. The
+ * visit makes no calls on the same connection.
+ */
+typedef enum ft_status ft_catalog_visit(void *context, struct ft_unfinished *found);
+enum ft_status ft_catalog_each_transfer(struct ft_catalog *c, ft_catalog_visit *visit,
+					void *context) FT_MUST_USE;
+
+/* --- finished files --- */
+
+/* Adds a finished file and forgets the unfinished transfer of its number. Replaces one of the same key. */
+enum ft_status ft_catalog_put_finished(struct ft_catalog *c,
+				       const struct ft_finished *finished) FT_MUST_USE;
+
+/* FT_NO_SUCH_TRANSFER where the key is not finished. `key` of the result is that of the call. */
+enum ft_status ft_catalog_find_finished(struct ft_catalog *c, const struct ft_key *key,
+					struct ft_finished *found) FT_MUST_USE;
+
+/* Forgets one, unless another transfer has finished under the key since. */
+enum ft_status ft_catalog_drop_finished(struct ft_catalog *c, const struct ft_key *key,
+					uint64_t number) FT_MUST_USE;
+
+/* Visits the keys of all finished files, in any order: 1,000,000 in a second. */
+typedef enum ft_status ft_catalog_visit_key(void *context, const struct ft_key *key);
+enum ft_status ft_catalog_each_finished_key(struct ft_catalog *c, ft_catalog_visit_key *visit,
+					    void *context) FT_MUST_USE;
+
+/* --- what is still to be told --- */
+
+struct ft_answer {
+	uint64_t number;
+	struct ft_request ticket;	/* who asked, and where the answer goes */
+	bool known;			/* false: the fin is not carried out yet */
+	enum ft_status result;		/* FT_OK: its file is finished */
+};
+
+typedef enum ft_status ft_catalog_visit_answer(void *context, const struct ft_answer *answer);
+
+/* Visits all that put_fin() noted and drop_answer() did not remove. */
+enum ft_status ft_catalog_each_answer(struct ft_catalog *c, ft_catalog_visit_answer *visit,
+				      void *context) FT_MUST_USE;
+
+/* Notes a result that is to be told; put_fin() has not noted who waits for it. Replaces one. */
+enum ft_status ft_catalog_put_answer(struct ft_catalog *c,
+				     const struct ft_answer *answer) FT_MUST_USE;
+
+/* It was told. Unknown: FT_OK. */
+enum ft_status ft_catalog_drop_answer(struct ft_catalog *c, uint64_t number) FT_MUST_USE;
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include <assert.h>
+#include <string.h>
+
+#include "catalog/answers.h"
+#include "catalog/query.h"
+#include "catalog/transfers.h"
+
+static enum ft_status finished_insert(struct ft_catalog *c, const struct ft_finished *finished)
+{
+	struct ft_query q = ft_query(c, FT_SQL_PUT_FINISHED);
+	char sha256[FT_SHA256_HEX_LEN + 1];
+
+	ft_query_key(&q, &finished->key);
+	ft_query_text(&q, finished->name);
+	ft_query_u64(&q, finished->size);
+	ft_query_sha256(&q, &finished->checksum, sha256);
+	ft_query_i64(&q, finished->completed_ms);
+	if (finished->has_expire_at)
+		ft_query_i64(&q, finished->expire_at);
+	else
+		ft_query_null(&q);
+	ft_query_text(&q, finished->transfer_id);
+	ft_query_u64(&q, finished->number);
+	return ft_query_run(&q);
+}
+
+enum ft_status ft_catalog_put_finished(struct ft_catalog *c, const struct ft_finished *finished)
+{
+	struct ft_query q;
+	enum ft_status st;
+
+	assert(c->transaction != FT_TRANSACTION_IDLE);
+	if ((st = ft_transfer_remove(c, finished->number)) != FT_OK
+	    || (st = ft_answer_put_result(c, finished->number, FT_OK)) != FT_OK)
+		return st;
+	q = ft_query(c, FT_SQL_REPLACE_FINISHED);
+	ft_query_key(&q, &finished->key);
+	if ((st = ft_query_run(&q)) != FT_OK)
+		return st;
+	return finished_insert(c, finished);
+}
+
+enum ft_status ft_catalog_find_finished(struct ft_catalog *c, const struct ft_key *key,
+					struct ft_finished *found)
+{
+	struct ft_query q = ft_query(c, FT_SQL_FIND_FINISHED);
+	enum ft_status st;
+	bool row;
+
+	memset(found, 0, sizeof *found);
+	found->key = *key;
+	ft_query_key(&q, key);
+	row = ft_query_row(&q);
+	if (row) {
+		ft_row_name(&q, found->name);
+		found->size = ft_row_u64(&q);
+		ft_row_sha256(&q, &found->checksum);
+		found->completed_ms = ft_row_i64(&q);
+		found->has_expire_at = !ft_row_is_null(&q);
+		if (found->has_expire_at)
+			found->expire_at = ft_row_i64(&q);
+		ft_row_copy(&q, found->transfer_id, sizeof found->transfer_id);
+		found->number = ft_row_u64(&q);
+	}
+	st = ft_query_end(&q);
+	return st == FT_OK && !row ? FT_NO_SUCH_TRANSFER : st;
+}
+
+enum ft_status ft_catalog_drop_finished(struct ft_catalog *c, const struct ft_key *key,
+					uint64_t number)
+{
+	struct ft_query q = ft_query(c, FT_SQL_DROP_FINISHED);
+
+	assert(c->transaction != FT_TRANSACTION_IDLE);
+	ft_query_key(&q, key);
+	ft_query_u64(&q, number);
+	return ft_query_run(&q);
+}
+
+enum ft_status ft_catalog_each_finished_key(struct ft_catalog *c, ft_catalog_visit_key *visit,
+					    void *context)
+{
+	struct ft_query q = ft_query(c, FT_SQL_EACH_FINISHED_KEY);
+	struct ft_key key;
+
+	while (ft_query_row(&q)) {
+		ft_row_key(&q, &key);
+		if (q.status == FT_OK)
+			q.status = visit(context, &key);
+	}
+	return ft_query_end(&q);
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include "catalog/schema.h"
+
+#define TEXT_OF(number) #number
+#define TEXT(number) TEXT_OF(number)
+
+/*
+ * synchronous=normal: a commit waits for no disk; ft_catalog_sync() does. Checkpoints sync in
+ * the right order by themselves. cell_size_check and trusted_schema guard against files that
+ * somebody else has written. Memory is bounded: 2 MiB of pages for each connection.
+ */
+const char ft_schema_settings[] =
+	"PRAGMA cell_size_check = on;"
+	"PRAGMA trusted_schema = off;"
+	"PRAGMA mmap_size = 0;"
+	"PRAGMA temp_store = memory;"
+	"PRAGMA cache_size = -2048;"
+	"PRAGMA wal_autocheckpoint = 0;"
+	"PRAGMA journal_size_limit = 67108864;"
+	"PRAGMA synchronous = normal;";
+
+const char ft_schema_create[] =
+	"PRAGMA application_id = " TEXT(FT_SCHEMA_APPLICATION) ";"
+	"PRAGMA user_version = " TEXT(FT_SCHEMA_VERSION) ";"
+
+	/*
+	 * One row. identity, log_id: whose facts these are, see struct ft_catalog_config. filled:
+	 * the finished files of the store have all been read.
+	 */
+	"CREATE TABLE progress ("
+	"	identity TEXT,"
+	"	log_id BLOB,"
+	"	filled INTEGER NOT NULL,"
+	"	last_number INTEGER NOT NULL,"
+	"	run_ms INTEGER NOT NULL"
+	");"
+	"INSERT INTO progress VALUES (NULL, NULL, 0, 0, 0);"
+
+	/*
+	 * Unfinished transfers. state: enum ft_catalog_state. responses: enum ft_responses.
+	 * fin_*: what fin asks for, in state FINISHING. hash: of owner and file, see
+	 * ft_catalog_hash(). What is long comes last, so that nothing else is behind it.
+	 */
+	"CREATE TABLE transfers ("
+	"	number INTEGER PRIMARY KEY,"
+	"	state INTEGER NOT NULL,"
+	"	refused INTEGER NOT NULL,"
+	"	news_run_ms INTEGER NOT NULL,"
+	"	owner TEXT NOT NULL,"
+	"	file TEXT NOT NULL,"
+	"	name TEXT NOT NULL,"
+	"	size INTEGER,"
+	"	sha256 TEXT,"
+	"	transfer_id TEXT NOT NULL,"
+	"	received_ms INTEGER NOT NULL,"
+	"	expire_at INTEGER,"
+	"	segments_ttl INTEGER NOT NULL,"
+	"	responses INTEGER NOT NULL,"
+	"	fin_size INTEGER,"
+	"	fin_sha256 TEXT,"
+	"	hash INTEGER NOT NULL,"
+	"	user_data TEXT"
+	");"
+	"CREATE INDEX transfers_by_hash ON transfers (hash);"
+
+	/*
+	 * Bytes [start, until) of unfinished transfers; ranges of one kind neither overlap nor
+	 * touch. kind: 1 held, 2 durable.
+	 */
+	"CREATE TABLE ranges ("
+	"	number INTEGER NOT NULL,"
+	"	kind INTEGER NOT NULL,"
+	"	start INTEGER NOT NULL,"
+	"	until INTEGER NOT NULL,"
+	"	PRIMARY KEY (number, kind, start)"
+	") WITHOUT ROWID;"
+
+	/*
+	 * Finished files, one for each (owner, file). Looked up by hash: with a million files an
+	 * index of the keys themselves costs twice the time of an insert, since more pages are
+	 * changed and written to the log.
+	 */
+	"CREATE TABLE finished ("
+	"	owner TEXT NOT NULL,"
+	"	file TEXT NOT NULL,"
+	"	name TEXT NOT NULL,"
+	"	size INTEGER NOT NULL,"
+	"	sha256 TEXT NOT NULL,"
+	"	completed_ms INTEGER NOT NULL,"
+	"	expire_at INTEGER,"
+	"	transfer_id TEXT NOT NULL,"
+	"	number INTEGER NOT NULL,"
+	"	hash INTEGER NOT NULL"
+	");"
+	"CREATE INDEX finished_by_hash ON finished (hash);"
+
+	/*
+	 * Who is to be told how a fin ended. result: the symbol of an enum ft_status; NULL: not
+	 * known yet.
+	 */
+	"CREATE TABLE answers ("
+	"	number INTEGER PRIMARY KEY,"
+	"	result TEXT,"
+	"	client_id TEXT NOT NULL,"
+	"	topic TEXT NOT NULL,"
+	"	response_topic TEXT,"
+	"	correlation BLOB"
+	");"
+
+	/* For people. */
+	"CREATE VIEW unfinished AS SELECT"
+	"	number, owner, file, name, size,"
+	"	(SELECT coalesce(sum(until - start), 0) FROM ranges AS r"
+	"		WHERE r.number = t.number AND r.kind = 1) AS received,"
+	"	(SELECT coalesce(sum(until - start), 0) FROM ranges AS r"
+	"		WHERE r.number = t.number AND r.kind = 2) AS durable,"
+	"	CASE state WHEN 1 THEN 'receiving' WHEN 2 THEN 'finishing'"
+	"		WHEN 3 THEN 'conflict' END AS state,"
+	"	refused,"
+	"	strftime('%Y-%m-%dT%H:%M:%fZ', received_ms / 1000.0, 'unixepoch') AS received_at,"
+	"	strftime('%Y-%m-%dT%H:%M:%SZ', expire_at, 'unixepoch') AS expire_at,"
+	"	(SELECT (run_ms - t.news_run_ms) / 1000 FROM progress) AS seconds_without_news,"
+	"	user_data"
+	"	FROM transfers AS t;"
+	"CREATE VIEW files AS SELECT"
+	"	owner, file, name, size, sha256,"
+	"	strftime('%Y-%m-%dT%H:%M:%fZ', completed_ms / 1000.0, 'unixepoch') AS completed_at,"
+	"	strftime('%Y-%m-%dT%H:%M:%SZ', expire_at, 'unixepoch') AS expire_at,"
+	"	transfer_id"
+	"	FROM finished;";
+
+/* A transfer whose fin was accepted, but whose bytes did not all survive. */
+#define IS_CUT \
+	"state = 2 AND fin_size > 0 AND NOT EXISTS (SELECT 1 FROM ranges AS r" \
+	"	WHERE r.number = transfers.number AND r.kind = 2" \
+	"		AND r.start = 0 AND r.until >= transfers.fin_size)"
+
+const char ft_schema_cut[] =
+	"DELETE FROM ranges WHERE kind = 1;"
+	"INSERT INTO ranges SELECT number, 1, start, until FROM ranges WHERE kind = 2;"
+	"UPDATE answers SET result = 'FT_INCOMPLETE' WHERE result IS NULL"
+	"	AND number IN (SELECT number FROM transfers WHERE " IS_CUT ");"
+	"UPDATE transfers SET state = 1, fin_size = NULL, fin_sha256 = NULL WHERE " IS_CUT ";";

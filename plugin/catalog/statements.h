@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+/* All SQL that runs more than once, as one table: prepared once for each connection. */
+#ifndef FT_CATALOG_STATEMENTS_H
+#define FT_CATALOG_STATEMENTS_H
+
+/* A key, as ft_query_key() binds it. */
+#define FT_SQL_KEY " WHERE hash = ? AND owner = ? AND file = ?"
+
+/* What ft_unfinished_read() reads. */
+#define FT_SQL_TRANSFER \
+	"SELECT number, state, refused, news_run_ms, owner, file, name, size, sha256," \
+	" transfer_id, received_ms, expire_at, segments_ttl, responses, fin_size, fin_sha256," \
+	" user_data FROM transfers"
+
+/* X(symbol, text): parameters are bound in the order of their question marks. */
+#define FT_SQL_TABLE(X) \
+	X(BEGIN, "BEGIN IMMEDIATE") \
+	X(COMMIT, "COMMIT") \
+	X(ROLLBACK, "ROLLBACK") \
+	\
+	X(PUT_PROGRESS, "UPDATE progress SET last_number = max(last_number, ?)," \
+	  " run_ms = max(run_ms, ?)") \
+	X(GET_PROGRESS, "SELECT last_number, run_ms FROM progress") \
+	X(PUT_FILLED, "UPDATE progress SET filled = 1") \
+	X(PUT_PAST, "UPDATE progress SET identity = ?, log_id = ?") \
+	X(GET_PAST, "SELECT identity, log_id, filled FROM progress") \
+	\
+	X(PUT_TRANSFER, "INSERT OR REPLACE INTO transfers (hash, owner, file, number, state," \
+	  " refused, news_run_ms, name, size, sha256, transfer_id, received_ms, expire_at," \
+	  " segments_ttl, responses, user_data)" \
+	  " VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)") \
+	X(PUT_TERMS, "UPDATE transfers SET refused = 0, expire_at = ?, segments_ttl = ?," \
+	  " responses = ?, user_data = ? WHERE number = ?") \
+	X(PUT_REFUSED, "UPDATE transfers SET refused = 1 WHERE number = ?") \
+	X(PUT_NEWS, "UPDATE transfers SET news_run_ms = ? WHERE number = ?") \
+	X(PUT_FIN, "UPDATE transfers SET state = 2, fin_size = ?, fin_sha256 = ?" \
+	  " WHERE number = ? AND state IN (1, 2)") \
+	X(DROP_FIN, "UPDATE transfers SET state = 1, fin_size = NULL, fin_sha256 = NULL" \
+	  " WHERE number = ? AND state IN (1, 2)") \
+	X(DROP_TRANSFER, "DELETE FROM transfers WHERE number = ?") \
+	X(HAS_TRANSFER, "SELECT 1 FROM transfers WHERE number = ? AND state IN (1, 2)") \
+	X(FIND_TRANSFER, FT_SQL_TRANSFER " WHERE number = ?") \
+	X(EACH_TRANSFER, FT_SQL_TRANSFER " ORDER BY number") \
+	X(FIND_NUMBER, "SELECT number FROM transfers" FT_SQL_KEY) \
+	\
+	X(PUT_RANGE, "INSERT OR REPLACE INTO ranges VALUES (?, ?, ?, ?)") \
+	X(DROP_RANGES, "DELETE FROM ranges WHERE number = ? AND kind = ?" \
+	  " AND start BETWEEN ? AND ?") \
+	X(DROP_ALL_RANGES, "DELETE FROM ranges WHERE number = ?") \
+	X(GET_RANGES, "SELECT kind, start, until FROM ranges WHERE number = ?" \
+	  " ORDER BY kind, start") \
+	\
+	X(PUT_FINISHED, "INSERT INTO finished (hash, owner, file, name, size, sha256," \
+	  " completed_ms, expire_at, transfer_id, number)" \
+	  " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)") \
+	X(FIND_FINISHED, "SELECT name, size, sha256, completed_ms, expire_at, transfer_id," \
+	  " number FROM finished" FT_SQL_KEY) \
+	X(REPLACE_FINISHED, "DELETE FROM finished" FT_SQL_KEY) \
+	X(DROP_FINISHED, "DELETE FROM finished" FT_SQL_KEY " AND number = ?") \
+	X(EACH_FINISHED_KEY, "SELECT owner, file FROM finished") \
+	\
+	X(PUT_ANSWER, "INSERT OR REPLACE INTO answers VALUES (?, NULL, ?, ?, ?, ?)") \
+	X(PUT_RESULT, "UPDATE answers SET result = ? WHERE number = ? AND result IS NULL") \
+	X(EACH_ANSWER, "SELECT number, result, client_id, topic, response_topic, correlation" \
+	  " FROM answers ORDER BY number") \
+	X(DROP_ANSWER, "DELETE FROM answers WHERE number = ?")
+
+enum ft_sql {
+#define X(symbol, text) FT_SQL_##symbol,
+	FT_SQL_TABLE(X)
+#undef X
+	FT_SQL_COUNT
+};
+
+extern const char *const ft_sql_text[FT_SQL_COUNT];
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include "engine/core.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "base/system.h"
+
+#define CORE_LOG_ID_MAX 80	/* bytes of an id in a log line */
+#define CORE_LOG_ROOM 900
+#define CORE_NO_MEMORY_MS 10
+
+static atomic_bool core_is_short;	/* of memory: a thread waits for some */
+
+void ft_core_tell_broker(struct ft_core *core, struct ft_job *job)
+{
+	ft_queue_push(&core->to_broker, &job->link);
+	core->notify(core->context);
+}
+
+void ft_core_tell_writer(struct ft_core *core, struct ft_job *job)
+{
+	ft_queue_push(&core->to_writer, &job->link);
+	ft_log_wake(core->log);
+}
+
+void ft_core_submit(struct ft_core *core, enum ft_lane lane, struct ft_job *job)
+{
+	atomic_fetch_add(&core->outstanding, 1);
+	ft_queue_push(&core->lanes[lane], &job->link);
+}
+
+void *ft_core_alloc(size_t size)
+{
+	void *memory;
+
+	while (!(memory = calloc(1, size)))
+		ft_core_wait_for_memory();
+	return memory;
+}
+
+void ft_core_wait_for_memory(void)
+{
+	atomic_store(&core_is_short, true);
+	ft_sleep_ms(CORE_NO_MEMORY_MS);
+}
+
+bool ft_core_was_short_of_memory(void)
+{
+	return atomic_exchange(&core_is_short, false);
+}
+
+void ft_core_log(const struct ft_core *core, enum ft_log_level level, const struct ft_key *key,
+		 const char *format, ...)
+{
+	char room[CORE_LOG_ROOM];
+	struct ft_buf line = ft_buf_on(room, sizeof room);
+	va_list arguments;
+	int len;
+
+	ft_buf_str(&line, "client '");
+	ft_buf_printable(&line, key->owner, key->owner_len, CORE_LOG_ID_MAX);
+	ft_buf_str(&line, "', file '");
+	ft_buf_printable(&line, key->file, key->file_len, CORE_LOG_ID_MAX);
+	ft_buf_str(&line, "': ");
+	va_start(arguments, format);
+	len = vsnprintf(room + line.len, sizeof room - line.len, format, arguments);
+	va_end(arguments);
+	if (len >= 0)
+		ft_logger_printf(core->logger, level, "%s", room);
+}

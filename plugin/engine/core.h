@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+/*
+ * What the threads of the engine share: the log, the store, and the ways between them.
+ *
+ * The broker's thread owns the registry and appends to the log. The writer owns unfinished
+ * transfers in catalog and store. Finishers own a transfer from its fin on, until they give it
+ * back. Each talks to the others by handing over jobs, see job.h.
+ */
+#ifndef FT_ENGINE_CORE_H
+#define FT_ENGINE_CORE_H
+
+#include <stdatomic.h>
+
+#include "catalog/catalog.h"
+#include "engine/job.h"
+#include "engine/queue.h"
+#include "file_transfer/logger.h"
+#include "file_transfer/store.h"
+#include "log/log.h"
+#include "protocol/options.h"
+
+/* Which finishers a job goes to. */
+enum ft_lane {
+	FT_LANE_QUICK,		/* small files, discards, lookups: never behind a large one */
+	FT_LANE_LARGE,		/* files that take long to hash and to sync; option workers */
+	FT_LANE_BACKGROUND,	/* checkpoints, tidying: nobody waits for them */
+	FT_LANES
+};
+
+/* A file up to this many bytes is small. */
+#define FT_SMALL_FILE ((uint64_t)1024 * 1024)
+
+struct ft_core {
+	const struct ft_options *options;
+	struct ft_logger *logger;
+	const struct ft_store_ops *ops;
+	struct ft_store *store;
+	struct ft_log *log;
+	struct ft_catalog *catalog;	/* the writer's connection */
+	struct ft_queue to_broker;
+	struct ft_queue to_writer;
+	struct ft_queue lanes[FT_LANES];
+	atomic_size_t outstanding;	/* jobs that finishers have */
+	atomic_bool stopping;		/* long work is given up; the next start goes on with it */
+	atomic_bool disk_full;		/* the writer holds back what it cannot write */
+	void (*notify)(void *context);	/* makes the broker's thread look into to_broker */
+	void *context;
+};
+
+/* Hand a job over. */
+void ft_core_tell_broker(struct ft_core *core, struct ft_job *job);
+void ft_core_tell_writer(struct ft_core *core, struct ft_job *job);
+void ft_core_submit(struct ft_core *core, enum ft_lane lane, struct ft_job *job);
+
+/*
+ * Zeroed memory, for writer and finishers: what they do must be done, so where there is none
+ * they wait for it. For the broker's thread there is calloc().
+ */
+void *ft_core_alloc(size_t size);
+
+/* Waits a moment for memory; for what cannot use ft_core_alloc(). */
+void ft_core_wait_for_memory(void);
+
+/* Whether a thread had to wait for memory since this was asked last. */
+bool ft_core_was_short_of_memory(void);
+
+/* A line about a transfer: "client 'c', file 'f': ..." */
+__attribute__((format(printf, 4, 5)))
+void ft_core_log(const struct ft_core *core, enum ft_log_level level, const struct ft_key *key,
+		 const char *format, ...);
+
+#endif

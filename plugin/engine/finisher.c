@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include "engine/finisher.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/system.h"
+#include "base/thread.h"
+#include "protocol/manifest.h"
+
+#define FINISHER_TOGETHER 64		/* files published in one go, at most */
+#define FINISHER_BLOCK ((size_t)256 * 1024)
+#define FINISHER_RETRY_MS 200
+
+struct finisher {
+	struct ft_finishers *all;
+	pthread_t thread;
+	enum ft_lane lane;
+	struct ft_catalog *catalog;	/* owned; this thread's connection */
+	uint8_t *block;			/* owned; FINISHER_BLOCK bytes */
+};
+
+struct ft_finishers {
+	struct ft_core *core;
+	atomic_size_t running;
+	size_t count, started;
+	struct finisher finisher[];
+};
+
+/* --- verify --- */
+
+/* Files of that time that were not published are the next start's. */
+static bool finisher_gives_up(const struct finisher *f, const struct ft_finish *job,
+			      int64_t deadline_ms, enum ft_status *why)
+{
+	*why = FT_CANCELLED;
+	if (atomic_load(&job->cancelled))
+		return true;
+	if (atomic_load(&f->all->core->stopping) && !job->from_log)
+		return true;
+	*why = FT_TIMEOUT;
+	return ft_clock_ms() >= deadline_ms;
+}
+
+/* Puts the pieces together, in the order of arrival: the last one wins. */
+static const uint8_t *finisher_gather(struct ft_finish *job)
+{
+	if (job->piece_count == 1 && job->pieces[0].offset == 0
+	    && job->pieces[0].len >= job->fin.size)
+		return job->pieces[0].bytes;
+	job->gathered = ft_core_alloc((size_t)job->fin.size + 1);
+	for (size_t i = 0; i < job->piece_count; i++) {
+		const struct ft_piece *piece = &job->pieces[i];
+		uint64_t end = piece->offset + piece->len;
+
+		if (end > job->fin.size)
+			end = job->fin.size;
+		if (piece->offset < end)
+			memcpy(job->gathered + piece->offset, piece->bytes,
+			       (size_t)(end - piece->offset));
+	}
+	return job->gathered;
+}
+
+static enum ft_status finisher_hash_upload(struct finisher *f, struct ft_finish *job,
+					   struct ft_upload *upload)
+{
+	const struct ft_core *core = f->all->core;
+	int64_t deadline_ms = ft_clock_ms() + (int64_t)core->options->assemble_timeout * 1000;
+	enum ft_status st;
+
+	if (job->hasher && ft_hasher_position(job->hasher) > job->fin.size) {
+		ft_hasher_free(job->hasher);
+		job->hasher = NULL;
+	}
+	if (!job->hasher && !(job->hasher = ft_hasher_new()))
+		return FT_NO_MEMORY;
+	for (uint64_t at; (at = ft_hasher_position(job->hasher)) < job->fin.size;) {
+		uint64_t left = job->fin.size - at;
+		size_t len = left < FINISHER_BLOCK ? (size_t)left : FINISHER_BLOCK;
+
+		if (finisher_gives_up(f, job, deadline_ms, &st))
+			return st;
+		st = core->ops->read(upload, at, f->block, len);
+		if (st == FT_IO_ERROR || st == FT_NO_SUCH_TRANSFER) {
+			job->lost_start = at;
+			job->lost_end = at + len;
+		}
+		if (st != FT_OK)
+			return st;
+		if (!ft_hasher_update(job->hasher, f->block, len))
+			return FT_INTERNAL_ERROR;
+	}
+	return ft_hasher_digest(job->hasher, &job->digest) ? FT_OK : FT_INTERNAL_ERROR;
+}
+
+/*
+ * The bytes are gone from where they were: published by a process that was killed before the
+ * catalog knew. publish() will see whether the file there is this transfer's.
+ */
+static enum ft_status finisher_hash_published(struct finisher *f, struct ft_finish *job)
+{
+	const struct ft_core *core = f->all->core;
+	const struct ft_facts *facts = job->facts;
+	struct ft_hasher *hasher = ft_hasher_new();
+	enum ft_status st = hasher ? FT_OK : FT_NO_MEMORY;
+
+	for (uint64_t at = 0; st == FT_OK && at < job->fin.size; at = ft_hasher_position(hasher)) {
+		uint64_t left = job->fin.size - at;
+		size_t len = left < FINISHER_BLOCK ? (size_t)left : FINISHER_BLOCK;
+
+		st = core->ops->read_finished(core->store, &facts->key, facts->meta.name, at,
+					      f->block, len);
+		if (st == FT_OK && !ft_hasher_update(hasher, f->block, len))
+			st = FT_INTERNAL_ERROR;
+	}
+	if (st == FT_OK && !ft_hasher_digest(hasher, &job->digest))
+		st = FT_INTERNAL_ERROR;
+	ft_hasher_free(hasher);
+	if (st == FT_NO_SUCH_TRANSFER)
+		job->lost_end = FT_NUMBER_MAX;
+	return st;
+}
+
+static enum ft_status finisher_verify(struct finisher *f, struct ft_finish *job,
+				      struct ft_publication *p)
+{
+	const struct ft_core *core = f->all->core;
+	const struct ft_key *key = &job->facts->key;
+	enum ft_status st;
+
+	if (atomic_load(&job->cancelled))
+		return FT_CANCELLED;
+	if (job->from_log) {
+		p->bytes = finisher_gather(job);
+		st = ft_sha256_of(p->bytes, (size_t)job->fin.size, &job->digest)
+			? FT_OK : FT_INTERNAL_ERROR;
+	} else {
+		/* An empty file may never have had a segment. */
+		st = core->ops->upload_open(core->store, key, job->fin.size == 0
+					    ? FT_UPLOAD_CREATE : FT_UPLOAD_EXISTING, &p->upload);
+		if (st == FT_OK)
+			st = finisher_hash_upload(f, job, p->upload);
+		else if (st == FT_NO_SUCH_TRANSFER)
+			st = finisher_hash_published(f, job);
+	}
+	if (st == FT_OK && job->fin.has_checksum
+	    && !ft_sha256_equal(&job->digest, &job->fin.checksum))
+		st = FT_FILE_CHECKSUM_MISMATCH;
+	return st;
+}
+
+static enum ft_status finisher_prepare(struct finisher *f, struct ft_finish *job,
+				       struct ft_publication *p)
+{
+	const struct ft_facts *facts = job->facts;
+	enum ft_status st;
+
+	memset(p, 0, sizeof *p);
+	if ((st = finisher_verify(f, job, p)) != FT_OK)
+		return st;
+	job->completed_ms = ft_clock_unix_ms();
+	st = ft_manifest_write(facts, job->fin.size, &job->digest, job->completed_ms,
+			       &job->manifest, &job->manifest_len);
+	p->key = facts->key;
+	p->mode = f->all->core->options->finished_ids == FT_FINISHED_IDS_REPLACE ? FT_PUBLISH_REPLACE
+									     : FT_PUBLISH_KEEP;
+	p->name = facts->meta.name;
+	p->size = job->fin.size;
+	p->manifest = job->manifest;
+	p->manifest_len = job->manifest_len;
+	p->transfer_id = facts->transfer_id;
+	return st;
+}
+
+/* --- enter into the catalog --- */
+
+static struct ft_finished finisher_finished(const struct ft_finish *job)
+{
+	const struct ft_facts *facts = job->facts;
+	struct ft_finished finished = {
+		.number = facts->number, .key = facts->key, .size = job->fin.size,
+		.checksum = job->digest, .completed_ms = job->completed_ms,
+		.has_expire_at = facts->terms.has_expire_at, .expire_at = facts->terms.expire_at,
+	};
+
+	memcpy(finished.name, facts->meta.name, sizeof finished.name);
+	memcpy(finished.transfer_id, facts->transfer_id, sizeof finished.transfer_id);
+	return finished;
+}
+
+static enum ft_status finisher_try_enter(struct finisher *f, struct ft_finish *const *jobs,
+					 size_t count)
+{
+	enum ft_status st = ft_catalog_begin(f->catalog);
+
+	for (size_t i = 0; st == FT_OK && i < count; i++) {
+		struct ft_finished finished = finisher_finished(jobs[i]);
+
+		if (jobs[i]->job.status == FT_OK)
+			st = ft_catalog_put_finished(f->catalog, &finished);
+	}
+	if (st == FT_OK)
+		st = ft_catalog_commit(f->catalog);
+	if (st != FT_OK)
+		ft_catalog_rollback(f->catalog);
+	return st;
+}
+
+/* The files are there; so the catalog must come to know it, or the next start will see to it. */
+static enum ft_status finisher_enter(struct finisher *f, struct ft_finish *const *jobs, size_t count)
+{
+	enum ft_status st;
+
+	while ((st = finisher_try_enter(f, jobs, count)) != FT_OK
+	       && !atomic_load(&f->all->core->stopping))
+		ft_sleep_ms(FINISHER_RETRY_MS);
+	if (st != FT_OK)
+		return FT_CANCELLED;
+	if (f->all->core->options->durability == FT_DURABILITY_NONE)
+		return FT_OK;
+	return ft_catalog_sync(f->catalog);
+}
+
+/* --- finish --- */
+
+static void finisher_give_back(struct finisher *f, struct ft_finish *job)
+{
+	free(job->manifest);
+	free(job->gathered);
+	job->manifest = NULL;
+	job->gathered = NULL;
+	if (job->job.status == FT_OK)
+		ft_core_tell_broker(f->all->core, &job->job);
+	else
+		ft_core_tell_writer(f->all->core, &job->job);
+}
+
+static void finisher_publish(struct finisher *f, struct ft_finish *const *jobs, size_t count)
+{
+	const struct ft_core *core = f->all->core;
+	struct ft_publication publications[FINISHER_TOGETHER];
+	struct ft_finish *published[FINISHER_TOGETHER];
+	size_t ready = 0;
+	enum ft_status st;
+
+	for (size_t i = 0; i < count; i++) {
+		struct ft_publication *p = &publications[ready];
+
+		jobs[i]->job.status = finisher_prepare(f, jobs[i], p);
+		if (jobs[i]->job.status == FT_OK)
+			published[ready++] = jobs[i];
+		else
+			core->ops->upload_close(&p->upload);
+	}
+	if (ready > 0)
+		core->ops->publish(core->store, publications, ready);
+	for (size_t i = 0; i < ready; i++) {
+		published[i]->job.status = publications[i].status;
+		published[i]->unsynced_lost = publications[i].bytes_lost;
+	}
+	if (ready > 0 && (st = finisher_enter(f, published, ready)) != FT_OK)
+		for (size_t i = 0; i < ready; i++)
+			if (published[i]->job.status == FT_OK)
+				published[i]->job.status = st;
+	for (size_t i = 0; i < count; i++)
+		finisher_give_back(f, jobs[i]);
+}
+
+/* --- the other jobs --- */
+
+static void finisher_discard(struct finisher *f, struct ft_discard *job)
+{
+	f->all->core->ops->upload_close(&job->upload);
+	ft_core_tell_broker(f->all->core, &job->job);
+}
+
+static void finisher_checkpoint(struct finisher *f, struct ft_checkpoint *job)
+{
+	const struct ft_core *core = f->all->core;
+	struct ft_upload *upload = NULL;
+
+	job->job.status = core->ops->upload_open(core->store, job->key, FT_UPLOAD_EXISTING, &upload);
+	if (job->job.status == FT_OK)
+		job->job.status = ft_store_sync(upload);
+	core->ops->upload_close(&upload);
+	ft_core_tell_writer(f->all->core, &job->job);
+}
+
+static void finisher_tidy(struct finisher *f, struct ft_job *job)
+{
+	job->status = ft_catalog_checkpoint(f->catalog);
+	ft_core_tell_writer(f->all->core, job);
+}
+
+/* Whether the finished file has just these bytes; what a consumer took away cannot be told any more. */
+static enum ft_status finisher_compare(struct finisher *f, const struct ft_lookup *job,
+				       const struct ft_finished *finished)
+{
+	const struct ft_core *core = f->all->core;
+	enum ft_status st;
+
+	if (job->len == 0)
+		return FT_OK;
+	if (job->offset > finished->size || job->len > finished->size - job->offset)
+		return FT_ALREADY_COMPLETE;
+	for (size_t done = 0, piece; done < job->len; done += piece) {
+		piece = job->len - done < FINISHER_BLOCK ? job->len - done : FINISHER_BLOCK;
+		st = core->ops->read_finished(core->store, &job->key, finished->name,
+					      job->offset + done, f->block, piece);
+		if (st == FT_NO_SUCH_TRANSFER)
+			return FT_OK;
+		if (st != FT_OK)
+			return st;
+		if (memcmp(f->block, job->bytes + done, piece) != 0)
+			return FT_ALREADY_COMPLETE;
+	}
+	return FT_OK;
+}
+
+/* The finished file, if it is still there; consumers may have taken it with its manifest. */
+static enum ft_status finisher_find(struct finisher *f, const struct ft_key *key,
+				    struct ft_finished *finished)
+{
+	const struct ft_core *core = f->all->core;
+	enum ft_status st = ft_catalog_find_finished(f->catalog, key, finished);
+
+	if (st != FT_OK || core->ops->find(core->store, key, finished->name) != FT_NO_SUCH_TRANSFER)
+		return st;
+	if ((st = ft_catalog_begin(f->catalog)) == FT_OK)
+		st = ft_catalog_drop_finished(f->catalog, key, finished->number);
+	if (st == FT_OK)
+		st = ft_catalog_commit(f->catalog);
+	if (st != FT_OK)
+		ft_catalog_rollback(f->catalog);
+	return FT_NO_SUCH_TRANSFER;
+}
+
+/* The answer to a command for an id that nobody has begun, and that may be finished. */
+static enum ft_status finisher_answer(struct finisher *f, struct ft_lookup *job,
+				      const struct ft_finished *finished)
+{
+	switch (job->verb) {
+	case FT_VERB_SEGMENT:
+		return finisher_compare(f, job, finished);
+	case FT_VERB_FIN:
+		return ft_fin_fits(&job->fin, finished) ? FT_OK : FT_ALREADY_COMPLETE;
+	case FT_VERB_ABORT:
+		return FT_ALREADY_COMPLETE;
+	default:
+		return FT_OK;
+	}
+}
+
+static enum ft_status finisher_answer_unknown(const struct ft_lookup *job)
+{
+	return job->verb == FT_VERB_ABORT || job->verb == FT_VERB_STATUS ? FT_OK
+									 : FT_NO_SUCH_TRANSFER;
+}
+
+static void finisher_lookup(struct finisher *f, struct ft_lookup *job)
+{
+	struct ft_finished finished;
+	enum ft_status st = finisher_find(f, &job->key, &finished);
+
+	job->found = st == FT_OK;
+	job->size = job->found ? finished.size : 0;
+	if (job->found)
+		st = finisher_answer(f, job, &finished);
+	else if (st == FT_NO_SUCH_TRANSFER)
+		st = finisher_answer_unknown(job);
+	job->job.status = st;
+	ft_core_tell_broker(f->all->core, &job->job);
+}
+
+static void finisher_run(struct finisher *f, struct ft_job *job)
+{
+	switch (job->kind) {
+	case FT_JOB_DISCARD:
+		finisher_discard(f, FT_CONTAINER(job, struct ft_discard, job));
+		break;
+	case FT_JOB_CHECKPOINT:
+		finisher_checkpoint(f, FT_CONTAINER(job, struct ft_checkpoint, job));
+		break;
+	case FT_JOB_TIDY:
+		finisher_tidy(f, job);
+		break;
+	case FT_JOB_LOOKUP:
+		finisher_lookup(f, FT_CONTAINER(job, struct ft_lookup, job));
+		break;
+	default:
+		assert(false);	/* not a job for a finisher */
+	}
+}
+
+/* --- threads --- */
+
+/* Takes the files that wait now; a job of another kind ends the row and is run behind them. */
+static void finisher_serve(struct finisher *f, struct ft_link *link)
+{
+	struct ft_queue *lane = &f->all->core->lanes[f->lane];
+	size_t most = f->lane == FT_LANE_QUICK ? FINISHER_TOGETHER : 1, count = 0;
+	struct ft_finish *files[FINISHER_TOGETHER];
+	struct ft_job *job = FT_CONTAINER(link, struct ft_job, link);
+
+	while (job && job->kind == FT_JOB_FINISH) {
+		files[count++] = FT_CONTAINER(job, struct ft_finish, job);
+		link = count < most ? ft_queue_pop(lane) : NULL;
+		job = link ? FT_CONTAINER(link, struct ft_job, link) : NULL;
+	}
+	if (count > 0)
+		finisher_publish(f, files, count);
+	if (job) {
+		finisher_run(f, job);
+		count++;
+	}
+	atomic_fetch_sub(&f->all->core->outstanding, count);
+}
+
+static void *finisher_main(void *argument)
+{
+	struct finisher *f = argument;
+	struct ft_core *core = f->all->core;
+	struct ft_link *link;
+
+	while ((link = ft_queue_wait(&core->lanes[f->lane])) != NULL)
+		finisher_serve(f, link);
+	atomic_fetch_sub(&f->all->running, 1);
+	core->notify(core->context);
+	return NULL;
+}
+
+static enum ft_status finisher_start(struct ft_finishers *all, enum ft_lane lane)
+{
+	struct finisher *f = &all->finisher[all->count++];
+	enum ft_status st;
+
+	f->all = all;
+	f->lane = lane;
+	if (!(f->block = malloc(FINISHER_BLOCK)))
+		return FT_NO_MEMORY;
+	if ((st = ft_catalog_join(all->core->catalog, &f->catalog)) != FT_OK)
+		return st;
+	if (ft_thread_start(&f->thread, finisher_main, f) != 0)
+		return FT_NO_MEMORY;
+	all->started++;
+	atomic_fetch_add(&all->running, 1);
+	return FT_OK;
+}
+
+enum ft_status ft_finishers_new(struct ft_core *core, struct ft_finishers **out)
+{
+	size_t large = (size_t)core->options->workers;
+	struct ft_finishers *all = calloc(1, sizeof *all + (large + 2) * sizeof all->finisher[0]);
+	enum ft_status st;
+
+	if (!all)
+		return FT_NO_MEMORY;
+	all->core = core;
+	*out = all;
+	st = finisher_start(all, FT_LANE_QUICK);
+	if (st == FT_OK)
+		st = finisher_start(all, FT_LANE_BACKGROUND);
+	while (st == FT_OK && all->count < large + 2)
+		st = finisher_start(all, FT_LANE_LARGE);
+	if (st != FT_OK) {
+		ft_finishers_stop(all);
+		ft_finishers_free(out);
+	}
+	return st;
+}
+
+void ft_finishers_stop(struct ft_finishers *finishers)
+{
+	for (size_t i = 0; i < FT_LANES; i++)
+		ft_queue_close(&finishers->core->lanes[i]);
+}
+
+bool ft_finishers_are_done(const struct ft_finishers *finishers)
+{
+	return atomic_load(&finishers->running) == 0;
+}
+
+void ft_finishers_free(struct ft_finishers **finishers)
+{
+	struct ft_finishers *all = *finishers;
+
+	if (!all)
+		return;
+	for (size_t i = 0; i < all->count; i++) {
+		struct finisher *f = &all->finisher[i];
+
+		if (i < all->started)
+			pthread_join(f->thread, NULL);
+		ft_catalog_close(&f->catalog);
+		free(f->block);
+	}
+	free(all);
+	*finishers = NULL;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include "engine/job.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+void ft_job_free(struct ft_job **pointer)
+{
+	struct ft_job *job = *pointer;
+	struct ft_finish *finish;
+
+	*pointer = NULL;
+	if (!job)
+		return;
+	assert(!ft_link_listed(&job->link));
+	switch (job->kind) {
+	case FT_JOB_FINISH:
+		finish = FT_CONTAINER(job, struct ft_finish, job);
+		ft_hasher_free(finish->hasher);
+		free(finish->manifest);
+		free(finish->gathered);
+		break;
+	case FT_JOB_CHECKPOINT:
+		ft_ranges_release(&FT_CONTAINER(job, struct ft_checkpoint, job)->held);
+		break;
+	case FT_JOB_LOOKUP:
+		ft_ticket_free(&FT_CONTAINER(job, struct ft_lookup, job)->ticket);
+		break;
+	case FT_JOB_LOST:
+		ft_ranges_release(&FT_CONTAINER(job, struct ft_lost, job)->kept);
+		break;
+	case FT_JOB_RETOLD:
+		ft_ticket_free(&FT_CONTAINER(job, struct ft_retold, job)->ticket);
+		break;
+	case FT_JOB_DISCARD:
+		assert(!FT_CONTAINER(job, struct ft_discard, job)->upload);
+		break;
+	case FT_JOB_TIDY:
+	case FT_JOB_VERDICT:
+	case FT_JOB_SEGMENT:
+	case FT_JOB_RESULT:
+	case FT_JOB_SPACE:
+		break;
+	}
+	free(job);	/* every kind begins with it */
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+/*
+ * What the threads of the engine hand to each other. A job has one owner at a time; handing it
+ * over hands over all that it points to, unless said otherwise.
+ *
+ *	FINISH		writer -> finisher -> broker -> writer		a fin that succeeded
+ *			writer -> finisher -> writer -> broker -> writer	... that failed
+ *	DISCARD		writer -> finisher -> broker			an abort, an expiry
+ *	CHECKPOINT	writer -> finisher -> writer
+ *	TIDY		writer -> finisher -> writer
+ *	LOOKUP		broker -> finisher -> broker			about a finished id
+ *	RESULT		writer -> broker -> writer
+ *	RETOLD		start -> broker -> writer			what an earlier process could not tell
+ *	VERDICT, SEGMENT, LOST, SPACE	writer -> broker
+ */
+#ifndef FT_ENGINE_JOB_H
+#define FT_ENGINE_JOB_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/list.h"
+#include "base/sha256.h"
+#include "file_transfer/ranges.h"
+#include "file_transfer/store.h"
+#include "protocol/facts.h"
+#include "protocol/request.h"
+#include "protocol/topic.h"
+
+enum ft_job_kind {
+	FT_JOB_FINISH,
+	FT_JOB_DISCARD,
+	FT_JOB_CHECKPOINT,
+	FT_JOB_TIDY,
+	FT_JOB_LOOKUP,
+	FT_JOB_VERDICT,
+	FT_JOB_SEGMENT,
+	FT_JOB_RESULT,
+	FT_JOB_RETOLD,
+	FT_JOB_LOST,
+	FT_JOB_SPACE,
+};
+
+/* What every job begins with. */
+struct ft_job {
+	struct ft_link link;
+	enum ft_job_kind kind;
+	uint64_t number;		/* of the transfer; 0: of none */
+	enum ft_status status;		/* the result */
+};
+
+/* A segment in the log. */
+struct ft_piece {
+	uint64_t offset;
+	const uint8_t *bytes;
+	size_t len;
+};
+
+/* Verify, publish, enter into the catalog. */
+struct ft_finish {
+	struct ft_job job;
+	const struct ft_facts *facts;	/* the writer's, who leaves them alone meanwhile */
+	struct ft_fin fin;
+	const struct ft_piece *pieces;	/* the bytes, in the order of arrival */
+	size_t piece_count;
+	bool from_log;			/* by `pieces`; else from the store */
+	struct ft_hasher *hasher;	/* owned; over the first bytes; NULL: over none */
+	atomic_bool cancelled;		/* by an abort */
+	bool unsynced_lost;		/* result: an fsync failed; what none covered before is lost */
+	uint64_t lost_start, lost_end;	/* result: bytes that could not be read; equal: none */
+	struct ft_sha256 digest;	/* result */
+	int64_t completed_ms;		/* result: Unix ms */
+	bool returning;			/* from the broker's thread, which has the result */
+	bool told;			/* ... and has published it */
+	char *manifest;			/* owned; the finisher's own, as what follows */
+	size_t manifest_len;
+	uint8_t *gathered;		/* owned; the pieces, put together */
+};
+
+/* Close what was discarded. */
+struct ft_discard {
+	struct ft_job job;
+	struct ft_upload *upload;	/* owned; NULL: there was nothing */
+	bool answer;			/* an abort waits for it */
+};
+
+/* Make durable what is held. */
+struct ft_checkpoint {
+	struct ft_job job;
+	const struct ft_key *key;	/* the writer's, who leaves it alone meanwhile */
+	struct ft_ranges held;		/* owned; what was held when it began */
+};
+
+/* What is known of a finished id, or is not finished at all? */
+struct ft_lookup {
+	struct ft_job job;		/* status: as the command is to be answered */
+	struct ft_key key;		/* points into the job */
+	enum ft_verb verb;
+	uint64_t offset;		/* SEGMENT */
+	struct ft_fin fin;		/* FIN */
+	const uint8_t *bytes;		/* SEGMENT; points into the job */
+	size_t len;
+	struct ft_ticket *ticket;	/* owned */
+	bool found;			/* result: it is finished */
+	uint64_t size;			/* result, where found */
+	size_t charged;			/* bytes on the memory account */
+};
+
+/* The first answer of the writer for a transfer that was begun under a finished id. */
+struct ft_verdict {
+	struct ft_job job;		/* FT_OK, or FT_FILEMETA_CONFLICT */
+	bool complete;			/* FT_OK: it is finished, as the init says */
+	uint64_t size;			/* complete */
+};
+
+/* Bytes of [start, end) that were held are not any more, but those in `kept`. */
+struct ft_lost {
+	struct ft_job job;		/* status: why */
+	uint64_t start, end;
+	struct ft_ranges kept;		/* owned */
+};
+
+/* A fin's result that no finisher was needed for; goes back to the writer once it is told. */
+struct ft_result {
+	struct ft_job job;
+	bool told;
+};
+
+/* A fin's result that an earlier process could not tell. */
+struct ft_retold {
+	struct ft_job job;
+	struct ft_ticket *ticket;	/* owned */
+	bool told;
+};
+
+/* What is free where the store is. */
+struct ft_space_news {
+	struct ft_job job;
+	struct ft_space space;
+};
+
+/* Frees a job of any kind with what it owns; its handles are closed. NULL inside is ignored. */
+void ft_job_free(struct ft_job **job);
+
+#endif
