@@ -526,6 +526,7 @@ enum ft_status ft_engine_new(const struct ft_engine_config *config, struct ft_en
 	snprintf(e->identity, sizeof e->identity, "%s", config->identity);
 	e->now_ms = e->swept_ms = ft_clock_ms();
 	ft_list_init(&e->aborts);
+	ft_list_init(&e->told);
 	ft_list_init(&e->assembling);
 	ft_finished_set_init(&e->finished);
 	*out = e;
@@ -547,6 +548,7 @@ static void engine_take_jobs(struct ft_engine *e, int limit)
 bool ft_engine_run(struct ft_engine *e, int64_t now_ms)
 {
 	e->now_ms = now_ms;
+	engine_return_told(e);
 	engine_take_jobs(e, ENGINE_JOBS_MAX);
 	if (now_ms >= e->due_ms) {
 		e->due_ms = now_ms + ENGINE_TIMER_MS;
@@ -555,8 +557,15 @@ bool ft_engine_run(struct ft_engine *e, int64_t now_ms)
 	return ft_queue_count(&e->core.to_broker) > 0;
 }
 
+void ft_engine_pass(struct ft_engine *e)
+{
+	e->passes++;
+}
+
 int64_t ft_engine_due_ms(const struct ft_engine *e)
 {
+	if (ft_list_first(&e->told))
+		return e->now_ms + ENGINE_TIMER_MS;
 	if (e->registry.count == 0)
 		return INT64_MAX;
 	if (e->sweep_left > 0)
@@ -579,6 +588,7 @@ static bool engine_stop_until(struct ft_engine *e, int64_t deadline_ms,
 {
 	while (!is_done(e)) {
 		engine_take_jobs(e, INT32_MAX);
+		engine_return_told(e);
 		if (ft_clock_ms() >= deadline_ms)
 			return false;
 		ft_log_wake(e->core.log);
@@ -604,6 +614,7 @@ static bool engine_stop_threads(struct ft_engine *e)
 	bool done = true;
 
 	e->closing = true;
+	engine_return_told(e);
 	atomic_store(&e->core.stopping, true);
 	if (e->writer && e->finishers)
 		(void)engine_stop_until(e, deadline_ms - ENGINE_STOP_MS / 2, engine_is_idle);

@@ -69,6 +69,12 @@ enum ft_status ft_engine_command(struct ft_engine *engine, const struct ft_reque
 /* Takes results and looks at timers. Returns whether more results wait. */
 bool ft_engine_run(struct ft_engine *engine, int64_t now_ms);
 
+/*
+ * Another pass of the broker's loop has begun. Cheap. What is published leaves with the pass; a
+ * broker that stops drops what was published last, which is then told again after the start.
+ */
+void ft_engine_pass(struct ft_engine *engine);
+
 /* When ft_engine_run() is to be called at the latest, if nothing else happens. */
 int64_t ft_engine_due_ms(const struct ft_engine *engine);
 

@@ -35,6 +35,8 @@ struct ft_engine {
 	struct ft_finishers *finishers;
 	uint64_t last_number;
 	struct ft_list assembling;	/* transfers whose fin was accepted */
+	struct ft_list told;		/* jobs whose response may still be lost; struct engine_told */
+	uint64_t passes;		/* of the broker's loop */
 	struct ft_list aborts;		/* tickets of transfers that are gone here; struct engine_abort */
 	size_t lookups;			/* questions about finished ids on their way */
 	size_t charged;			/* bytes that clients make us keep, besides the registry's */
@@ -66,6 +68,14 @@ struct engine_abort {
 	struct ft_link link;
 	uint64_t number;
 	struct ft_ticket *ticket;	/* owned */
+};
+
+/* A job whose result was published, and that goes back to the writer. */
+struct engine_told {
+	struct ft_link link;
+	struct ft_job *job;		/* owned */
+	uint64_t pass;			/* of the broker's loop in which it was published */
+	int64_t told_ms;
 };
 
 /* --- engine.c --- */
@@ -103,6 +113,12 @@ enum ft_status engine_wait(struct ft_engine *e, struct ft_transfer *t, struct ft
 /* --- results.c --- */
 
 void engine_take_job(struct ft_engine *e, struct ft_job *job);
+
+/*
+ * Gives jobs back to the writer whose response has surely left: a broker that stops drops what
+ * was published in the last pass of its loop.
+ */
+void engine_return_told(struct ft_engine *e);
 
 /* Answers all tickets of a list alike; the reply is completed by topic. Whether all were told. */
 bool engine_answer_all(struct ft_engine *e, struct ft_transfer *t, struct ft_list *list,

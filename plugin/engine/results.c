@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RESULTS_PASSES 2	/* of the broker's loop, then what was published is on its way */
+#define RESULTS_LEAVE_MS 500	/* the same where the loop tells of no passes */
+
 static void results_note_refusal(struct ft_engine *e, const struct ft_request *request,
 				 const struct ft_reply *reply)
 {
@@ -101,6 +104,61 @@ static void results_end(struct ft_engine *e, struct ft_transfer **transfer)
 	t->news_ms = e->now_ms;
 }
 
+/* --- jobs that go back to the writer --- */
+
+static void results_set_untold(struct ft_job *job)
+{
+	switch (job->kind) {
+	case FT_JOB_FINISH:
+		FT_CONTAINER(job, struct ft_finish, job)->told = false;
+		break;
+	case FT_JOB_RESULT:
+		FT_CONTAINER(job, struct ft_result, job)->told = false;
+		break;
+	default:
+		FT_CONTAINER(job, struct ft_retold, job)->told = false;
+	}
+}
+
+static void results_return(struct ft_engine *e, struct ft_job *job)
+{
+	struct engine_told *told = e->closing ? NULL : malloc(sizeof *told);
+
+	/* Without memory for it the response counts as told now. */
+	if (!told) {
+		ft_core_tell_writer(&e->core, job);
+		return;
+	}
+	told->job = job;
+	told->pass = e->passes;
+	told->told_ms = e->now_ms;
+	ft_link_init(&told->link);
+	ft_list_push(&e->told, &told->link);
+}
+
+static bool results_has_left(const struct ft_engine *e, const struct engine_told *told)
+{
+	return e->closing || e->passes - told->pass >= RESULTS_PASSES
+	       || e->now_ms - told->told_ms >= RESULTS_LEAVE_MS;
+}
+
+void engine_return_told(struct ft_engine *e)
+{
+	struct ft_link *link;
+
+	while ((link = ft_list_first(&e->told)) != NULL) {
+		struct engine_told *told = FT_CONTAINER(link, struct engine_told, link);
+
+		if (!results_has_left(e, told))
+			break;
+		if (e->closing && e->passes - told->pass < RESULTS_PASSES)
+			results_set_untold(told->job);
+		ft_list_pop(&e->told);
+		ft_core_tell_writer(&e->core, told->job);
+		free(told);
+	}
+}
+
 /* --- fin --- */
 
 /* What the end of an assembly says to those who wait for it. */
@@ -187,7 +245,7 @@ static void results_take_finish(struct ft_engine *e, struct ft_finish *finish)
 	else
 		finish->told = results_fail(e, t, finish->job.status);
 	finish->returning = true;
-	ft_core_tell_writer(&e->core, &finish->job);
+	results_return(e, &finish->job);
 }
 
 /* A fin for which no file was made: the id is finished already, or it cannot be. */
@@ -207,7 +265,7 @@ static void results_take_result(struct ft_engine *e, struct ft_result *result)
 	} else if (t) {
 		result->told = results_fail(e, t, st);
 	}
-	ft_core_tell_writer(&e->core, &result->job);
+	results_return(e, &result->job);
 }
 
 static void results_take_retold(struct ft_engine *e, struct ft_retold *retold)
@@ -218,7 +276,7 @@ static void results_take_retold(struct ft_engine *e, struct ft_retold *retold)
 	};
 
 	retold->told = engine_respond(e, &retold->ticket->request, &reply);
-	ft_core_tell_writer(&e->core, &retold->job);
+	results_return(e, &retold->job);
 }
 
 /* --- verdicts --- */

@@ -12,6 +12,7 @@
 #define WRITER_ROUND_BYTES ((uint64_t)4 * 1024 * 1024)	/* of the log, between two commits */
 #define WRITER_PENDING_MS 300		/* a small transfer waits so long in the log for its fin */
 #define WRITER_IDLE_MS 10000		/* then a transfer is forgotten here; the catalog knows it */
+#define WRITER_ACTIVE_MAX 1000		/* if there are more, after a tenth of that */
 #define WRITER_SYNC_BYTES ((uint64_t)64 * 1024 * 1024)	/* a checkpoint after so much, */
 #define WRITER_SYNC_MS 5000		/* or so long */
 #define WRITER_SYNC_ALL_MS 1000		/* at the end */
@@ -547,7 +548,8 @@ static bool writer_is_idle(const struct ft_writer *w, const struct writer_transf
 	return (t->state == WRITER_STORED || t->state == WRITER_CONFLICT || t->state == WRITER_COMPLETE)
 	       && t->pin == WRITER_PIN_NONE && !t->checkpointing && t->news == 0
 	       && (t->unsynced == 0 || w->core->options->durability == FT_DURABILITY_NONE)
-	       && w->now_ms - t->used_ms >= WRITER_IDLE_MS;
+	       && w->now_ms - t->used_ms >= (w->count > WRITER_ACTIVE_MAX ? WRITER_IDLE_MS / 10
+									  : WRITER_IDLE_MS);
 }
 
 /* Once a second at most: there are thousands of active transfers at most. */

@@ -12,6 +12,7 @@ int ft_on_tick(int event, void *event_data, void *userdata)
 	(void)event;
 	(void)event_data;
 	ft_wake_tick_seen(plugin->wake);
+	ft_engine_pass(plugin->engine);
 	ft_plugin_poll_if_needed(plugin);
 	return MOSQ_ERR_SUCCESS;
 }

@@ -207,6 +207,7 @@ class Stopped(Case):
         device.acked(device.publish(f"$file/f/fin/{41 * chunk}"))
         broker.restart()
         device = self.device("dev", broker=broker)
+        eventually(lambda: device.status("f").get("state") == "complete", "what was accepted")
         self.ok(device.fin("f", 41 * chunk, sha256(b"x" * 41 * chunk)))
 
     def test_a_broker_stops_while_clients_upload(self):

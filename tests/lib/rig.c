@@ -79,6 +79,7 @@ enum ft_status rig_try_start(struct rig *rig)
 	if (st == FT_OK) {
 		if (rig->now_ms < rig->engine->now_ms)
 			rig->now_ms = rig->engine->now_ms;
+		ft_engine_pass(rig->engine);
 		ft_engine_run(rig->engine, rig->now_ms);
 	}
 	return st;
@@ -234,6 +235,8 @@ size_t rig_count(const struct rig *rig, const char *topic)
 
 void rig_run(struct rig *rig)
 {
+	ft_engine_pass(rig->engine);
+	ft_engine_pass(rig->engine);
 	while (ft_engine_run(rig->engine, rig->now_ms))
 		;
 }
