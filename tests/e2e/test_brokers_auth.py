@@ -4,6 +4,7 @@ with the plugin and without it; while the broker starts, when it has started, an
 import itertools
 import os
 import signal
+import socket
 import subprocess
 import threading
 
@@ -109,6 +110,15 @@ def is_alive(client):
         return False
 
 
+def listens(broker):
+    """Whether it takes connections; that it is running it says before."""
+    try:
+        socket.create_connection(("127.0.0.1", broker.port), 5).close()
+        return True
+    except ConnectionRefusedError:
+        return False
+
+
 def connack_by_psk(broker, identity, key):
     """The CONNACK's first bytes; empty where TLS is refused, or the broker closes."""
     with subprocess.Popen(["openssl", "s_client", "-connect", f"127.0.0.1:{broker.port}", "-quiet",
@@ -172,7 +182,7 @@ class WhoGetsIn(Case):
     def begin_psk(self, setting, with_plugin):
         broker = self.begin(setting, with_plugin)
         broker._launch()  # the harness waits for a CONNACK, and there is none without a key
-        eventually(lambda: " running" in broker.log(), "the broker to run")
+        eventually(lambda: listens(broker), "the broker to listen")
         return broker
 
     def outcomes(self, setting, with_plugin):

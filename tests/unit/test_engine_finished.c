@@ -325,6 +325,7 @@ START_TEST(test_finished__answers_every_question)
 {
 	ck_assert_int_eq(tell("$file/f/init", INIT_N), FT_OK);
 	ck_assert_int_eq(tell("$file/f/init", INIT_N), FT_OK);
+	/* Nobody knows yet which of the two the id was finished as. */
 	ck_assert_int_eq(tell("$file/f/init", INIT_M), FT_BUSY);
 	ck_assert_int_eq(tell("$file/f/0", "hello"), FT_FILEMETA_CONFLICT);
 	ck_assert_int_eq(tell("$file/f/fin/5", ""), FT_FILEMETA_CONFLICT);

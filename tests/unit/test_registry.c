@@ -180,6 +180,7 @@ START_TEST(test_registry__moves_along_the_table)
 	static const bool allowed[FT_TRANSFER_STATES][FT_TRANSFER_STATES] = {
 		[FT_TRANSFER_CHECKING] = { [FT_TRANSFER_RECEIVING] = true,
 					   [FT_TRANSFER_ASSEMBLING] = true,
+					   [FT_TRANSFER_ABORTING] = true,
 					   [FT_TRANSFER_CONFLICT] = true },
 		[FT_TRANSFER_RECEIVING] = { [FT_TRANSFER_ASSEMBLING] = true },
 		[FT_TRANSFER_ASSEMBLING] = { [FT_TRANSFER_RECEIVING] = true,
