@@ -309,8 +309,8 @@ def steps(file):
 
 def assembled(file):
     word = result(file)
-    answers = dict.fromkeys(file.waiters,
-                            Reply(word, "complete" if word == "success" else "receiving"))
+    failed = "receiving" if file.aborting is None else "assembling"  # until the abort is through
+    answers = dict.fromkeys(file.waiters, Reply(word, "complete" if word == "success" else failed))
     over = file._replace(waiters=(), aborting=None)
     if word == "success":
         if file.aborting is not None:
