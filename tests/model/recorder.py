@@ -353,6 +353,19 @@ class Recorder:
         self.game.hold(False)
         self.flush()
         self.rest()
+        self.wait_for_answers()
+
+    def sync_without_news(self):
+        """A question is news, too: none is asked where all fins are known to be over."""
+        self.game.hold(False)
+        self.flush()
+        self.wait(lambda: not any(c.link is self.link for c in self.open.values()), "all answers")
+        if any(isinstance(c, Command) and c.kind in ("fin", "abort") and not c.answer
+               for c in self.history):
+            self.rest()
+        self.wait_for_answers()
+
+    def wait_for_answers(self):
         self.settle_aborts()
         self.wait(lambda: not any(c.link is self.link for c in self.open.values()), "all answers")
         self.barrier()
