@@ -57,6 +57,7 @@ START_TEST(test_finished__answers_a_whole_upload_that_is_sent_again_in_one_go)
 	ck_assert_str_eq(rig_member_of(&rig, "$file/f/init", "state"), "\"complete\"");
 	ck_assert_str_eq(rig_member_of(&rig, "$file/f/init", "received"), "5");
 	ck_assert_int_eq(rig_response(&rig, "$file/f/0")->status, FT_OK);
+	ck_assert_str_eq(rig_member_of(&rig, "$file/f/0", "state"), "\"complete\"");
 	ck_assert_int_eq(rig_response(&rig, "$file/f/3")->status, FT_OK);
 	ck_assert_int_eq(rig_response(&rig, "$file/f/fin/5")->status, FT_OK);
 	ck_assert_str_eq(rig_member_of(&rig, "$file/f/fin/5", "state"), "\"complete\"");
