@@ -279,6 +279,14 @@ static bool engine_fits_place(const struct ft_finished *finished, const struct f
 	       && (found->size == FT_STORE_TAKEN || finished->size == found->size);
 }
 
+/* A power cut may have left the file, and taken what the catalog had said of it. */
+static bool engine_knows(struct ft_engine *e, const struct ft_key *key)
+{
+	struct ft_finished known;
+
+	return ft_catalog_find_finished(e->core.catalog, key, &known) == FT_OK;
+}
+
 /* One finished file that the store has, for a catalog that is made anew. */
 static bool engine_list_visit(void *context, const struct ft_store_found *found)
 {
@@ -293,7 +301,7 @@ static bool engine_list_visit(void *context, const struct ft_store_found *found)
 		ft_logger_printf(e->core.logger, FT_LOG_WARNING, "%s: its manifest does not fit, so it "
 				 "does not count as a finished file", found->place);
 	finished.number = 0;
-	if (st == FT_OK && ft_catalog_put_finished(e->core.catalog, &finished) != FT_OK)
+	if (st == FT_OK && !engine_knows(e, &finished.key) && ft_catalog_put_finished(e->core.catalog, &finished) != FT_OK)
 		e->closing = true;	/* stops the walk with an error */
 	free(ids);
 	return !e->closing;
@@ -496,7 +504,7 @@ static enum ft_status engine_start(struct ft_engine *e, const struct ft_engine_c
 			return st;
 	if ((st = engine_open(e, config, &past)) != FT_OK)
 		return st;
-	if (past == FT_CATALOG_NEW && (st = engine_list_finished(e)) != FT_OK)
+	if (past != FT_CATALOG_CONTINUED && (st = engine_list_finished(e)) != FT_OK)
 		return st;
 	if ((st = engine_replay(e)) != FT_OK
 	    || (st = engine_load(e)) != FT_OK

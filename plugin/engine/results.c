@@ -378,6 +378,8 @@ static void results_take_segment(struct ft_engine *e, struct ft_job *job)
 		struct ft_ticket *ticket = FT_CONTAINER(link, struct ft_ticket, link);
 		struct ft_reply reply = { .status = job->status };
 
+		if (t->verdict == FT_VERDICT_COMPLETE)
+			reply.state = FT_STATE_COMPLETE;
 		t->waiting--;
 		if (job->status == FT_OK && !engine_wants_response(e, t))
 			engine_drop_ticket(e, &ticket);

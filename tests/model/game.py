@@ -237,7 +237,7 @@ class Game:
         """Time passes for all. What must have gone by then is waited for."""
         for device in self.devices:
             if device.client:
-                device.sync()
+                device.sync_without_news()
                 self.wait_for_unfinished(device)
         self.spy.ping().ping()         # what links had left behind when they were cut is read
         self.clock.forward(JUMP)

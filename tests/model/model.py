@@ -200,7 +200,8 @@ def segment(file, command, rules):
     if file.state == "receiving":
         return plain(written(file, command), "success") + may_be_busy(file)
     same = not command.data or holds(file, command, file.fin_size)
-    return plain(file, "success" if same else "already_complete") + may_be_busy(file)
+    state = "complete" if command.data else None
+    return plain(file, "success" if same else "already_complete", state) + may_be_busy(file)
 
 
 def written(file, command, until=None, held=True):
@@ -309,8 +310,8 @@ def steps(file):
 
 def assembled(file):
     word = result(file)
-    answers = dict.fromkeys(file.waiters,
-                            Reply(word, "complete" if word == "success" else "receiving"))
+    failed = "receiving" if file.aborting is None else "assembling"  # until the abort is through
+    answers = dict.fromkeys(file.waiters, Reply(word, "complete" if word == "success" else failed))
     over = file._replace(waiters=(), aborting=None)
     if word == "success":
         if file.aborting is not None:

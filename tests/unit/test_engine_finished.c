@@ -57,6 +57,7 @@ START_TEST(test_finished__answers_a_whole_upload_that_is_sent_again_in_one_go)
 	ck_assert_str_eq(rig_member_of(&rig, "$file/f/init", "state"), "\"complete\"");
 	ck_assert_str_eq(rig_member_of(&rig, "$file/f/init", "received"), "5");
 	ck_assert_int_eq(rig_response(&rig, "$file/f/0")->status, FT_OK);
+	ck_assert_str_eq(rig_member_of(&rig, "$file/f/0", "state"), "\"complete\"");
 	ck_assert_int_eq(rig_response(&rig, "$file/f/3")->status, FT_OK);
 	ck_assert_int_eq(rig_response(&rig, "$file/f/fin/5")->status, FT_OK);
 	ck_assert_str_eq(rig_member_of(&rig, "$file/f/fin/5", "state"), "\"complete\"");
@@ -225,7 +226,68 @@ START_TEST(test_finished__is_not_aborted_behind_an_init)
 	ck_assert_int_eq(tell("$file/f/abort", ""), FT_OK);
 	rig_wait(&rig, 2);
 	ck_assert_int_eq(rig_response(&rig, "$file/f/abort")->status, FT_ALREADY_COMPLETE);
+	/* The init came first, and is answered as if nothing had come behind it. */
+	ck_assert_int_eq(rig_response(&rig, "$file/f/init")->status, FT_OK);
+	ck_assert_str_eq(rig_member_of(&rig, "$file/f/init", "state"), "\"complete\"");
 	rig_check_file(&rig, "files/c/f/n", "hello", 5);
+	check_idle();
+}
+END_TEST
+
+START_TEST(test_finished__is_not_aborted_where_an_init_was_refused)
+{
+	ck_assert_int_eq(say("$file/f/init", INIT_M), FT_FILEMETA_CONFLICT);
+	ck_assert_int_eq(say("$file/f/abort", ""), FT_ALREADY_COMPLETE);
+	ck_assert_int_eq(say("$file/f/fin/5", ""), FT_OK);	/* the refusal is forgotten */
+	check_idle();
+}
+END_TEST
+
+/* The refusal comes in the short time between the accepted fin and its result. */
+START_TEST(test_finished__is_not_aborted_where_an_init_was_refused_during_its_fin)
+{
+	ck_assert_int_eq(tell("$file/g/init", INIT_N), FT_OK);
+	ck_assert_int_eq(tell("$file/g/0", "hello"), FT_OK);
+	ck_assert_int_eq(tell("$file/g/fin/5", ""), FT_OK);
+	ck_assert_int_eq(tell("$file/g/init", INIT_M), FT_FILEMETA_CONFLICT);
+	ck_assert_int_eq(rig_wait_for(&rig, "$file/g/fin/5"), FT_OK);
+	ck_assert_int_eq(say("$file/g/fin/5", ""), FT_FILEMETA_CONFLICT);
+	ck_assert_int_eq(say("$file/g/abort", ""), FT_ALREADY_COMPLETE);
+	check_idle();
+}
+END_TEST
+
+/* Both fit the finished file, but not each other: which is known only once the writer has looked. */
+START_TEST(test_finished__does_not_refuse_a_second_init_that_fits)
+{
+	enum ft_status second;
+
+	ck_assert_int_eq(tell("$file/f/init", INIT_N), FT_OK);
+	second = tell("$file/f/init", "{\"name\":\"n\",\"size\":5}");
+	ck_assert_int_eq(second, FT_BUSY);
+	rig_settle(&rig);
+	ck_assert_int_eq(say("$file/f/init", "{\"name\":\"n\",\"size\":5}"), FT_OK);
+	check_idle();
+}
+END_TEST
+
+START_TEST(test_finished__is_told_by_a_status_behind_an_init_that_is_refused)
+{
+	ck_assert_int_eq(tell("$file/f/init", INIT_M), FT_OK);
+	ck_assert_int_eq(tell("$file/f/status", ""), FT_OK);
+	rig_wait(&rig, 2);
+	ck_assert_int_eq(rig_response(&rig, "$file/f/init")->status, FT_FILEMETA_CONFLICT);
+	ck_assert_int_eq(rig_response(&rig, "$file/f/status")->status, FT_OK);
+	ck_assert_str_eq(rig_member_of(&rig, "$file/f/status", "state"), "\"complete\"");
+	ck_assert_str_eq(rig_member_of(&rig, "$file/f/status", "received"), "5");
+}
+END_TEST
+
+/* SPEC: a segment of length 0 is a success that stores nothing. */
+START_TEST(test_finished__takes_a_segment_without_bytes_anywhere)
+{
+	ck_assert_int_eq(say("$file/f/5", ""), FT_OK);
+	ck_assert_int_eq(say("$file/f/1000", ""), FT_OK);
 	check_idle();
 }
 END_TEST
@@ -317,6 +379,11 @@ FT_SUITE_IN_MEMORY_WITH("engine finished", set_up, tear_down,
 	test_finished__trusts_segments_of_a_file_that_a_consumer_took_away,
 	test_finished__is_incomplete_where_the_pipelined_bytes_are,
 	test_finished__is_not_aborted_behind_an_init,
+	test_finished__is_not_aborted_where_an_init_was_refused,
+	test_finished__is_not_aborted_where_an_init_was_refused_during_its_fin,
+	test_finished__does_not_refuse_a_second_init_that_fits,
+	test_finished__is_told_by_a_status_behind_an_init_that_is_refused,
+	test_finished__takes_a_segment_without_bytes_anywhere,
 	test_finished__is_begun_anew_behind_an_abort,
 	test_finished__answers_no_segments_that_succeed_where_the_client_wants_that,
 	test_finished__answers_every_question,

@@ -490,6 +490,26 @@ START_TEST(test_restart__trusts_only_durable_bytes_after_a_power_cut)
 }
 END_TEST
 
+/* The file is on the disk, but what the catalog said of it is not. */
+START_TEST(test_restart__takes_in_what_a_power_cut_has_left_of_a_file)
+{
+	sqlite3 *catalog;
+
+	rig_start(&rig);
+	ck_assert_int_eq(say("$file/f/put/n", "hello"), FT_OK);
+	rig_settle(&rig);
+	rig_stop(&rig);
+	ck_assert_int_eq(sqlite3_open(rig_path(&rig, "catalog.db"), &catalog), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(catalog, "DELETE FROM finished", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(catalog);
+	rig_cut_power(&rig);
+	rig_start(&rig);
+	ck_assert_int_eq(say("$file/f/put/n", "hello"), FT_OK);
+	ck_assert_int_eq(say("$file/f/put/n", "hallo"), FT_ALREADY_COMPLETE);
+	rig_check_file(&rig, "files/c/f/n", "hello", 5);
+}
+END_TEST
+
 static bool has_synced(void)
 {
 	return fake_calls(FAKE_SYNC) > 0;
@@ -630,6 +650,7 @@ FT_SUITE_IN_MEMORY_WITH("engine restart", set_up, tear_down,
 	test_restart__starts_with_more_than_it_would_accept_now,
 	test_restart__tells_the_second_result_where_the_first_was_told_just_before,
 	test_restart__keeps_every_fin_over_a_stop,
+	test_restart__takes_in_what_a_power_cut_has_left_of_a_file,
 	test_restart__trusts_only_durable_bytes_after_a_power_cut,
 	test_restart__trusts_bytes_of_a_checkpoint_after_a_power_cut,
 	test_restart__segment_keeps_every_byte_over_a_power_cut,
