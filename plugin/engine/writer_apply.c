@@ -145,8 +145,11 @@ static void apply_drop_fin(struct ft_writer *w, struct writer_transfer *t)
 	writer_move(t, WRITER_STORED);
 	if (t->news & WRITER_NEWS_FIN)
 		t->news &= ~(unsigned)WRITER_NEWS_FIN;
-	else
+	else {
+		/* Which result it was is not known any more; whoever has not heard it asks again. */
+		t->result = FT_INTERNAL_ERROR;
 		writer_note(w, t, WRITER_NEWS_FIN_FAILED);
+	}
 	t->answer_kept = false;
 	writer_note_told(w, t->number);
 }

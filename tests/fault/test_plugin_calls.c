@@ -129,7 +129,7 @@ static void pause_briefly(void)
  */
 static bool must_wait_for_memory(void)
 {
-	return calls.plan.persistent && calls.plan.workers && broker.errors > 0;
+	return calls.plan.persistent && calls.plan.workers && calls.hits > 0 && broker.errors > 0;
 }
 
 /* Ticks until `count` responses were published, or one was lost and the log said so. */
