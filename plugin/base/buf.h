@@ -5,7 +5,7 @@
  *	char room[FT_PATH_MAX];
  *	struct ft_buf path = ft_buf_on(room, sizeof room);
  *	ft_buf_str(&path, "incoming/");
- *	ft_buf_escaped(&path, key->client, key->client_len);
+ *	ft_buf_bytes(&path, key->client, key->client_len);
  *	if (!ft_buf_ok(&path)) return FT_INTERNAL_ERROR;
  *	use(path.text);
  *

@@ -430,17 +430,12 @@ static void writer_send(struct ft_writer *w)
 		struct ft_job *job = FT_CONTAINER(link, struct ft_job, link);
 		const struct ft_finish *finish = FT_CONTAINER(job, struct ft_finish, job);
 
-		switch (job->kind) {
-		case FT_JOB_FINISH:
-			if (job->status != FT_OK)	/* it comes from a finisher and has failed */
-				ft_core_tell_broker(w->core, job);
-			else
-				ft_core_submit(w->core, finish->fin.size > FT_SMALL_FILE
-					       ? FT_LANE_LARGE : FT_LANE_QUICK, job);
-			break;
-		default:
+		/* a finish that came back from a finisher has failed: only the client is left to tell */
+		if (job->kind == FT_JOB_FINISH && job->status == FT_OK)
+			ft_core_submit(w->core, finish->fin.size > FT_SMALL_FILE
+				       ? FT_LANE_LARGE : FT_LANE_QUICK, job);
+		else
 			ft_core_tell_broker(w->core, job);
-		}
 	}
 }
 
