@@ -279,12 +279,39 @@ static bool engine_fits_place(const struct ft_finished *finished, const struct f
 	       && (found->size == FT_STORE_TAKEN || finished->size == found->size);
 }
 
-/* A power cut may have left the file, and taken what the catalog had said of it. */
-static bool engine_knows(struct ft_engine *e, const struct ft_key *key)
+/* The number of the unfinished transfer whose file this is, or 0. */
+static enum ft_status engine_number_of(struct ft_engine *e, const struct ft_finished *finished,
+				       uint64_t *number)
+{
+	struct ft_unfinished found;
+	enum ft_status st;
+
+	if ((st = ft_catalog_find_number(e->core.catalog, &finished->key, number)) != FT_OK
+	    || *number == 0
+	    || (st = ft_catalog_find_transfer(e->core.catalog, *number, &found)) != FT_OK)
+		return st;
+	if (strcmp(found.facts.transfer_id, finished->transfer_id) != 0)
+		*number = 0;	/* one that was begun beside the finished file */
+	ft_ranges_release(&found.held);
+	ft_ranges_release(&found.durable);
+	return FT_OK;
+}
+
+/*
+ * A power cut may have left the file, and taken what the catalog had said of it: then its
+ * transfer may still be unfinished there, or the file that it replaced the finished one.
+ */
+static enum ft_status engine_take_in(struct ft_engine *e, struct ft_finished *finished)
 {
 	struct ft_finished known;
+	enum ft_status st = engine_number_of(e, finished, &finished->number);
 
-	return ft_catalog_find_finished(e->core.catalog, key, &known) == FT_OK;
+	if (st == FT_OK)
+		st = ft_catalog_find_finished(e->core.catalog, &finished->key, &known);
+	if (st == FT_OK && finished->completed_ms <= known.completed_ms)
+		return FT_OK;
+	return st == FT_OK || st == FT_NO_SUCH_TRANSFER
+		? ft_catalog_put_finished(e->core.catalog, finished) : st;
 }
 
 /* One finished file that the store has, for a catalog that is made anew. */
@@ -300,8 +327,7 @@ static bool engine_list_visit(void *context, const struct ft_store_found *found)
 	if (st == FT_DAMAGED)
 		ft_logger_printf(e->core.logger, FT_LOG_WARNING, "%s: its manifest does not fit, so it "
 				 "does not count as a finished file", found->place);
-	finished.number = 0;
-	if (st == FT_OK && !engine_knows(e, &finished.key) && ft_catalog_put_finished(e->core.catalog, &finished) != FT_OK)
+	else if (st == FT_OK && engine_take_in(e, &finished) != FT_OK)
 		e->closing = true;	/* stops the walk with an error */
 	free(ids);
 	return !e->closing;

@@ -490,23 +490,59 @@ START_TEST(test_restart__trusts_only_durable_bytes_after_a_power_cut)
 }
 END_TEST
 
-/* The file is on the disk, but what the catalog said of it is not. */
-START_TEST(test_restart__takes_in_what_a_power_cut_has_left_of_a_file)
+static void edit_catalog(const char *sql)
 {
 	sqlite3 *catalog;
 
+	ck_assert_int_eq(sqlite3_open(rig_path(&rig, "catalog.db"), &catalog), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(catalog, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(catalog);
+}
+
+/* The file is on the disk, but what the catalog said of it is not. */
+START_TEST(test_restart__takes_in_what_a_power_cut_has_left_of_a_file)
+{
 	rig_start(&rig);
 	ck_assert_int_eq(say("$file/f/put/n", "hello"), FT_OK);
 	rig_settle(&rig);
 	rig_stop(&rig);
-	ck_assert_int_eq(sqlite3_open(rig_path(&rig, "catalog.db"), &catalog), SQLITE_OK);
-	ck_assert_int_eq(sqlite3_exec(catalog, "DELETE FROM finished", NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_close(catalog);
+	edit_catalog("DELETE FROM finished");
 	rig_cut_power(&rig);
 	rig_start(&rig);
 	ck_assert_int_eq(say("$file/f/put/n", "hello"), FT_OK);
 	ck_assert_int_eq(say("$file/f/put/n", "hallo"), FT_ALREADY_COMPLETE);
 	rig_check_file(&rig, "files/c/f/n", "hello", 5);
+}
+END_TEST
+
+/* Its transfer is in the catalog yet, as one that receives, and its bytes are not durable. */
+START_TEST(test_restart__knows_whose_file_a_power_cut_has_left)
+{
+	rig_act_and_be_killed(&rig, publish_what_the_catalog_never_hears_of);
+	rig_check_file(&rig, "files/c/f/n", "hello", 5);
+	rig_cut_power(&rig);
+	rig_start(&rig);
+	ck_assert_int_eq(say("$file/f/status", ""), FT_OK);
+	ck_assert_str_eq(rig_member(&rig, "state"), "\"complete\"");
+	ck_assert_int_eq(say("$file/f/fin/5/" SHA_OF_HELLO, ""), FT_OK);
+	rig_settle(&rig);
+	ck_assert(!rig_has_file(&rig, "incoming/c/f"));
+}
+END_TEST
+
+/* The former file is in the catalog, the one that replaced it is on the disk. */
+START_TEST(test_restart__knows_what_replaced_a_file_before_a_power_cut)
+{
+	rig.options.finished_ids = FT_FINISHED_IDS_REPLACE;
+	rig_start(&rig);
+	ck_assert_int_eq(say("$file/f/put/n", "hello"), FT_OK);
+	rig_settle(&rig);
+	rig_stop(&rig);
+	edit_catalog("UPDATE finished SET transfer_id = 'the former', completed_ms = 1,"
+		     " sha256 = printf('%064d', 0), size = 4");
+	rig_cut_power(&rig);
+	rig_start(&rig);
+	ck_assert_int_eq(say("$file/f/fin/5/" SHA_OF_HELLO, ""), FT_OK);
 }
 END_TEST
 
@@ -651,6 +687,8 @@ FT_SUITE_IN_MEMORY_WITH("engine restart", set_up, tear_down,
 	test_restart__tells_the_second_result_where_the_first_was_told_just_before,
 	test_restart__keeps_every_fin_over_a_stop,
 	test_restart__takes_in_what_a_power_cut_has_left_of_a_file,
+	test_restart__knows_whose_file_a_power_cut_has_left,
+	test_restart__knows_what_replaced_a_file_before_a_power_cut,
 	test_restart__trusts_only_durable_bytes_after_a_power_cut,
 	test_restart__trusts_bytes_of_a_checkpoint_after_a_power_cut,
 	test_restart__segment_keeps_every_byte_over_a_power_cut,
