@@ -52,6 +52,18 @@ bool ft_core_was_short_of_memory(void)
 	return atomic_exchange(&core_is_short, false);
 }
 
+bool ft_core_is_published(const struct ft_core *core, const struct ft_facts *facts,
+			  uint64_t size)
+{
+	struct ft_publication p = {
+		.key = facts->key, .name = facts->meta.name, .size = size,
+		.transfer_id = facts->transfer_id,
+	};
+
+	core->ops->publish(core->store, &p, 1);
+	return p.status == FT_OK;
+}
+
 void ft_core_log(const struct ft_core *core, enum ft_log_level level, const struct ft_key *key,
 		 const char *format, ...)
 {

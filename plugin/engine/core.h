@@ -64,6 +64,13 @@ void ft_core_wait_for_memory(void);
 /* Whether a thread had to wait for memory since this was asked last. */
 bool ft_core_was_short_of_memory(void);
 
+/*
+ * Whether the file of this very transfer is visible: an earlier process may have published it
+ * and been killed before the catalog knew. For the thread that owns the transfer.
+ */
+bool ft_core_is_published(const struct ft_core *core, const struct ft_facts *facts,
+			  uint64_t size);
+
 /* A line about a transfer: "client 'c', file 'f': ..." */
 __attribute__((format(printf, 4, 5)))
 void ft_core_log(const struct ft_core *core, enum ft_log_level level, const struct ft_key *key,

@@ -131,7 +131,7 @@ static enum ft_status finisher_verify(struct finisher *f, struct ft_finish *job,
 	const struct ft_key *key = &job->facts->key;
 	enum ft_status st;
 
-	if (atomic_load(&job->cancelled))
+	if (atomic_load(&job->cancelled) && !ft_core_is_published(core, job->facts, job->fin.size))
 		return FT_CANCELLED;
 	if (job->from_log) {
 		p->bytes = finisher_gather(job);

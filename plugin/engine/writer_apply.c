@@ -509,6 +509,10 @@ static void apply_abort(struct ft_writer *w, const struct ft_log_record *record)
 			apply_tell_discarded(w, NULL, record->number, record->flags);
 		return;
 	}
+	/* The fin will find that an earlier process has published it: it cannot be taken back. */
+	if (w->replaying && (t->answer_kept || t->state == WRITER_FINISHING)
+	    && ft_core_is_published(w->core, &t->facts, t->fin.size))
+		return;
 	if (t->state == WRITER_FINISHING && t->finish) {
 		t->abort_wanted = true;
 		atomic_store(&t->finish->cancelled, true);

@@ -220,6 +220,51 @@ START_TEST(test_restart__finds_that_an_accepted_file_was_published)
 }
 END_TEST
 
+static bool is_applied(void)
+{
+	return ft_log_fill(rig.engine->core.log) == 0;
+}
+
+static void publish_behind_another(void)
+{
+	accept("$file/e/init", INIT_N);
+	accept("$file/e/0", "first");
+	publish_what_the_catalog_never_hears_of();
+	accept("$file/e/fin/5", "");
+}
+
+/* Another is in front of it, so that the abort comes before a finisher has looked. */
+START_TEST(test_restart__does_not_abort_what_was_published)
+{
+	rig_act_and_be_killed(&rig, publish_behind_another);
+	fake_hang(FAKE_READ);
+	rig_start(&rig);
+	fake_await_hanging(FAKE_READ);
+	tell("$file/f/abort", "");
+	rig_wait_until(&rig, is_applied);
+	fake_go_on();
+	ck_assert_int_eq(rig_wait_for(&rig, "$file/f/abort"), FT_ALREADY_COMPLETE);
+	ck_assert_int_eq(say("$file/f/fin/5", ""), FT_OK);
+	rig_check_file(&rig, "files/c/f/n", "hello", 5);
+}
+END_TEST
+
+static void abort_what_the_catalog_never_hears_of(void)
+{
+	publish_what_the_catalog_never_hears_of();
+	tell("$file/f/abort", "");
+}
+
+START_TEST(test_restart__knows_a_published_file_though_an_abort_came)
+{
+	rig_act_and_be_killed(&rig, abort_what_the_catalog_never_hears_of);
+	rig_start(&rig);
+	rig_settle(&rig);
+	ck_assert_int_eq(say("$file/f/fin/5", ""), FT_OK);
+	rig_check_file(&rig, "files/c/f/n", "hello", 5);
+}
+END_TEST
+
 static void replace_behind_what_holds_the_log(void)
 {
 	hold_the_log();
@@ -675,6 +720,8 @@ FT_SUITE_IN_MEMORY_WITH("engine restart", set_up, tear_down,
 	test_restart__keeps_what_was_sent_after_a_fin_that_failed,
 	test_restart__makes_no_file_again_that_a_consumer_took,
 	test_restart__finds_that_an_accepted_file_was_published,
+	test_restart__does_not_abort_what_was_published,
+	test_restart__knows_a_published_file_though_an_abort_came,
 	test_restart__tells_nothing_of_what_was_replaced,
 	test_restart__tells_the_transfers_of_one_id_apart,
 	test_restart__remembers_which_init_was_the_last,
