@@ -53,6 +53,7 @@ enum ft_status engine_add_transfer(struct ft_engine *e, const struct ft_facts *f
 	*t->meta = facts->meta;
 	t->responses = facts->terms.responses;
 	t->segments_ttl = facts->terms.segments_ttl;
+	t->begun_ms = facts->received_ms;
 	t->news_ms = t->logged_news_ms = e->now_ms;
 	*out = t;
 	return FT_OK;
@@ -111,12 +112,21 @@ enum ft_status engine_wait(struct ft_engine *e, struct ft_transfer *t, struct ft
 
 /* --- the log --- */
 
+bool engine_wait_room(struct ft_engine *e, enum ft_record_kind kind, size_t records, size_t bytes)
+{
+	int64_t start_us = ft_latency_clock_us();
+	bool room = ft_log_wait_room(e->core.log, kind, records, bytes, ENGINE_ROOM_MS);
+
+	ft_latency_add(&e->metrics.room, ft_latency_clock_us() - start_us);
+	return room;
+}
+
 enum ft_status engine_append(struct ft_engine *e, const struct ft_log_entry *entry)
 {
 	enum ft_status st = ft_log_append(e->core.log, entry);
 
-	if (st == FT_BUSY && ft_log_wait_room(e->core.log, entry->kind, 1,
-					      entry->head_len + entry->bytes_len, ENGINE_ROOM_MS))
+	if (st == FT_BUSY
+	    && engine_wait_room(e, entry->kind, 1, entry->head_len + entry->bytes_len))
 		st = ft_log_append(e->core.log, entry);
 	if (st == FT_BUSY && atomic_load(&e->core.disk_full))
 		st = FT_DISK_FULL;

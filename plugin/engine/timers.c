@@ -58,6 +58,8 @@ static void timers_visit(void *context, struct ft_transfer *t)
 	if (t->state == FT_TRANSFER_RECEIVING)
 		ft_core_log(&e->core, FT_LOG_NOTICE, &key, "expired: no news for %" PRIu64 " s, %" PRIu64
 			    " bytes held are removed", ttl_s, t->held.bytes);
+	if (t->state == FT_TRANSFER_RECEIVING)
+		e->metrics.expired++;
 	engine_remove_transfer(e, &t);
 	e->expiries++;
 }
