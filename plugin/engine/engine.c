@@ -569,6 +569,7 @@ enum ft_status ft_engine_new(const struct ft_engine_config *config, struct ft_en
 	e->log_medium = config->log_places[0].medium;
 	snprintf(e->identity, sizeof e->identity, "%s", config->identity);
 	e->now_ms = e->swept_ms = ft_clock_ms();
+	ft_metrics_init(&e->metrics);
 	ft_list_init(&e->aborts);
 	ft_list_init(&e->told);
 	ft_list_init(&e->assembling);
@@ -606,7 +607,7 @@ void ft_engine_pass(struct ft_engine *e)
 	e->passes++;
 }
 
-int64_t ft_engine_due_ms(const struct ft_engine *e)
+static int64_t engine_transfers_due_ms(const struct ft_engine *e)
 {
 	if (ft_list_first(&e->told))
 		return e->now_ms + ENGINE_TIMER_MS;
@@ -615,6 +616,13 @@ int64_t ft_engine_due_ms(const struct ft_engine *e)
 	if (e->sweep_left > 0)
 		return e->now_ms + ENGINE_TIMER_MS;
 	return e->now_ms + (int64_t)e->options->gc_interval * 1000;
+}
+
+int64_t ft_engine_due_ms(const struct ft_engine *e)
+{
+	int64_t transfers_ms = engine_transfers_due_ms(e), metrics_ms = engine_metrics_due_ms(e);
+
+	return transfers_ms < metrics_ms ? transfers_ms : metrics_ms;
 }
 
 /* --- stop --- */

@@ -142,6 +142,17 @@ bool engine_wants_response(const struct ft_engine *e, const struct ft_transfer *
 bool engine_respond(struct ft_engine *e, const struct ft_request *request,
 		    const struct ft_reply *reply);
 
+/* --- metrics.c --- */
+
+/* Brings up to date what in e->metrics is not counted, but found. */
+void engine_take_metrics(struct ft_engine *e);
+
+/* Publishes what has changed, every sys_interval. */
+void engine_publish_metrics(struct ft_engine *e);
+
+/* When it is due next; INT64_MAX: never. */
+int64_t engine_metrics_due_ms(const struct ft_engine *e);
+
 /* --- timers.c --- */
 
 void engine_run_timers(struct ft_engine *e);

@@ -137,4 +137,5 @@ void engine_run_timers(struct ft_engine *e)
 	if (engine_check_memory(e, 0) == FT_OK && ft_log_fill(e->core.log) == 0)
 		ft_refusals_over(e->refusals, FT_BUSY, e->now_ms);
 	ft_refusals_tick(e->refusals, e->now_ms);
+	engine_publish_metrics(e);
 }
