@@ -315,6 +315,10 @@ static enum ft_status init_again(struct call *call, struct ft_transfer *t,
 	t->responses = init->terms.responses;
 	t->segments_ttl = init->terms.segments_ttl;
 	engine_note_news(call->engine, t);
+	if (t->verdict == FT_VERDICT_COMPLETE)
+		call->engine->metrics.skipped++;
+	else if (t->verdict == FT_VERDICT_BEGUN && t->held.bytes > 0)
+		call->engine->metrics.resumed++;
 	return say_transfer(call, t);
 }
 
@@ -432,7 +436,7 @@ static enum ft_status take_bytes(struct call *call, struct ft_transfer *t, uint6
 				 uint16_t flags)
 {
 	struct ft_engine *e = call->engine;
-	uint64_t end = offset + call->len;
+	uint64_t end = offset + call->len, held = t->held.bytes;
 	enum ft_status st;
 
 	if (!ft_ranges_cover(&t->held, offset, end) && (st = check_space(call, call->len)) != FT_OK)
@@ -445,6 +449,9 @@ static enum ft_status take_bytes(struct call *call, struct ft_transfer *t, uint6
 		return st;
 	st = ft_ranges_add(&t->held, offset, end);
 	assert(st == FT_OK);
+	e->metrics.segments++;
+	e->metrics.bytes_received += call->len;
+	e->metrics.bytes_duplicate += call->len - (t->held.bytes - held);
 	engine_charge_ranges(e, t);
 	engine_note_news(e, t);
 	return st;
@@ -549,6 +556,7 @@ static enum ft_status accept_fin(struct call *call, struct ft_transfer *t, const
 	ft_list_push(&t->fins, &ticket->link);
 	t->waiting++;
 	t->fin = *fin;
+	t->fin_us = ft_latency_clock_us();
 	ft_transfer_move(t, FT_TRANSFER_ASSEMBLING);
 	engine_note_assembling(e, t);
 	engine_note_news(e, t);
@@ -608,8 +616,7 @@ static enum ft_status check_put_room(struct call *call)
 		       + ft_record_ticket_room(call->request);
 
 	if (ft_log_has_room(e->core.log, FT_RECORD_BYTES, 3, call->len + heads)
-	    || ft_log_wait_room(e->core.log, FT_RECORD_BYTES, 3, call->len + heads,
-				ENGINE_ROOM_MS))
+	    || engine_wait_room(e, FT_RECORD_BYTES, 3, call->len + heads))
 		return FT_OK;
 	return atomic_load(&e->core.disk_full) ? FT_DISK_FULL : FT_BUSY;
 }
@@ -713,6 +720,7 @@ static enum ft_status abort_receiving(struct call *call, struct ft_transfer *t)
 	}
 	ft_core_log(&e->core, FT_LOG_INFO, &key, "aborted by the client, %llu bytes held are removed",
 		    (unsigned long long)t->held.bytes);
+	e->metrics.aborted++;
 	ft_list_push(&e->aborts, &abort->link);
 	engine_answer_everybody(e, t, FT_NO_SUCH_TRANSFER);
 	engine_remove_transfer(e, &t);

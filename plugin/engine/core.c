@@ -64,6 +64,24 @@ bool ft_core_is_published(const struct ft_core *core, const struct ft_facts *fac
 	return p.status == FT_OK;
 }
 
+enum ft_status ft_core_sync_upload(struct ft_core *core, struct ft_upload *upload)
+{
+	int64_t start_us = ft_latency_clock_us();
+	enum ft_status st = ft_store_sync(upload);
+
+	ft_latency_add(&core->sync, ft_latency_clock_us() - start_us);
+	return st;
+}
+
+enum ft_status ft_core_sync_catalog(struct ft_core *core, struct ft_catalog *catalog)
+{
+	int64_t start_us = ft_latency_clock_us();
+	enum ft_status st = ft_catalog_sync(catalog);
+
+	ft_latency_add(&core->sync, ft_latency_clock_us() - start_us);
+	return st;
+}
+
 void ft_core_log(const struct ft_core *core, enum ft_log_level level, const struct ft_key *key,
 		 const char *format, ...)
 {

@@ -13,6 +13,7 @@
 
 #include "catalog/catalog.h"
 #include "engine/job.h"
+#include "engine/latency.h"
 #include "engine/queue.h"
 #include "file_transfer/logger.h"
 #include "file_transfer/store.h"
@@ -43,6 +44,7 @@ struct ft_core {
 	atomic_size_t outstanding;	/* jobs that finishers have */
 	atomic_bool stopping;		/* long work is given up; the next start goes on with it */
 	atomic_bool disk_full;		/* the writer holds back what it cannot write */
+	struct ft_latency sync;		/* waits of writer and finishers for the disk */
 	void (*notify)(void *context);	/* makes the broker's thread look into to_broker */
 	void *context;
 };
@@ -70,6 +72,10 @@ bool ft_core_was_short_of_memory(void);
  */
 bool ft_core_is_published(const struct ft_core *core, const struct ft_facts *facts,
 			  uint64_t size);
+
+/* Sync, and measure how long it takes. */
+enum ft_status ft_core_sync_upload(struct ft_core *core, struct ft_upload *upload) FT_MUST_USE;
+enum ft_status ft_core_sync_catalog(struct ft_core *core, struct ft_catalog *catalog) FT_MUST_USE;
 
 /* A line about a transfer: "client 'c', file 'f': ..." */
 __attribute__((format(printf, 4, 5)))

@@ -53,6 +53,7 @@ enum ft_status engine_add_transfer(struct ft_engine *e, const struct ft_facts *f
 	*t->meta = facts->meta;
 	t->responses = facts->terms.responses;
 	t->segments_ttl = facts->terms.segments_ttl;
+	t->begun_ms = facts->received_ms;
 	t->news_ms = t->logged_news_ms = e->now_ms;
 	*out = t;
 	return FT_OK;
@@ -111,12 +112,21 @@ enum ft_status engine_wait(struct ft_engine *e, struct ft_transfer *t, struct ft
 
 /* --- the log --- */
 
+bool engine_wait_room(struct ft_engine *e, enum ft_record_kind kind, size_t records, size_t bytes)
+{
+	int64_t start_us = ft_latency_clock_us();
+	bool room = ft_log_wait_room(e->core.log, kind, records, bytes, ENGINE_ROOM_MS);
+
+	ft_latency_add(&e->metrics.room, ft_latency_clock_us() - start_us);
+	return room;
+}
+
 enum ft_status engine_append(struct ft_engine *e, const struct ft_log_entry *entry)
 {
 	enum ft_status st = ft_log_append(e->core.log, entry);
 
-	if (st == FT_BUSY && ft_log_wait_room(e->core.log, entry->kind, 1,
-					      entry->head_len + entry->bytes_len, ENGINE_ROOM_MS))
+	if (st == FT_BUSY
+	    && engine_wait_room(e, entry->kind, 1, entry->head_len + entry->bytes_len))
 		st = ft_log_append(e->core.log, entry);
 	if (st == FT_BUSY && atomic_load(&e->core.disk_full))
 		st = FT_DISK_FULL;
@@ -559,6 +569,7 @@ enum ft_status ft_engine_new(const struct ft_engine_config *config, struct ft_en
 	e->log_medium = config->log_places[0].medium;
 	snprintf(e->identity, sizeof e->identity, "%s", config->identity);
 	e->now_ms = e->swept_ms = ft_clock_ms();
+	ft_metrics_init(&e->metrics);
 	ft_list_init(&e->aborts);
 	ft_list_init(&e->told);
 	ft_list_init(&e->assembling);
@@ -596,7 +607,7 @@ void ft_engine_pass(struct ft_engine *e)
 	e->passes++;
 }
 
-int64_t ft_engine_due_ms(const struct ft_engine *e)
+static int64_t engine_transfers_due_ms(const struct ft_engine *e)
 {
 	if (ft_list_first(&e->told))
 		return e->now_ms + ENGINE_TIMER_MS;
@@ -605,6 +616,13 @@ int64_t ft_engine_due_ms(const struct ft_engine *e)
 	if (e->sweep_left > 0)
 		return e->now_ms + ENGINE_TIMER_MS;
 	return e->now_ms + (int64_t)e->options->gc_interval * 1000;
+}
+
+int64_t ft_engine_due_ms(const struct ft_engine *e)
+{
+	int64_t transfers_ms = engine_transfers_due_ms(e), metrics_ms = engine_metrics_due_ms(e);
+
+	return transfers_ms < metrics_ms ? transfers_ms : metrics_ms;
 }
 
 /* --- stop --- */

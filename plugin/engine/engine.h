@@ -29,11 +29,23 @@
 
 struct ft_engine;
 
+/* What the broker says by itself, to whoever has subscribed to it. Borrowed for the call. */
+struct ft_message {
+	const char *topic;
+	const char *payload;
+	size_t len;
+	bool json;			/* else a text */
+	bool retain;
+	int qos;
+};
+
 struct ft_engine_hooks {
 	void *context;
 	/* Publishes a response. False: it could not be, and is to be told after the next start. */
 	bool (*respond)(void *context, const struct ft_request *request,
 			const struct ft_reply *reply);
+	/* Publishes a message. False: it could not be. */
+	bool (*publish)(void *context, const struct ft_message *message);
 	/* Something is done: make the broker's thread call ft_engine_run(). Any thread. */
 	void (*notify)(void *context);
 };

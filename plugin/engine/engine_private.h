@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "engine/finished_set.h"
 #include "engine/finisher.h"
+#include "engine/metrics.h"
 #include "engine/refusals.h"
 #include "engine/registry.h"
 #include "engine/writer.h"
@@ -31,6 +32,7 @@ struct ft_engine {
 	struct ft_registry registry;
 	struct ft_finished_set finished;
 	struct ft_refusals *refusals;
+	struct ft_metrics metrics;
 	struct ft_writer *writer;
 	struct ft_finishers *finishers;
 	uint64_t last_number;
@@ -82,6 +84,9 @@ struct engine_told {
 
 /* Appends to the log; waits a moment for room where the writer makes progress. */
 enum ft_status engine_append(struct ft_engine *e, const struct ft_log_entry *entry) FT_MUST_USE;
+
+/* Waits for room in the log, while the writer makes progress, for ENGINE_ROOM_MS at most. */
+bool engine_wait_room(struct ft_engine *e, enum ft_record_kind kind, size_t records, size_t bytes);
 
 /* A record without anything but its kind. */
 enum ft_status engine_append_plain(struct ft_engine *e, enum ft_record_kind kind, uint64_t number,
@@ -136,6 +141,17 @@ bool engine_wants_response(const struct ft_engine *e, const struct ft_transfer *
 /* Publishes a reply; notes refusals for the log. */
 bool engine_respond(struct ft_engine *e, const struct ft_request *request,
 		    const struct ft_reply *reply);
+
+/* --- metrics.c --- */
+
+/* Brings up to date what in e->metrics is not counted, but found. */
+void engine_take_metrics(struct ft_engine *e);
+
+/* Publishes what has changed, every sys_interval. */
+void engine_publish_metrics(struct ft_engine *e);
+
+/* When it is due next; INT64_MAX: never. */
+int64_t engine_metrics_due_ms(const struct ft_engine *e);
 
 /* --- timers.c --- */
 

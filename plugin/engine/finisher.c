@@ -221,7 +221,7 @@ static enum ft_status finisher_enter(struct finisher *f, struct ft_finish *const
 		return FT_CANCELLED;
 	if (f->all->core->options->durability == FT_DURABILITY_NONE)
 		return FT_OK;
-	return ft_catalog_sync(f->catalog);
+	return ft_core_sync_catalog(f->all->core, f->catalog);
 }
 
 /* --- finish --- */
@@ -279,12 +279,12 @@ static void finisher_discard(struct finisher *f, struct ft_discard *job)
 
 static void finisher_checkpoint(struct finisher *f, struct ft_checkpoint *job)
 {
-	const struct ft_core *core = f->all->core;
+	struct ft_core *core = f->all->core;
 	struct ft_upload *upload = NULL;
 
 	job->job.status = core->ops->upload_open(core->store, job->key, FT_UPLOAD_EXISTING, &upload);
 	if (job->job.status == FT_OK)
-		job->job.status = ft_store_sync(upload);
+		job->job.status = ft_core_sync_upload(core, upload);
 	core->ops->upload_close(&upload);
 	ft_core_tell_writer(f->all->core, &job->job);
 }

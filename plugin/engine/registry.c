@@ -23,6 +23,8 @@ static const bool registry_moves[FT_TRANSFER_STATES][FT_TRANSFER_STATES] = {
 void ft_transfer_move(struct ft_transfer *transfer, enum ft_transfer_state to)
 {
 	assert(registry_moves[transfer->state][to]);
+	transfer->states[transfer->state]--;
+	transfer->states[to]++;
 	transfer->state = to;
 }
 
@@ -56,6 +58,7 @@ enum ft_status ft_registry_init(struct ft_registry *registry, uint64_t seed)
 {
 	memset(registry, 0, sizeof *registry);
 	registry->seed = seed;
+	ft_list_init(&registry->by_age);
 	registry->buckets = REGISTRY_FIRST_BUCKETS;
 	registry->transfers = calloc(registry->buckets, sizeof(void *));
 	registry->numbers = calloc(registry->buckets, sizeof(void *));
@@ -82,6 +85,8 @@ static void registry_free_transfer(struct ft_transfer **transfer)
 	struct ft_transfer *t = *transfer;
 
 	ft_link_remove(&t->assembling);
+	ft_link_remove(&t->by_age);
+	t->states[t->state]--;
 	registry_free_tickets(&t->inits);
 	registry_free_tickets(&t->segments);
 	registry_free_tickets(&t->fins);
@@ -276,6 +281,10 @@ struct ft_transfer *ft_registry_add(struct ft_registry *registry, const struct f
 	t->hash = ft_registry_hash(registry, key);
 	t->number = number;
 	t->state = state;
+	t->states = registry->states;
+	t->states[state]++;
+	ft_link_init(&t->by_age);
+	ft_list_push(&registry->by_age, &t->by_age);
 	ft_ranges_init(&t->held);
 	ft_list_init(&t->inits);
 	ft_list_init(&t->segments);

@@ -65,6 +65,8 @@ struct ft_transfer {
 	struct ft_transfer *next_number;	/* in its bucket of numbers */
 	uint64_t hash;
 	uint64_t number;
+	struct ft_link by_age;
+	size_t *states;			/* the registry's */
 	struct ft_owner *owner;
 	enum ft_transfer_state state;
 	enum ft_transfer_verdict verdict;
@@ -76,7 +78,9 @@ struct ft_transfer {
 	uint64_t segments_ttl;		/* seconds, as asked for; 0: not */
 	int64_t news_ms;		/* of the last command that was carried out */
 	int64_t logged_news_ms;		/* what the catalog will know of it */
+	int64_t begun_ms;		/* Unix ms of its first init */
 	struct ft_fin fin;		/* ASSEMBLING, ABORTING */
+	int64_t fin_us;			/* ft_latency_clock_us() when it was accepted; 0: by an earlier process */
 
 	struct ft_list inits;		/* tickets of init and status: wait for the verdict */
 	struct ft_list segments;	/* tickets of segments: wait for the writer, in order */
@@ -97,6 +101,8 @@ struct ft_registry {
 	struct ft_owner **owners;
 	size_t buckets;			/* of each; a power of two */
 	size_t count;			/* transfers */
+	size_t states[FT_TRANSFER_STATES];	/* of these, in each state */
+	struct ft_list by_age;		/* all, in the order of their numbers: the oldest is the first */
 	size_t bytes;			/* of all entries: ids and metadata */
 	uint64_t seed;			/* so that clients cannot aim at one bucket */
 };

@@ -30,8 +30,10 @@ bool engine_respond(struct ft_engine *e, const struct ft_request *request,
 {
 	if (e->closing)
 		return false;
-	if (reply->status != FT_OK)
+	if (reply->status != FT_OK) {
+		e->metrics.refused[reply->status]++;
 		results_note_refusal(e, request, reply);
+	}
 	return e->hooks.respond(e->hooks.context, request, reply);
 }
 
@@ -199,6 +201,13 @@ static void results_note_finished(struct ft_engine *e, struct ft_transfer *t)
 			    "forgotten until the broker starts again");
 }
 
+/* A fin that an earlier process accepted has no time. */
+static void results_note_fin_time(struct ft_engine *e, const struct ft_transfer *t)
+{
+	if (t->fin_us > 0)
+		ft_latency_add(&e->metrics.fin, ft_latency_clock_us() - t->fin_us);
+}
+
 /* The file is there. */
 static bool results_finish(struct ft_engine *e, struct ft_transfer **transfer, uint64_t size)
 {
@@ -206,6 +215,7 @@ static bool results_finish(struct ft_engine *e, struct ft_transfer **transfer, u
 	const struct ft_key key = ft_transfer_key(t);
 	bool told = results_tell_fin(e, t, FT_OK);
 
+	results_note_fin_time(e, t);
 	ft_core_log(&e->core, FT_LOG_INFO, &key, "'%s' is complete, %llu bytes", t->meta->name,
 		    (unsigned long long)size);
 	results_answer_abort(e, t, FT_ALREADY_COMPLETE);
@@ -227,6 +237,8 @@ static bool results_fail(struct ft_engine *e, struct ft_transfer *t, enum ft_sta
 	if (t->state == FT_TRANSFER_ASSEMBLING)
 		ft_transfer_move(t, t->verdict == FT_VERDICT_CONFLICT ? FT_TRANSFER_CONFLICT
 								      : FT_TRANSFER_RECEIVING);
+	results_note_fin_time(e, t);
+	e->metrics.failed[st]++;
 	told = results_tell_fin(e, t, st);
 	ft_core_log(&e->core, FT_LOG_WARNING, &key, "'%s' was not finished: %s", t->meta->name,
 		    ft_status_text(st));
@@ -238,6 +250,10 @@ static void results_take_finish(struct ft_engine *e, struct ft_finish *finish)
 {
 	struct ft_transfer *t = ft_registry_find_number(&e->registry, finish->job.number);
 
+	if (finish->job.status == FT_OK) {
+		e->metrics.completed++;
+		e->metrics.bytes_stored += finish->fin.size;
+	}
 	if (!t)
 		finish->told = true;	/* nobody asks any more */
 	else if (finish->job.status == FT_OK)
@@ -305,6 +321,7 @@ static void results_verdict_complete(struct ft_engine *e, struct ft_transfer **t
 		.complete_size = size,
 	};
 
+	e->metrics.skipped++;
 	t->verdict = FT_VERDICT_COMPLETE;
 	t->complete_size = size;
 	(void)engine_answer_all(e, t, &t->inits, &reply);
@@ -424,6 +441,8 @@ static void results_take_discard(struct ft_engine *e, struct ft_discard *discard
 
 		/* Where the verdict is still to come, nothing was finished under the id. */
 		(void)engine_answer_all(e, t, &t->inits, &nothing);
+		if (discard->job.status == FT_OK)
+			e->metrics.aborted++;
 		results_answer_abort(e, t, discard->job.status);
 		engine_answer_everybody(e, t, FT_NO_SUCH_TRANSFER);
 		engine_remove_transfer(e, &t);

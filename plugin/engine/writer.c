@@ -598,7 +598,7 @@ enum ft_status writer_sync(struct ft_writer *w, struct writer_transfer *t)
 	enum ft_status st = writer_open_upload(w, t, FT_UPLOAD_EXISTING);
 
 	if (st == FT_OK)
-		st = ft_store_sync(t->upload);
+		st = ft_core_sync_upload(w->core, t->upload);
 	if (st == FT_IO_ERROR)
 		writer_lose_unsynced(w, t);
 	if (st == FT_IO_ERROR || st == FT_NO_SUCH_TRANSFER)
@@ -636,7 +636,7 @@ static enum ft_status writer_make_durable(struct ft_writer *w)
 	}
 	if ((st = writer_commit(w)) != FT_OK)
 		return st;
-	return ft_catalog_sync(w->core->catalog);
+	return ft_core_sync_catalog(w->core, w->core->catalog);
 }
 
 /* Not after each round: many share the waits for the disk. */
@@ -716,7 +716,7 @@ static void writer_sync_all(struct ft_writer *w)
 				return;
 		}
 	}
-	if (writer_commit(w) == FT_OK && ft_catalog_sync(w->core->catalog) != FT_OK)
+	if (writer_commit(w) == FT_OK && ft_core_sync_catalog(w->core, w->core->catalog) != FT_OK)
 		ft_logger_printf(w->core->logger, FT_LOG_ERROR, "the catalog could not be synced");
 }
 

@@ -73,6 +73,13 @@ static bool respond(void *context, const struct ft_request *request, const struc
 	return true;
 }
 
+static bool publish(void *context, const struct ft_message *message)
+{
+	struct ft_plugin *plugin = context;
+
+	return !plugin->closing && ft_publish(plugin->log, message);
+}
+
 static void notify(void *context)
 {
 	struct ft_plugin *plugin = context;
@@ -161,7 +168,8 @@ static bool start_engine(struct ft_plugin *plugin, const struct ft_store_ops *op
 	struct ft_engine_config config = {
 		.options = options, .logger = plugin->log, .ops = ops, .identity = identity,
 		.log_places = places,
-		.hooks = { .context = plugin, .respond = respond, .notify = notify },
+		.hooks = { .context = plugin, .respond = respond, .publish = publish,
+			   .notify = notify },
 	};
 	enum ft_status st;
 

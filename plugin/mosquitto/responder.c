@@ -63,11 +63,17 @@ static const char *responder_topic_of(const struct ft_request *request, char *ro
 }
 
 /* What MQTT 5 receivers get besides; the broker drops it for others. */
+static bool responder_say_json(mosquitto_property **properties)
+{
+	return mosquitto_property_add_byte(properties, MQTT_PROP_PAYLOAD_FORMAT_INDICATOR, 1)
+		== MOSQ_ERR_SUCCESS
+	       && mosquitto_property_add_string(properties, MQTT_PROP_CONTENT_TYPE,
+						"application/json") == MOSQ_ERR_SUCCESS;
+}
+
 static bool responder_add_properties(mosquitto_property **properties, const struct ft_request *request)
 {
-	if (mosquitto_property_add_byte(properties, MQTT_PROP_PAYLOAD_FORMAT_INDICATOR, 1)
-	    || mosquitto_property_add_string(properties, MQTT_PROP_CONTENT_TYPE,
-					     "application/json"))
+	if (!responder_say_json(properties))
 		return false;
 	return !request->correlation
 	       || mosquitto_property_add_binary(properties, MQTT_PROP_CORRELATION_DATA,
@@ -101,5 +107,25 @@ bool ft_respond(struct ft_logger *log, const struct ft_request *request,
 	if (!topic || responder_publish(request, topic, reply))
 		return true;
 	ft_logger_printf(log, FT_LOG_ERROR, "a response could not be published: out of memory");
+	return false;
+}
+
+bool ft_publish(struct ft_logger *log, const struct ft_message *message)
+{
+	mosquitto_property *properties = NULL;
+	char *payload = mosquitto_malloc(message->len + 1);
+
+	if (payload)
+		memcpy(payload, message->payload, message->len);
+	/* Taken over on success only. */
+	if (payload && (!message->json || responder_say_json(&properties))
+	    && mosquitto_broker_publish(NULL, message->topic, (int)message->len, payload,
+					message->qos, message->retain, properties)
+	       == MOSQ_ERR_SUCCESS)
+		return true;
+	mosquitto_free(payload);
+	mosquitto_property_free_all(&properties);
+	ft_logger_printf(log, FT_LOG_ERROR, "%s could not be published: out of memory",
+			 message->topic);
 	return false;
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /*
  * Publishes responses: JSON on $file-response/{client id}, or on the Response Topic
- * of the request, QoS 1, not retained. Threads: the broker's only.
+ * of the request, QoS 1, not retained; and what the broker says by itself. Threads: the
+ * broker's only.
  */
 #ifndef FT_MOSQUITTO_RESPONDER_H
 #define FT_MOSQUITTO_RESPONDER_H
 
 #include <stdbool.h>
 
+#include "engine/engine.h"
 #include "protocol/reply.h"
 #include "protocol/request.h"
 #include "file_transfer/logger.h"
@@ -19,5 +21,8 @@
  */
 bool ft_respond(struct ft_logger *log, const struct ft_request *request,
 		const struct ft_reply *reply);
+
+/* False: out of memory, which is logged. */
+bool ft_publish(struct ft_logger *log, const struct ft_message *message);
 
 #endif

@@ -89,6 +89,7 @@ static const struct option table[] = {
 	{ FIELD(segments_ttl_min), DURATION, AT(segments_ttl_min), 5 * MINUTE, 1, 3650 * DAY, NULL },
 	{ FIELD(segments_ttl_max), DURATION, AT(segments_ttl_max), DAY, 1, 3650 * DAY, NULL },
 	{ FIELD(gc_interval), DURATION, AT(gc_interval), MINUTE, 1, DAY, NULL },
+	{ FIELD(sys_interval), DURATION, AT(sys_interval), 10, 0, DAY, NULL },
 	{ FIELD(response_topics), TEXT, AT(response_topics), 0, 0, 0, NULL },
 	{ FIELD(acl), WORD, AT(acl), FT_ACL_NONE, 0, 0, acl_words },
 	{ FIELD(ack_sink), WORD, AT(ack_sink), FT_ACK_SINK_AUTO, 0, 0, ack_sink_words },

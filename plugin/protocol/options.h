@@ -71,6 +71,7 @@ struct ft_options {
 	uint64_t segments_ttl_min;
 	uint64_t segments_ttl_max;
 	uint64_t gc_interval;
+	uint64_t sys_interval;		/* 0: no metrics */
 };
 
 /* The defaults. */

@@ -345,24 +345,34 @@ static void broker_check_response(const char *payload, int len)
 	cJSON_Delete(json);
 }
 
+static void broker_check_topic(const char *topic)
+{
+	fuzz_check(strncmp(topic, "$file-response/", 15) == 0
+		   || (broker.response_topic && strncmp(topic, broker.response_topic,
+							strlen(broker.response_topic)) == 0));
+}
+
 int mosquitto_broker_publish(const char *client_id, const char *topic, int len, void *payload,
 			     int qos, bool retain, mosquitto_property *properties)
 {
 	uint8_t is_text = 0;
 
 	broker_check_thread();
-	fuzz_check(!broker.cleaning_up && client_id == NULL && qos == 1 && !retain && payload);
+	fuzz_check(!broker.cleaning_up && client_id == NULL && payload);
 	fuzz_check(((uint64_t *)payload)[-2] == BROKER_MAGIC);
 	fuzz_check(mosquitto_pub_topic_check(topic) == MOSQ_ERR_SUCCESS);
-	fuzz_check(strncmp(topic, "$file-response/", 15) == 0
-		   || (broker.response_topic && strncmp(topic, broker.response_topic,
-							strlen(broker.response_topic)) == 0));
-	BROKER_OWN_BEGINS();
-	broker_check_response(payload, len);
-	BROKER_OWN_ENDS();
-	fuzz_check(mosquitto_property_read_byte(properties, MQTT_PROP_PAYLOAD_FORMAT_INDICATOR,
-						&is_text, false) && is_text == 1);
-	if (++broker.published == broker.publish_fails_at) {
+	if (strncmp(topic, "$SYS/broker/file-transfer/", 26) == 0) {
+		fuzz_check(qos == 0 && retain && !properties);
+	} else {
+		fuzz_check(qos == 1 && !retain);
+		broker_check_topic(topic);
+		BROKER_OWN_BEGINS();
+		broker_check_response(payload, len);
+		BROKER_OWN_ENDS();
+		fuzz_check(mosquitto_property_read_byte(properties, MQTT_PROP_PAYLOAD_FORMAT_INDICATOR,
+							&is_text, false) && is_text == 1);
+	}
+	if (!retain && ++broker.published == broker.publish_fails_at) {
 		broker.failed++;
 		return MOSQ_ERR_NOMEM;
 	}

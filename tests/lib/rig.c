@@ -55,6 +55,32 @@ static bool rig_respond(void *context, const struct ft_request *request,
 	return true;
 }
 
+static bool rig_publish(void *context, const struct ft_message *message)
+{
+	struct rig *rig = context;
+	struct rig_message *kept;
+
+	if (!rig->respond)
+		return false;
+	rig->message = realloc(rig->message, (rig->messages + 1) * sizeof *kept);
+	ck_assert_ptr_nonnull(rig->message);
+	kept = &rig->message[rig->messages++];
+	*kept = (struct rig_message){
+		.topic = strdup(message->topic), .payload = strndup(message->payload, message->len),
+		.json = message->json, .retain = message->retain, .qos = message->qos,
+	};
+	ck_assert_uint_eq(strlen(kept->payload), message->len);
+	return true;
+}
+
+const char *rig_said(const struct rig *rig, const char *topic)
+{
+	for (size_t i = rig->messages; i-- > 0;)
+		if (strcmp(rig->message[i].topic, topic) == 0)
+			return rig->message[i].payload;
+	return NULL;
+}
+
 /* Any thread. */
 static void rig_notify(void *context)
 {
@@ -69,7 +95,7 @@ enum ft_status rig_try_start(struct rig *rig)
 	const struct ft_engine_config config = {
 		.options = &rig->options, .logger = rig->logger, .ops = rig->ops,
 		.log_places = &rig->log_place, .log_place_count = 1, .identity = rig->identity,
-		.hooks = { rig, rig_respond, rig_notify },
+		.hooks = { rig, rig_respond, rig_publish, rig_notify },
 	};
 	enum ft_status st;
 
@@ -123,6 +149,7 @@ void rig_setup(struct rig *rig, const char *backend)
 	rig->options.storage_dir = strdup(rig->dir);
 	rig->options.min_free_space = 0;
 	rig->options.gc_interval = 1;
+	rig->options.sys_interval = 0;
 	rig->options.log_size = (uint64_t)4 * 1024 * 1024;
 	rig->options.max_segment_size = (uint64_t)2 * 1024 * 1024;
 }
@@ -136,6 +163,7 @@ void rig_teardown(struct rig *rig)
 		return;
 	rig_forget(rig);
 	free(rig->response);
+	free(rig->message);
 	ft_options_release(&rig->options);
 	ft_logger_free(rig->logger);
 	sem_destroy(&rig->notified);
@@ -177,6 +205,11 @@ void rig_forget(struct rig *rig)
 	for (size_t i = 0; i < rig->responses; i++)
 		rig_release(&rig->response[i]);
 	rig->responses = 0;
+	for (size_t i = 0; i < rig->messages; i++) {
+		free(rig->message[i].topic);
+		free(rig->message[i].payload);
+	}
+	rig->messages = 0;
 }
 
 void rig_forget_topic(struct rig *rig, const char *topic)

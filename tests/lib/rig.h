@@ -37,6 +37,14 @@ struct rig_response {
 	cJSON *json;
 };
 
+/* What the broker says by itself. */
+struct rig_message {
+	char *topic;
+	char *payload;		/* NUL-terminated */
+	bool json, retain;
+	int qos;
+};
+
 struct rig {
 	char dir[128];
 	const struct ft_store_ops *ops;
@@ -53,6 +61,8 @@ struct rig {
 	size_t unpublished;
 	struct rig_response *response;
 	size_t responses, response_room;
+	struct rig_message *message;
+	size_t messages;
 	char log[RIG_LOG_ROOM];		/* lines, each with its newline; what does not fit is left out */
 	atomic_size_t log_len;
 };
@@ -80,7 +90,7 @@ void rig_act_and_be_killed(struct rig *rig, void (*act)(void));
 /* Another boot: what was not synced does not count any more. */
 void rig_cut_power(struct rig *rig);
 
-/* Forgets the responses. */
+/* Forgets responses and messages. */
 void rig_forget(struct rig *rig);
 
 /* ... those on a topic. */
@@ -97,6 +107,9 @@ struct rig_response *rig_response(struct rig *rig, const char *topic);
 
 /* How many there are on a topic. */
 size_t rig_count(const struct rig *rig, const char *topic);
+
+/* The payload of the newest message on a topic; NULL: there was none. */
+const char *rig_said(const struct rig *rig, const char *topic);
 
 /* Takes all that is there. */
 void rig_run(struct rig *rig);

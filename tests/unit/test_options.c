@@ -60,6 +60,7 @@ START_TEST(test_options__have_the_documented_defaults)
 	ck_assert_uint_eq(options.segments_ttl_min, 300);
 	ck_assert_uint_eq(options.segments_ttl_max, 86400);
 	ck_assert_uint_eq(options.gc_interval, 60);
+	ck_assert_uint_eq(options.sys_interval, 10);
 	ck_assert(set("storage_dir", "/a") && check());
 	ck_assert_uint_eq(options.max_segment_size, 16 << 20);
 	ft_options_release(&options);
@@ -148,7 +149,7 @@ START_TEST(test_options__refuse_bad_values_and_name_them)
 		{ "max_file_size", "1x" }, { "max_file_size", "1 k" }, { "max_file_size", "k" },
 		{ "max_file_size", "1kk" }, { "max_file_size", "9223372036854775808" },
 		{ "max_file_size", "9007199254740992k" }, { "workers", "0" }, { "workers", "65" },
-		{ "workers", "1k" }, { "workers", "two" }, { "gc_interval", "0" },
+		{ "sys_interval", "2d" }, { "workers", "1k" }, { "workers", "two" }, { "gc_interval", "0" },
 		{ "gc_interval", "2d" }, { "segments_ttl", "1y" }, { "durability", "disk" },
 		{ "durability", "" }, { "acl", "Guard" }, { "ack_sink", "on" },
 		{ "tune_malloc", "1" }, { "storage_dir", "" }, { "max_transfers", "0" },

@@ -187,7 +187,10 @@ START_TEST(test_registry__moves_along_the_table)
 					     [FT_TRANSFER_ABORTING] = true,
 					     [FT_TRANSFER_CONFLICT] = true },
 	};
-	struct ft_transfer t = { .state = (enum ft_transfer_state)(_i / FT_TRANSFER_STATES) };
+	size_t states[FT_TRANSFER_STATES] = { 0 };
+	struct ft_transfer t = {
+		.state = (enum ft_transfer_state)(_i / FT_TRANSFER_STATES), .states = states,
+	};
 	enum ft_transfer_state to = (enum ft_transfer_state)(_i % FT_TRANSFER_STATES);
 	pid_t child = fork();
 	int status;
