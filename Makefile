@@ -9,7 +9,7 @@
 #	make install		copy the plugin and ft-put into the system (DESTDIR, PREFIX, PLUGINDIR)
 #	make uninstall		remove them
 #	make check		floors, exported symbols, warnings of gcc and clang, shell scripts, tests
-#				that docs/SECURITY.md names
+#				that docs/SECURITY.md names, files that docs and headers name
 #	make sanitize		the C tests and the end-to-end tests under ASan+UBSan, then TSan
 #	make valgrind		the C tests under valgrind
 #	make coverage		every test with gcov's counters; fails below 95 % lines, 85 % branches
@@ -75,7 +75,7 @@ TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c tests/contract
 
 .PHONY: all plugin examples tests demo unit test test-engines deb deps install uninstall \
 	check check-floors bench bench-quick crash crash-mutants powercut fuzz kill soak soak-sanitize test-matrix \
-	test-mosquitto model netns check-exports check-warnings check-shell sanitize valgrind coverage clean
+	test-mosquitto model netns check-exports check-warnings check-shell check-claims check-paths sanitize valgrind coverage clean
 .SECONDARY:
 
 all: plugin examples
@@ -184,7 +184,7 @@ uninstall:
 	rm -f $(DESTDIR)$(PLUGINDIR)/$(notdir $(PLUGIN)) $(DESTDIR)$(PREFIX)/bin/ft-put \
 		$(DESTDIR)$(MAN1)/ft-put.1 $(DESTDIR)$(MAN7)/mosquitto-file-transfer.7
 
-check: check-floors check-exports check-warnings check-shell check-claims
+check: check-floors check-exports check-warnings check-shell check-claims check-paths
 
 check-floors:
 	@scripts/check-floors
@@ -202,6 +202,9 @@ check-warnings:
 
 check-claims:
 	@scripts/check-claims
+
+check-paths:
+	@scripts/check-paths
 
 check-shell:
 	@shellcheck -x $$(grep -rlE '^#(!.*(bash|/sh)| shellcheck shell=)' scripts tests examples .ci --include='*' \
