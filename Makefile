@@ -73,6 +73,9 @@ TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c tests/contract
 	tests/property/test_*.c tests/fault/test_*.c tests/crash/test_*.c \
 	tests/fuzz/test_*.c))
 
+# As many as there are processors, where the caller has not said otherwise.
+PARALLEL = $(if $(filter --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
+
 .PHONY: all plugin examples tests demo unit test test-engines deb deps install uninstall \
 	check check-floors bench bench-quick crash crash-mutants powercut fuzz kill soak soak-sanitize test-matrix \
 	test-mosquitto model netns check-exports check-warnings check-shell check-claims check-paths sanitize valgrind coverage clean
@@ -92,7 +95,8 @@ $(ARCHIVE): $(OBJECTS)
 	$(call say,AR)rm -f $@ && $(AR) rcsD $@ $^
 
 $(BUILD)/%.o: %.c
-	$(call say,CC)mkdir -p $(@D) && $(CC) $(FT_CPPFLAGS) $(FT_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC)mkdir -p $(@D) && $(CC) $(FT_CPPFLAGS) $(FT_CFLAGS) -MMD -MP -c -o $@ $< \
+		2>$(@:.o=.said); status=$$?; cat $(@:.o=.said) >&2; exit $$status
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(ARCHIVE)
 	$(call say,LINK)$(CC) $(FT_CFLAGS) -o $@ $(filter %.o,$^) $(ARCHIVE) $(LDFLAGS) \
@@ -147,12 +151,12 @@ demo:
 # In seconds, for while one writes: neither brokers nor accidents.
 unit:
 	@scripts/deps test
-	@$(MAKE) --no-print-directory $(filter $(BUILD)/tests/unit/%,$(TESTS))
+	@$(MAKE) --no-print-directory $(PARALLEL) $(filter $(BUILD)/tests/unit/%,$(TESTS))
 	@tests/run --build $(BUILD) --unit --kinds unit --jobs 2
 
 test:
 	@scripts/deps test
-	@$(MAKE) --no-print-directory all tests $(BUILD)/tests/bench/load \
+	@$(MAKE) --no-print-directory $(PARALLEL) all tests $(BUILD)/tests/bench/load \
 		$(BUILD)/tests/soak/swarm $(BUILD)/tests/soak/heap_probe.so check
 	@tests/run --build $(BUILD)
 
@@ -192,13 +196,11 @@ check-floors:
 check-exports: $(PLUGIN)
 	@scripts/check-exports $(PLUGIN)
 
-# Both compilers, every file, no objects.
-check-warnings:
-	@for cc in gcc clang; do \
-		echo "  WARN	$$cc"; \
-		printf '%s\n' $(SOURCES) $(wildcard tests/*/*.c examples/*.c examples/*/*.c) | \
-		xargs -P 2 -I{} $$cc $(FT_CPPFLAGS) $(FT_CFLAGS) -Werror -fsyntax-only {} || exit 1; \
-	done
+# Both compilers, every file. What the first said of those that are built is kept with the objects.
+BUILT := $(SOURCES) $(TESTS:$(BUILD)/%=%.c) $(wildcard examples/*.c examples/*/*.c)
+UNBUILT := $(filter-out $(BUILT),$(wildcard tests/*/*.c))
+check-warnings: $(BUILT:%.c=$(BUILD)/%.o)
+	@scripts/check-warnings "$(CC)" $(BUILD) "$(BUILT)" "$(UNBUILT)" $(FT_CPPFLAGS) $(FT_CFLAGS)
 
 check-claims:
 	@scripts/check-claims
