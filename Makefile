@@ -9,7 +9,7 @@
 #	make install		copy the plugin and ft-put into the system (DESTDIR, PREFIX, PLUGINDIR)
 #	make uninstall		remove them
 #	make check		floors, exported symbols, warnings of gcc and clang, shell scripts, tests
-#				that docs/SECURITY.md names
+#				that docs/SECURITY.md names, files that docs and headers name
 #	make sanitize		the C tests and the end-to-end tests under ASan+UBSan, then TSan
 #	make valgrind		the C tests under valgrind
 #	make coverage		every test with gcov's counters; fails below 95 % lines, 85 % branches
@@ -73,9 +73,12 @@ TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c tests/contract
 	tests/property/test_*.c tests/fault/test_*.c tests/crash/test_*.c \
 	tests/fuzz/test_*.c))
 
+# As many as there are processors, where the caller has not said otherwise.
+PARALLEL = $(if $(filter --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
+
 .PHONY: all plugin examples tests demo unit test test-engines deb deps install uninstall \
 	check check-floors bench bench-quick crash crash-mutants powercut fuzz kill soak soak-sanitize test-matrix \
-	test-mosquitto model netns check-exports check-warnings check-shell sanitize valgrind coverage clean
+	test-mosquitto model netns check-exports check-warnings check-shell check-claims check-paths sanitize valgrind coverage clean
 .SECONDARY:
 
 all: plugin examples
@@ -92,7 +95,8 @@ $(ARCHIVE): $(OBJECTS)
 	$(call say,AR)rm -f $@ && $(AR) rcsD $@ $^
 
 $(BUILD)/%.o: %.c
-	$(call say,CC)mkdir -p $(@D) && $(CC) $(FT_CPPFLAGS) $(FT_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC)mkdir -p $(@D) && $(CC) $(FT_CPPFLAGS) $(FT_CFLAGS) -MMD -MP -c -o $@ $< \
+		2>$(@:.o=.said); status=$$?; cat $(@:.o=.said) >&2; exit $$status
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(ARCHIVE)
 	$(call say,LINK)$(CC) $(FT_CFLAGS) -o $@ $(filter %.o,$^) $(ARCHIVE) $(LDFLAGS) \
@@ -147,12 +151,12 @@ demo:
 # In seconds, for while one writes: neither brokers nor accidents.
 unit:
 	@scripts/deps test
-	@$(MAKE) --no-print-directory $(filter $(BUILD)/tests/unit/%,$(TESTS))
+	@$(MAKE) --no-print-directory $(PARALLEL) $(filter $(BUILD)/tests/unit/%,$(TESTS))
 	@tests/run --build $(BUILD) --unit --kinds unit --jobs 2
 
 test:
 	@scripts/deps test
-	@$(MAKE) --no-print-directory all tests $(BUILD)/tests/bench/load \
+	@$(MAKE) --no-print-directory $(PARALLEL) all tests $(BUILD)/tests/bench/load \
 		$(BUILD)/tests/soak/swarm $(BUILD)/tests/soak/heap_probe.so check
 	@tests/run --build $(BUILD)
 
@@ -184,7 +188,7 @@ uninstall:
 	rm -f $(DESTDIR)$(PLUGINDIR)/$(notdir $(PLUGIN)) $(DESTDIR)$(PREFIX)/bin/ft-put \
 		$(DESTDIR)$(MAN1)/ft-put.1 $(DESTDIR)$(MAN7)/mosquitto-file-transfer.7
 
-check: check-floors check-exports check-warnings check-shell check-claims
+check: check-floors check-exports check-warnings check-shell check-claims check-paths
 
 check-floors:
 	@scripts/check-floors
@@ -192,16 +196,17 @@ check-floors:
 check-exports: $(PLUGIN)
 	@scripts/check-exports $(PLUGIN)
 
-# Both compilers, every file, no objects.
-check-warnings:
-	@for cc in gcc clang; do \
-		echo "  WARN	$$cc"; \
-		printf '%s\n' $(SOURCES) $(wildcard tests/*/*.c examples/*.c examples/*/*.c) | \
-		xargs -P 2 -I{} $$cc $(FT_CPPFLAGS) $(FT_CFLAGS) -Werror -fsyntax-only {} || exit 1; \
-	done
+# Both compilers, every file. What the first said of those that are built is kept with the objects.
+BUILT := $(SOURCES) $(TESTS:$(BUILD)/%=%.c) $(wildcard examples/*.c examples/*/*.c)
+UNBUILT := $(filter-out $(BUILT),$(wildcard tests/*/*.c))
+check-warnings: $(BUILT:%.c=$(BUILD)/%.o)
+	@scripts/check-warnings "$(CC)" $(BUILD) "$(BUILT)" "$(UNBUILT)" $(FT_CPPFLAGS) $(FT_CFLAGS)
 
 check-claims:
 	@scripts/check-claims
+
+check-paths:
+	@scripts/check-paths
 
 check-shell:
 	@shellcheck -x $$(grep -rlE '^#(!.*(bash|/sh)| shellcheck shell=)' scripts tests examples .ci --include='*' \

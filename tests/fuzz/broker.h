@@ -28,7 +28,7 @@
 #include "fuzz.h"
 
 /*
- * For a test that has calls fail and counts allocations (tests/fault/calls.h): what is not
+ * For a test that has calls fail and counts allocations (tests/lib/calls.h): what is not
  * the plugin's.
  */
 #ifndef BROKER_OWN_BEGINS
