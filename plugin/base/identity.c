@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -45,6 +46,45 @@ static void identity_add_file_system(struct ft_buf *buf, int dir_fd)
 		ft_buf_printf(buf, "dev=%u:%u ", major(st.st_dev), minor(st.st_dev));
 }
 
+static bool identity_add_inode(struct ft_buf *buf, const char *key, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return false;
+	ft_buf_printf(buf, "%s=%ju ", key, (uintmax_t)st.st_ino);
+	return true;
+}
+
+/*
+ * The kernel makes a directory in /sys for each disk that appears, and for each file system of
+ * these kinds that is mounted; an inode number there is not used again.
+ */
+static void identity_add_kernel_objects(struct ft_buf *buf, int dir_fd)
+{
+	static const char *const kinds[] = { "ext4", "xfs", "f2fs" };
+	char device[64], target[256], path[sizeof target + 32];
+	const char *slash;
+	struct stat st;
+	ssize_t len;
+
+	if (fstat(dir_fd, &st) != 0)
+		return;
+	snprintf(device, sizeof device, "/sys/dev/block/%u:%u", major(st.st_dev), minor(st.st_dev));
+	len = readlink(device, target, sizeof target - 1);
+	if (len <= 0)
+		return;
+	target[len] = '\0';
+	if (!(slash = strrchr(target, '/')))
+		return;
+	(void)identity_add_inode(buf, "disk", device);
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+		snprintf(path, sizeof path, "/sys/fs/%s%s", kinds[i], slash);
+		if (identity_add_inode(buf, "super", path))
+			return;
+	}
+}
+
 static void identity_add_mount(struct ft_buf *buf, int dir_fd)
 {
 	static const unsigned wanted[] = { STATX_MNT_ID_UNIQUE, STATX_MNT_ID };
@@ -70,6 +110,7 @@ void ft_identity(int dir_fd, char text[FT_IDENTITY_ROOM])
 
 	identity_add_boot(&buf);
 	identity_add_file_system(&buf, dir_fd);
+	identity_add_kernel_objects(&buf, dir_fd);
 	identity_add_mount(&buf, dir_fd);
 	if (buf.len > 0)
 		text[buf.len - 1] = '\0';	/* the last blank */
@@ -121,6 +162,7 @@ static bool identity_device_is_made_up(const char *text)
 enum ft_identity_change ft_identity_compare(const char *before, const char *now)
 {
 	enum ft_identity_change boot = identity_field_compare(before, now, "boot=");
+	enum ft_identity_change super = identity_field_compare(before, now, "super=");
 	bool made_up = identity_device_is_made_up(before) && identity_device_is_made_up(now);
 
 	if (boot == FT_IDENTITY_OTHER
@@ -128,7 +170,11 @@ enum ft_identity_change ft_identity_compare(const char *before, const char *now)
 		return FT_IDENTITY_OTHER;
 	if (!made_up && identity_field_compare(before, now, "dev=") == FT_IDENTITY_OTHER)
 		return FT_IDENTITY_OTHER;
-	if (identity_field_compare(before, now, "ns=") == FT_IDENTITY_SAME
+	if (identity_field_compare(before, now, "disk=") == FT_IDENTITY_OTHER
+	    || super == FT_IDENTITY_OTHER)
+		return FT_IDENTITY_OTHER;
+	if (super == FT_IDENTITY_UNKNOWN
+	    && identity_field_compare(before, now, "ns=") == FT_IDENTITY_SAME
 	    && identity_field_compare(before, now, "mnt=") == FT_IDENTITY_OTHER)
 		return FT_IDENTITY_OTHER;
 	return boot;

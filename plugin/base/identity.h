@@ -3,7 +3,7 @@
  * Whether what was written without fsync may be gone: a text that is another one when the
  * machine has booted or the storage was mounted anew.
  *
- *	boot=<uuid> fsid=<hex> dev=<major:minor> ns=<inode> mnt=<number>
+ *	boot=<uuid> fsid=<hex> dev=<major:minor> disk=<inode> super=<inode> ns=<inode> mnt=<number>
  *
  * What cannot be found out is left out. Kept on disk beside what it vouches for, and
  * compared at the next start:
@@ -11,7 +11,10 @@
  *	boot, fsid	another one: another boot, another file system.
  *	dev		the same, but where both have major number 0: such numbers are made up
  *			by the kernel at each mount (overlay, btrfs, NFS) and say nothing.
- *	mnt		counts where ns, the mount namespace, is the same one: a remount. A
+ *	disk, super	the kernel's objects of the disk and of the mounted file system (ext4, xfs,
+ *			f2fs); another one: it went away and came back. Whatever namespaces do.
+ *	mnt		counts where super is not known, and where ns, the mount namespace, is
+ *			the same one: a remount. A
  *			service with mounts of its own gets a new namespace, and new numbers
  *			in it, each time it is started; that is no power cut.
  *

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -37,6 +38,8 @@ START_TEST(test_identity__is_the_same_each_time)
 }
 END_TEST
 
+#define SUPER "boot=a fsid=b dev=8:1 disk=1 super=2"
+
 /* Comparing is the same in both directions. */
 START_TEST(test_identity__tells_what_is_a_power_cut)
 {
@@ -57,6 +60,14 @@ START_TEST(test_identity__tells_what_is_a_power_cut)
 		/* A service with mounts of its own, started again. */
 		{ here, "boot=a fsid=b dev=8:1 ns=9 mnt=5", FT_IDENTITY_SAME },
 		{ here, "boot=a fsid=b dev=8:1 ns=9 mnt=4", FT_IDENTITY_SAME },
+		/* What the kernel keeps of a disk and of a file system. */
+		{ SUPER " ns=3 mnt=4", SUPER " ns=9 mnt=5", FT_IDENTITY_SAME },
+		{ SUPER " ns=3 mnt=4", SUPER " ns=3 mnt=5", FT_IDENTITY_SAME },
+		{ SUPER, "boot=a fsid=b dev=8:1 disk=1 super=3", FT_IDENTITY_OTHER },
+		{ SUPER, "boot=a fsid=b dev=8:1 disk=2 super=2", FT_IDENTITY_OTHER },
+		{ SUPER " ns=3 mnt=4", "boot=a fsid=b dev=8:1 disk=1 super=3 ns=3 mnt=4",
+		  FT_IDENTITY_OTHER },
+		{ SUPER " ns=3 mnt=4", here, FT_IDENTITY_SAME },
 		/* What can't be found out. */
 		{ here, "boot=a fsid=b dev=8:1", FT_IDENTITY_SAME },
 		{ here, "boot=a", FT_IDENTITY_SAME },
@@ -111,7 +122,40 @@ START_TEST(test_identity__changes_with_a_mount_and_not_with_a_namespace)
 }
 END_TEST
 
+static void run(const char *command)
+{
+	ck_assert_msg(system(command) == 0, "%s", command);
+}
+
+/* A disk that went away and came back while the broker had a namespace of its own each time. */
+START_TEST(test_identity__knows_a_remount_across_namespaces)
+{
+	char dir[256], before[FT_IDENTITY_ROOM], now[FT_IDENTITY_ROOM];
+
+	if (geteuid() != 0 || access("/dev/loop-control", F_OK) != 0)
+		return;
+	ck_assert(tree_make(dir, sizeof dir, "identity"));
+	ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
+	ck_assert_int_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	ck_assert_int_eq(chdir(dir), 0);
+	run("truncate -s 16M image && mkfs.ext4 -q -F image && mkdir at && mount -o loop image at");
+	identity_of("at", before);
+	ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
+	identity_of("at", now);
+	ck_assert_int_eq(ft_identity_compare(before, now), FT_IDENTITY_SAME);
+	run("umount at && while losetup -j image | grep -q .; do sleep 0.01; done"
+	    " && mount -o loop image at");
+	ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
+	identity_of("at", now);
+	ck_assert_int_eq(ft_identity_compare(before, now), FT_IDENTITY_OTHER);
+	run("umount at");
+	ck_assert_int_eq(chdir("/"), 0);
+	tree_remove(dir);
+}
+END_TEST
+
 FT_SUITE("identity",
 	 test_identity__is_the_same_each_time,
 	 test_identity__tells_what_is_a_power_cut,
-	 test_identity__changes_with_a_mount_and_not_with_a_namespace);
+	 test_identity__changes_with_a_mount_and_not_with_a_namespace,
+	 test_identity__knows_a_remount_across_namespaces);
