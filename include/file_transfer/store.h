@@ -122,6 +122,15 @@ typedef bool ft_store_visit(void *context, const struct ft_store_found *found);
 /* Whether the transfer under a key is still unfinished; of leftovers of an earlier time only its escaped names are known. */
 typedef bool ft_store_is_known(void *context, const char *owner_name, const char *file_name);
 
+/* What consumers are told of one finished file. */
+struct ft_notice {
+	const char *title;		/* of its own, whenever it is told: no '/', does not begin with '.' */
+	struct ft_key key;
+	const char *name;
+	const char *manifest;		/* a JSON object with members */
+	size_t manifest_len;
+};
+
 struct ft_space {
 	uint64_t bytes;		/* free for the broker's user */
 	uint64_t files;		/* inodes; UINT64_MAX where there is no such limit */
@@ -228,6 +237,15 @@ struct ft_store_ops {
 
 	/* Whether such a name can be held: FT_OK, FT_NAME_REFUSED. Quick, no I/O. Default: FT_OK. */
 	enum ft_status (*check_name)(const struct ft_store *store, const char *name);
+
+	/*
+	 * Tells consumers of finished files: puts notices, each with its manifest and where the
+	 * file is, to where they look for them, whole and durable. One whose title is there
+	 * already takes its place. After an error some may be there. Without any the place is
+	 * made. One thread at a time. No default: option `done` is refused.
+	 */
+	enum ft_status (*announce)(struct ft_store *store, const struct ft_notice *notices,
+				   size_t count);
 };
 
 /* The backend called `name`, or NULL. Static storage. */

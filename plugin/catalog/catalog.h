@@ -213,6 +213,21 @@ typedef enum ft_status ft_catalog_visit_key(void *context, const struct ft_key *
 enum ft_status ft_catalog_each_finished_key(struct ft_catalog *c, ft_catalog_visit_key *visit,
 					    void *context) FT_MUST_USE;
 
+/* --- finished files that consumers are still to be told of --- */
+
+/* Notes one, in the transaction that makes it a finished file. */
+enum ft_status ft_catalog_put_notice(struct ft_catalog *c, const char *manifest,
+				     size_t len) FT_MUST_USE;
+
+/* Visits them in the order in which they were noted; FT_CANCELLED from it ends the walk, too. */
+typedef enum ft_status ft_catalog_visit_notice(void *context, int64_t id, const char *manifest,
+					       size_t len);
+enum ft_status ft_catalog_each_notice(struct ft_catalog *c, ft_catalog_visit_notice *visit,
+				      void *context) FT_MUST_USE;
+
+/* They were told of this one and of all that were noted before. */
+enum ft_status ft_catalog_drop_notices(struct ft_catalog *c, int64_t last) FT_MUST_USE;
+
 /* --- what is still to be told --- */
 
 struct ft_answer {

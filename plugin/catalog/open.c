@@ -295,7 +295,8 @@ static enum ft_status open_all(struct ft_catalog *c, const struct ft_catalog_con
 		return st;
 	if (found == FOUND_NOTHING && (st = open_make_tables(c)) != FT_OK)
 		return st;
-	if ((st = ft_connection_prepare(c)) != FT_OK
+	if ((st = ft_connection_run(c, ft_schema_add)) != FT_OK
+	    || (st = ft_connection_prepare(c)) != FT_OK
 	    || (st = past_settle(c, config, past)) != FT_OK
 	    || (st = ft_catalog_sync(c)) != FT_OK)
 		return st;

@@ -129,6 +129,13 @@ const char ft_schema_create[] =
 	"	transfer_id"
 	"	FROM finished;";
 
+const char ft_schema_add[] =
+	/* Finished files that consumers are still to be told of: option `done`. */
+	"CREATE TABLE IF NOT EXISTS notices ("
+	"	id INTEGER PRIMARY KEY,"
+	"	manifest TEXT NOT NULL"
+	");";
+
 /* A transfer whose fin was accepted, but whose bytes did not all survive. */
 #define IS_CUT \
 	"state = 2 AND fin_size > 0 AND NOT EXISTS (SELECT 1 FROM ranges AS r" \

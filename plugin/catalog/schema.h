@@ -23,6 +23,12 @@
 /* Makes all tables, in an empty database and within a transaction. */
 extern const char ft_schema_create[];
 
+/*
+ * Makes what later versions added, where it is absent. A version that does not know it leaves it
+ * alone, so it is still version 1 of the format.
+ */
+extern const char ft_schema_add[];
+
 /* Set on each connection before anything else. */
 extern const char ft_schema_settings[];
 

@@ -59,6 +59,10 @@
 	X(DROP_FINISHED, "DELETE FROM finished" FT_SQL_KEY " AND number = ?") \
 	X(EACH_FINISHED_KEY, "SELECT owner, file FROM finished") \
 	\
+	X(PUT_NOTICE, "INSERT INTO notices (manifest) VALUES (?)") \
+	X(EACH_NOTICE, "SELECT id, manifest FROM notices ORDER BY id") \
+	X(DROP_NOTICES, "DELETE FROM notices WHERE id <= ?") \
+	\
 	X(PUT_ANSWER, "INSERT OR REPLACE INTO answers VALUES (?, NULL, ?, ?, ?, ?)") \
 	X(PUT_RESULT, "UPDATE answers SET result = ? WHERE number = ? AND result IS NULL") \
 	X(EACH_ANSWER, "SELECT number, result, client_id, topic, response_topic, correlation" \

@@ -11,6 +11,7 @@
 
 #include "base/escape.h"
 #include "base/system.h"
+#include "engine/announcer.h"
 #include "protocol/manifest.h"
 
 #define ENGINE_TIMER_MS 100		/* how often timers are looked at */
@@ -311,7 +312,8 @@ static enum ft_status engine_number_of(struct ft_engine *e, const struct ft_fini
  * A power cut may have left the file, and taken what the catalog had said of it: then its
  * transfer may still be unfinished there, or the file that it replaced the finished one.
  */
-static enum ft_status engine_take_in(struct ft_engine *e, struct ft_finished *finished)
+static enum ft_status engine_take_in(struct ft_engine *e, struct ft_finished *finished,
+				     const struct ft_store_found *found)
 {
 	struct ft_finished known;
 	enum ft_status st = engine_number_of(e, finished, &finished->number);
@@ -320,8 +322,13 @@ static enum ft_status engine_take_in(struct ft_engine *e, struct ft_finished *fi
 		st = ft_catalog_find_finished(e->core.catalog, &finished->key, &known);
 	if (st == FT_OK && finished->completed_ms <= known.completed_ms)
 		return FT_OK;
-	return st == FT_OK || st == FT_NO_SUCH_TRANSFER
-		? ft_catalog_put_finished(e->core.catalog, finished) : st;
+	if (st != FT_OK && st != FT_NO_SUCH_TRANSFER)
+		return st;
+	st = ft_catalog_put_finished(e->core.catalog, finished);
+	/* Whether consumers were told of it nobody knows any more. */
+	if (st == FT_OK && e->options->done == FT_DONE_ON && found->size != FT_STORE_TAKEN)
+		st = ft_catalog_put_notice(e->core.catalog, found->manifest, found->manifest_len);
+	return st;
 }
 
 /* One finished file that the store has, for a catalog that is made anew. */
@@ -337,7 +344,7 @@ static bool engine_list_visit(void *context, const struct ft_store_found *found)
 	if (st == FT_DAMAGED)
 		ft_logger_printf(e->core.logger, FT_LOG_WARNING, "%s: its manifest does not fit, so it "
 				 "does not count as a finished file", found->place);
-	else if (st == FT_OK && engine_take_in(e, &finished) != FT_OK)
+	else if (st == FT_OK && engine_take_in(e, &finished, found) != FT_OK)
 		e->closing = true;	/* stops the walk with an error */
 	free(ids);
 	return !e->closing;
@@ -540,6 +547,8 @@ static enum ft_status engine_start(struct ft_engine *e, const struct ft_engine_c
 			return st;
 	if ((st = engine_open(e, config, &past)) != FT_OK)
 		return st;
+	if ((st = ft_announce_check(&e->core)) != FT_OK)
+		return st;
 	if (past != FT_CATALOG_CONTINUED && (st = engine_list_finished(e)) != FT_OK)
 		return st;
 	if ((st = engine_replay(e)) != FT_OK
@@ -568,8 +577,12 @@ enum ft_status ft_engine_new(const struct ft_engine_config *config, struct ft_en
 	e->core.context = config->hooks.context;
 	e->log_medium = config->log_places[0].medium;
 	snprintf(e->identity, sizeof e->identity, "%s", config->identity);
+<<<<<<< HEAD
 	e->now_ms = e->swept_ms = ft_clock_ms();
 	ft_metrics_init(&e->metrics);
+=======
+	e->now_ms = e->swept_ms = e->retain_ms = ft_clock_ms();
+>>>>>>> retain
 	ft_list_init(&e->aborts);
 	ft_list_init(&e->told);
 	ft_list_init(&e->assembling);
@@ -611,7 +624,7 @@ static int64_t engine_transfers_due_ms(const struct ft_engine *e)
 {
 	if (ft_list_first(&e->told))
 		return e->now_ms + ENGINE_TIMER_MS;
-	if (e->registry.count == 0)
+	if (e->registry.count == 0 && e->options->done == FT_DONE_OFF)
 		return INT64_MAX;
 	if (e->sweep_left > 0)
 		return e->now_ms + ENGINE_TIMER_MS;

@@ -57,6 +57,7 @@ struct ft_engine {
 	int64_t swept_ms;
 	int64_t no_memory_ms;		/* when a lack of memory is said again */
 	int64_t noted_ms;		/* when the time is noted again */
+	int64_t retain_ms;		/* when finished files are looked after again */
 	size_t sweep_cursor;
 	size_t sweep_left;		/* buckets that are due */
 	size_t expiries;		/* in this slice */

@@ -8,6 +8,7 @@
 
 #include "base/system.h"
 #include "base/thread.h"
+#include "engine/announcer.h"
 #include "protocol/manifest.h"
 
 #define FINISHER_TOGETHER 64		/* files published in one go, at most */
@@ -201,6 +202,10 @@ static enum ft_status finisher_try_enter(struct finisher *f, struct ft_finish *c
 
 		if (jobs[i]->job.status == FT_OK)
 			st = ft_catalog_put_finished(f->catalog, &finished);
+		if (st == FT_OK && jobs[i]->job.status == FT_OK
+		    && f->all->core->options->done == FT_DONE_ON)
+			st = ft_catalog_put_notice(f->catalog, jobs[i]->manifest,
+						   jobs[i]->manifest_len);
 	}
 	if (st == FT_OK)
 		st = ft_catalog_commit(f->catalog);
@@ -267,6 +272,8 @@ static void finisher_publish(struct finisher *f, struct ft_finish *const *jobs, 
 				published[i]->job.status = st;
 	for (size_t i = 0; i < count; i++)
 		finisher_give_back(f, jobs[i]);
+	if (ready > 0)
+		ft_announce_soon(f->all->core);
 }
 
 /* --- the other jobs --- */
@@ -386,6 +393,10 @@ static void finisher_run(struct finisher *f, struct ft_job *job)
 		break;
 	case FT_JOB_TIDY:
 		finisher_tidy(f, job);
+		break;
+	case FT_JOB_ANNOUNCE:
+		ft_announce(f->all->core, f->catalog);
+		ft_job_free(&job);
 		break;
 	case FT_JOB_LOOKUP:
 		finisher_lookup(f, FT_CONTAINER(job, struct ft_lookup, job));

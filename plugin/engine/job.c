@@ -36,6 +36,7 @@ void ft_job_free(struct ft_job **pointer)
 		assert(!FT_CONTAINER(job, struct ft_discard, job)->upload);
 		break;
 	case FT_JOB_TIDY:
+	case FT_JOB_ANNOUNCE:
 	case FT_JOB_VERDICT:
 	case FT_JOB_SEGMENT:
 	case FT_JOB_RESULT:

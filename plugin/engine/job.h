@@ -8,6 +8,7 @@
  *	DISCARD		writer -> finisher -> broker			an abort, an expiry
  *	CHECKPOINT	writer -> finisher -> writer
  *	TIDY		writer -> finisher -> writer
+ *	ANNOUNCE	anybody -> finisher			consumers are to be told
  *	LOOKUP		broker -> finisher -> broker			about a finished id
  *	RESULT		writer -> broker -> writer
  *	RETOLD		start -> broker -> writer			what an earlier process could not tell
@@ -32,6 +33,7 @@ enum ft_job_kind {
 	FT_JOB_DISCARD,
 	FT_JOB_CHECKPOINT,
 	FT_JOB_TIDY,
+	FT_JOB_ANNOUNCE,
 	FT_JOB_LOOKUP,
 	FT_JOB_VERDICT,
 	FT_JOB_SEGMENT,

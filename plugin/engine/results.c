@@ -541,6 +541,7 @@ void engine_take_job(struct ft_engine *e, struct ft_job *job)
 		break;
 	case FT_JOB_CHECKPOINT:
 	case FT_JOB_TIDY:
+	case FT_JOB_ANNOUNCE:
 		assert(false);	/* not a job for the broker's thread */
 	}
 }

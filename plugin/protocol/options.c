@@ -60,6 +60,7 @@ static const char *const responses_words[] = { "all", "errors", NULL };	/* from 
 static const char *const log_dir_words[] = { "auto", NULL };
 static const char *const acl_words[] = { "none", "guard", "guard-and-allow", NULL };
 static const char *const ack_sink_words[] = { "auto", "off", NULL };
+static const char *const switch_words[] = { "off", "on", NULL };
 static const char *const bool_words[] = { "false", "true", NULL };
 
 #define FIELD(name) #name
@@ -76,6 +77,7 @@ static const struct option table[] = {
 	{ FIELD(owner), WORD, AT(owner), FT_OWNER_CLIENT_ID, 0, 0, owner_words },
 	{ FIELD(finished_ids), WORD, AT(finished_ids), FT_FINISHED_IDS_KEEP, 0, 0,
 	  finished_ids_words },
+	{ FIELD(done), WORD, AT(done), FT_DONE_OFF, 0, 0, switch_words },
 	{ FIELD(segment_responses), WORD, AT(segment_responses), FT_RESPONSES_ALL,
 	  FT_RESPONSES_ALL, 0, responses_words },
 	{ FIELD(max_file_size), SIZE, AT(max_file_size), 0, 1, INT64_MAX, NULL },

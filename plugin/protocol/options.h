@@ -45,6 +45,12 @@ enum ft_finished_ids {
 	FT_FINISHED_IDS_REPLACE,	/* the new file takes the old one's place when it is finished */
 };
 
+/* Whether consumers are told of finished files by done/. */
+enum ft_done {
+	FT_DONE_OFF,
+	FT_DONE_ON,
+};
+
 struct ft_options {
 	uint64_t given;			/* private: a bit for each row of the table that was set */
 	char *storage_dir;		/* owned */
@@ -54,6 +60,7 @@ struct ft_options {
 	int durability;			/* enum ft_durability */
 	int owner;			/* enum ft_owner_mode */
 	int finished_ids;		/* enum ft_finished_ids */
+	int done;			/* enum ft_done */
 	int segment_responses;		/* enum ft_responses, never DEFAULT */
 	int acl;			/* enum ft_acl_mode */
 	int ack_sink;			/* enum ft_ack_sink_mode */

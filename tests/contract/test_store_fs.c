@@ -671,7 +671,58 @@ START_TEST(test_store_fs__frees_a_discarded_file_when_it_is_closed)
 }
 END_TEST
 
+static struct ft_notice notice(const char *title, const struct ft_key *key)
+{
+	return (struct ft_notice){ title, *key, "n", " {\"a\":1}", 8 };
+}
+
+START_TEST(test_store_fs__tells_consumers_of_files)
+{
+	struct ft_key key = rig_key("a/b", "f");
+	struct ft_notice notices[6] = { notice("t1", &key), notice("t2", &key) };
+	struct rig rig;
+
+	rig_open_fs(&rig);
+	ck_assert(!rig_exists(rig_path(&rig, "done")));
+	ck_assert_int_eq(rig.ops->announce(rig.store, NULL, 0), FT_OK);
+	ck_assert_uint_eq(tree_entries(rig_path(&rig, "done")), 0);
+	ck_assert_int_eq(rig.ops->announce(rig.store, notices, 2), FT_OK);
+	rig_expect_file(rig_path(&rig, "done/t1.json"),
+			"{\n\t\"path\": \"files/a%2Fb/f/n\",\"a\":1}");
+	ck_assert_uint_eq(tree_entries(rig_path(&rig, "done")), 2);
+	for (int i = 0; i < 6; i++)
+		notices[i] = notice((const char *[]){ "a", "b", "c", "d", "t1", "f" }[i], &key);
+	ck_assert_int_eq(unlink(rig_path(&rig, "done/t1.json")), 0);
+	ck_assert_int_eq(unlink(rig_path(&rig, "done/t2.json")), 0);
+	ck_assert_int_eq(rmdir(rig_path(&rig, "done")), 0);
+	ck_assert_int_eq(rmdir(rig_path(&rig, "tmp")), 0);
+	ck_assert_int_eq(rig.ops->announce(rig.store, notices, 6), FT_OK);
+	ck_assert_int_eq(rig.ops->announce(rig.store, notices, 6), FT_OK);
+	ck_assert_uint_eq(tree_entries(rig_path(&rig, "done")), 6);
+	ck_assert_uint_eq(tree_entries(rig_path(&rig, "tmp")), 0);
+	rig_close(&rig);
+}
+END_TEST
+
+START_TEST(test_store_fs__tells_nobody_by_way_of_a_link)
+{
+	struct ft_key key = rig_key("c", "f");
+	struct ft_notice one = notice("t", &key);
+	struct rig rig;
+
+	rig_open_fs(&rig);
+	ck_assert_int_eq(mkdir(rig_path(&rig, "elsewhere"), 0755), 0);
+	ck_assert_int_eq(symlink("elsewhere", rig_path(&rig, "done")), 0);
+	ck_assert_int_eq(rig.ops->announce(rig.store, &one, 1), FT_IO_ERROR);
+	ck_assert_uint_eq(tree_entries(rig_path(&rig, "elsewhere")), 0);
+	ck_assert_uint_eq(tree_entries(rig_path(&rig, "tmp")), 0);
+	rig_close(&rig);
+}
+END_TEST
+
 FT_SUITE("store_fs",
+	test_store_fs__tells_consumers_of_files,
+	test_store_fs__tells_nobody_by_way_of_a_link,
 	test_store_fs__lays_files_out_as_documented,
 	test_store_fs__modes_do_not_depend_on_the_umask,
 	test_store_fs__renames_an_upload_and_never_copies_it,

@@ -341,6 +341,38 @@ static void remove_after(struct rig *rig)
 	must(said.status[0] == FT_OK && !is_there(rig, &story_key, "n"));
 }
 
+/* --- notices --- */
+
+static const struct ft_notice story_notices[] = {
+	{ "t1", { "c", 1, "f", 1 }, "n", "{\"a\":1}", 7 },
+	{ "t2", { "c", 1, "g", 1 }, "n", "{\"a\":1}", 7 },
+	{ "t3", { "c", 1, "h", 1 }, "n", "{\"a\":1}", 7 },
+	{ "t4", { "c", 1, "i", 1 }, "n", "{\"a\":1}", 7 },
+};
+
+static void announce_one_during(struct rig *rig)
+{
+	said.status[0] = rig->ops->announce ? rig->ops->announce(rig->store, story_notices, 1) : FT_OK;
+}
+
+static void announce_during(struct rig *rig)
+{
+	said.status[0] = rig->ops->announce ? rig->ops->announce(rig->store, story_notices, 4) : FT_OK;
+}
+
+static void announce_after(struct rig *rig)
+{
+	if (!rig->ops->announce)
+		return;
+	if (said.status[0] == FT_OK)
+		must(rig_exists(rig_path(rig, "done/t1.json")));
+	must(said.status[0] != FT_NO_SUCH_TRANSFER);
+	announce_during(rig);
+	must(said.status[0] == FT_OK);
+	must(tree_entries(rig_path(rig, "done")) == 4);
+	rig_expect_file(rig_path(rig, "done/t4.json"), "{\n\t\"path\": \"files/c/i/n\",\"a\":1}");
+}
+
 /* --- the rest --- */
 
 static bool knows_none(void *context, const char *owner_name, const char *file_name)
@@ -411,6 +443,8 @@ static const struct story stories[] = {
 	{ "publish five", upload_before, batch_during, batch_after },
 	{ "read", again_before, read_during, read_after },
 	{ "remove", again_before, remove_during, remove_after },
+	{ "announce one", nothing, announce_one_during, announce_after },
+	{ "announce four", nothing, announce_during, announce_after },
 	{ "sweep", sweep_before, sweep_during, sweep_after },
 };
 

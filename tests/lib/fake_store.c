@@ -3,10 +3,12 @@
 
 #include <check.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define FAKE_KEYS_MAX 256	/* that are in use at a time */
 #define FAKE_DEADLINE_S 60
@@ -21,6 +23,7 @@ struct fake_plan {
 	enum ft_status status;
 	size_t failures;	/* still to come */
 	bool hangs;
+	bool dies;		/* the process, behind the call */
 	size_t hanging;		/* threads */
 	size_t calls;
 };
@@ -48,7 +51,7 @@ static const char *const names[FAKE_OPS] = {
 	[FAKE_UPLOAD_OPEN] = "upload_open", [FAKE_UPLOAD_CLOSE] = "upload_close",
 	[FAKE_WRITE] = "write", [FAKE_READ] = "read", [FAKE_DISCARD] = "discard",
 	[FAKE_PUBLISH] = "publish", [FAKE_FIND] = "find", [FAKE_READ_FINISHED] = "read_finished",
-	[FAKE_SYNC] = "sync", [FAKE_SPACE] = "space",
+	[FAKE_SYNC] = "sync", [FAKE_SPACE] = "space", [FAKE_ANNOUNCE] = "announce",
 };
 
 /* --- the test's side --- */
@@ -70,6 +73,13 @@ void fake_fail(enum fake_op op, enum ft_status st, size_t count)
 	pthread_mutex_lock(&mutex);
 	plans[op].status = st;
 	plans[op].failures = count;
+	pthread_mutex_unlock(&mutex);
+}
+
+void fake_die_behind(enum fake_op op)
+{
+	pthread_mutex_lock(&mutex);
+	plans[op].dies = true;
 	pthread_mutex_unlock(&mutex);
 }
 
@@ -445,6 +455,19 @@ static enum ft_status fake_check_name(const struct ft_store *store, const char *
 	return ft_store_check_name(inner_store, name);
 }
 
+static enum ft_status fake_announce(struct ft_store *store, const struct ft_notice *notices,
+				    size_t count)
+{
+	enum ft_status st = fake_enter(FAKE_ANNOUNCE);
+
+	(void)store;
+	if (st == FT_OK)
+		st = behind->announce(inner_store, notices, count);
+	if (plans[FAKE_ANNOUNCE].dies && count > 0)
+		kill(getpid(), SIGKILL);
+	return st;
+}
+
 const struct ft_store_ops fake_store = {
 	.name = "fake",
 	.open = fake_open,
@@ -463,4 +486,5 @@ const struct ft_store_ops fake_store = {
 	.sweep = fake_sweep,
 	.space = fake_space,
 	.check_name = fake_check_name,
+	.announce = fake_announce,
 };

@@ -32,6 +32,7 @@ enum fake_op {
 	FAKE_READ_FINISHED,
 	FAKE_SYNC,
 	FAKE_SPACE,
+	FAKE_ANNOUNCE,
 	FAKE_OPS
 };
 
@@ -61,6 +62,9 @@ void fake_await_hanging(enum fake_op op);
 /* Nothing hangs any more; or only this does not. */
 void fake_go_on(void);
 void fake_go_on_with(enum fake_op op);
+
+/* The process ends by SIGKILL when a call has been made; for ANNOUNCE. */
+void fake_die_behind(enum fake_op op);
 
 /* How many calls have been made. */
 size_t fake_calls(enum fake_op op);

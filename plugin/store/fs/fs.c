@@ -201,4 +201,5 @@ const struct ft_store_ops ft_store_fs = {
 	.sweep = fs_sweep,
 	.space = fs_space,
 	.check_name = fs_check_name,
+	.announce = fs_announce,
 };

@@ -10,6 +10,7 @@
  *	tmp/<client>/<file>/			the same, from incoming/: what crashes leave there
  *						goes back to incoming/ when the store is opened
  *	tmp/.<run>-<n>				bytes that were discarded and are being freed
+ *	done/<title>.json			a notice of a finished file, for consumers to take
  *	damaged/<uuid>				what nobody knows
  *
  * <client> and <file> are the ids by base/escape.h, so none begins with '.'.
@@ -46,6 +47,7 @@
 #define FS_INCOMING "incoming"
 #define FS_FILES "files"
 #define FS_TMP "tmp"
+#define FS_DONE "done"
 #define FS_DAMAGED "damaged"
 
 struct fs {
@@ -202,6 +204,10 @@ void fs_manifest_name(char manifest[FS_MANIFEST_ROOM], const char *name);
 
 /* The name of the file that a manifest belongs to; false: it is no manifest. */
 bool fs_manifest_owner(char name[FT_NAME_ROOM], const char *manifest);
+
+/* --- done.c --- */
+
+enum ft_status fs_announce(struct ft_store *store, const struct ft_notice *notices, size_t count);
 
 /* --- sweep.c --- */
 
