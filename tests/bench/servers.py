@@ -6,9 +6,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 import peers
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
+
+from ports import free_port  # noqa: E402  it is found by the path set above
 
 START_SECONDS = 30
 _libc = ctypes.CDLL(None)
@@ -16,12 +21,6 @@ _libc = ctypes.CDLL(None)
 
 def die_with_parent():
     _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def _packet(link):

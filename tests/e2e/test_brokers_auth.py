@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
 from harness import Case, broker_version, rows, spread
 from ondisk import eventually
@@ -148,7 +149,9 @@ class Rush:
         while not self.over:
             if self.broker.port:
                 code = attempt(self.broker, self.name, "rush")
-                if code is not None:
+                if code is None:
+                    time.sleep(0.001)  # leaves the processor to the broker that is starting
+                else:
                     self.codes.add(code)
                     self.tries += 1
 

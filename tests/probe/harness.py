@@ -1,22 +1,30 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """Brokers with the probe in them, and what is counted."""
 
+import fcntl
 import glob
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
+import sys
 import tempfile
 import time
+import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-SOURCES = ["tests/probe/probe.c", "plugin/base/buf.c", "plugin/base/logger.c", "plugin/base/system.c",
-           "plugin/base/uuid.c"] + \
-    [os.path.relpath(path, ROOT) for word in ("wake", "doorbell", "listeners", "compat", "mqtt_*", "ack_sink*")
+sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
+
+from ports import free_port  # noqa: E402  it is found by the path set above
+
+SOURCES = [os.path.join(ROOT, path) for path in (
+    "tests/probe/probe.c", "plugin/base/buf.c", "plugin/base/logger.c", "plugin/base/system.c",
+    "plugin/base/uuid.c")] + \
+    [path for word in ("wake", "doorbell", "listeners", "compat", "mqtt_*", "ack_sink*")
      for path in sorted(glob.glob(os.path.join(ROOT, "plugin", "mosquitto", "**", word + ".c"), recursive=True))]
+HEADERS = glob.glob(os.path.join(ROOT, "plugin", "**", "*.h"), recursive=True)
 passed, failed = [], []
 
 
@@ -34,33 +42,32 @@ def until(condition, seconds=10, every=0.02):
         time.sleep(every)
 
 
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+def compiled(name, sources, *flags):
+    """The path of a library, built when its sources are newer; by one of those that run at once."""
+    folder = os.path.join(ROOT, os.environ.get("BUILD", "build"), "probe")
+    os.makedirs(folder, exist_ok=True)
+    target = os.path.join(folder, name)
+    with open(target + ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        newest = max(os.path.getmtime(path) for path in sources + HEADERS)
+        if not os.path.exists(target) or os.path.getmtime(target) < newest:
+            subprocess.run(["gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-D_GNU_SOURCE",
+                            *flags, "-o", target + ".new", *sources, "-ldl"], cwd=ROOT, check=True)
+            os.rename(target + ".new", target)
+    return target
 
 
 def build():
-    probe = os.environ.get("PROBE")
-    if probe:
-        return os.path.abspath(probe)
-    folder = os.path.join(ROOT, os.environ.get("BUILD", "build"), "probe")
-    os.makedirs(folder, exist_ok=True)
-    probe = os.path.join(folder, "probe.so")
-    subprocess.run(["gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-O2", "-g", "-fPIC", "-shared",
-                    "-fvisibility=hidden", "-pthread", "-D_GNU_SOURCE", "-Iinclude", "-Iplugin",
-                    "-include", "plugin/base/banned.h", *os.environ.get("PROBE_CFLAGS", "").split(), "-o", probe,
-                    *SOURCES, "-luuid", "-ldl"],
-                   cwd=ROOT, check=True)
-    return probe
+    """The path of the plugin that probes."""
+    flags = os.environ.get("PROBE_CFLAGS", "").split()
+    return os.path.abspath(os.environ["PROBE"]) if "PROBE" in os.environ else compiled(
+        f"probe{zlib.crc32(' '.join(flags).encode()):x}.so", SOURCES, "-O2", "-g", "-fvisibility=hidden", "-pthread",
+        "-Iinclude", "-Iplugin", "-include", "plugin/base/banned.h", *flags, "-luuid")
 
 
 def clock_setter():
     """A library that lets a broker's wall clock go wrong."""
-    path = os.path.join(os.path.dirname(PROBE), "set_clock.so")
-    subprocess.run(["gcc", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-o", path,
-                    os.path.join(HERE, "set_clock.c"), "-ldl"], check=True)
-    return path
+    return compiled("set_clock.so", [os.path.join(HERE, "set_clock.c")])
 
 
 class Suite:
@@ -88,7 +95,7 @@ class Broker:
         self.storage = os.path.join(self.folder, "storage")
         os.makedirs(self.storage, exist_ok=True)
         os.chmod(self.folder, 0o755)
-        plugin = f"plugin {PROBE}\nplugin_opt_storage_dir {self.storage}\n{options}\n"
+        plugin = f"plugin {build()}\nplugin_opt_storage_dir {self.storage}\n{options}\n"
         self.began = time.monotonic()
         values = dict(port=self.port, folder=self.folder, plugin=plugin, dynsec=suite.dynsec)
         text = "\n".join(lines).format(**values)
@@ -188,5 +195,3 @@ def certificate(folder):
     os.chmod(f"{folder}/key", 0o644)
     return [f"certfile {folder}/cert", f"keyfile {folder}/key"]
 
-
-PROBE = build()

@@ -12,7 +12,8 @@ import tempfile
 import threading
 import time
 
-from harness import PROBE, Broker, acks, certificate, check, clock_setter, free_port, reload, sessions, until
+from harness import Broker, acks, build, certificate, check, clock_setter, reload, sessions, until
+from ports import free_port
 from mqtt5 import Client, Refused
 from waking import wakes
 
@@ -340,7 +341,7 @@ def per_listener_twice(suite):
     other = free_port()
     folder = tempfile.mkdtemp(prefix="probe-")
     os.mkdir(folder + "/storage2")
-    second = f"plugin {PROBE}\nplugin_opt_storage_dir {folder}/storage2"
+    second = f"plugin {build()}\nplugin_opt_storage_dir {folder}/storage2"
     with Broker(suite, ["per_listener_settings true", f"listener {other}", "allow_anonymous true", second,
                         "listener {port}", "allow_anonymous true", "{plugin}"],
                 name="per_listener twice") as broker:

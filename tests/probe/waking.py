@@ -2,12 +2,12 @@
 """The wake-up: one function per scenario, called once per suite."""
 
 import os
-import shutil
 import statistics
 import tempfile
 import time
 
-from harness import Broker, check, free_port, sessions, certificate, reload
+from harness import Broker, check, sessions, certificate, reload
+from ports import free_port
 from mqtt5 import Client
 
 
@@ -50,6 +50,11 @@ def waking(suite):
     with Broker(suite, ["listener {port}", "allow_anonymous true", "{plugin}"], name="wake") as broker:
         wakes(broker)
         timers(broker)
+
+
+def crowd(suite):
+    """More at once than are worked on: each takes 30 ms."""
+    with Broker(suite, ["listener {port}", "allow_anonymous true", "{plugin}"], name="crowd") as broker:
         client = Client(broker.port)
         client.subscribe("probe/#", 1)
         for _ in range(300):
@@ -61,6 +66,15 @@ def waking(suite):
                 break
             got.append(message)
         check(f"{suite.name} wake: nothing is lost in a crowd", len(got) == 300, len(got))
+
+
+def idle(suite):
+    """Nothing goes on turning after work."""
+    with Broker(suite, ["listener {port}", "allow_anonymous true", "{plugin}"], name="idle") as broker:
+        client = Client(broker.port)
+        client.subscribe("probe/#", 1)
+        client.publish("$file/work/1")
+        check(f"{suite.name} idle: woken", client.message(10) is not None)
         ticks = os.sysconf("SC_CLK_TCK")
 
         def cpu():
@@ -72,38 +86,52 @@ def waking(suite):
         check(f"{suite.name} wake: idle when idle", cpu() - before < 0.1, f"{cpu() - before:.2f} s of 3 s")
 
 
-def waking_per_listener(suite):
+def wakes_per_listener(suite, name, lines, options="", **connection):
     """2.0.11 does not tick here: there is a bell, and where that fails a knock at the door."""
-    folder = tempfile.mkdtemp(prefix="probe-")
-    tls = certificate(folder)
-    for name, more, options in (("with bell", ["listener {port}"], ""),
-                                ("with knocks", ["listener {port}"], "plugin_opt_no_bell 1"),
-                                ("with bell, unix", ["listener {port}", "allow_anonymous true", "{plugin}",
-                                                     "listener 0 {folder}/sock"], ""),
-                                ("with bell, tls", ["listener {port}", *tls], ""),
-                                ("with knocks, tls", ["listener {port}", *tls], "plugin_opt_no_bell 1")):
-        other = free_port()
-        plugin = [] if "unix" in name else ["{plugin}"]
-        with Broker(suite, ["sys_interval 1", "per_listener_settings true", f"listener {other}",
-                            "allow_anonymous true", *more,
-                            "allow_anonymous true", *plugin], options=options,
-                    name=f"wake per_listener {name}") as broker:
-            label = f"{suite.name} {broker.name}"
-            connect = (lambda: Client(broker.port, cafile=f"{folder}/cert")) if "tls" in name else \
-                (lambda: Client(broker.port))
-            check(f"{label}: sink is made", broker.ready())
-            time.sleep(0.5)
-            before = broker.log().count("New connection from")
-            limit = 40 if "knocks" in name and not suite.ticks_per_listener else 5
-            wakes(broker, 50, connect, limit)
-            timers(broker, connect)
-            check(f"{label}: ticks are as expected",
-                  ("probe: ticks" in broker.log()) == suite.ticks_per_listener)
-            visitors = broker.log().count("New connection from") - before - 2
-            few = visitors == 0 if suite.ticks_per_listener else visitors < 70 if "knocks" in name else visitors < 6
-            check(f"{label}: visitors only where it must", few, visitors)
-            if "bell" in name and not suite.ticks_per_listener:
-                reload(broker, connect())
-                wakes(broker, 5, connect, limit)
-                check(f"{label}: the bell is no client", sessions(connect())[0] == 2)
-    shutil.rmtree(folder)
+    with Broker(suite, ["sys_interval 1", "per_listener_settings true", f"listener {free_port()}",
+                        "allow_anonymous true", "listener {port}", *lines], options=options,
+                name=f"wake per_listener {name}") as broker:
+        label = f"{suite.name} {broker.name}"
+
+        def connect():
+            return Client(broker.port, **connection)
+        check(f"{label}: sink is made", broker.ready())
+        time.sleep(0.5)
+        before = broker.log().count("New connection from")
+        limit = 40 if "knocks" in name and not suite.ticks_per_listener else 5
+        wakes(broker, 50, connect, limit)
+        timers(broker, connect)
+        check(f"{label}: ticks are as expected",
+              ("probe: ticks" in broker.log()) == suite.ticks_per_listener)
+        visitors = broker.log().count("New connection from") - before - 2
+        few = visitors == 0 if suite.ticks_per_listener else visitors < 70 if "knocks" in name else visitors < 6
+        check(f"{label}: visitors only where it must", few, visitors)
+        if "bell" in name and not suite.ticks_per_listener:
+            reload(broker, connect())
+            wakes(broker, 5, connect, limit)
+            check(f"{label}: the bell is no client", sessions(connect())[0] == 2)
+
+
+def waking_by_bell(suite):
+    wakes_per_listener(suite, "with bell", ["allow_anonymous true", "{plugin}"])
+
+
+def waking_by_knocks(suite):
+    wakes_per_listener(suite, "with knocks", ["allow_anonymous true", "{plugin}"], "plugin_opt_no_bell 1")
+
+
+def waking_by_bell_unix(suite):
+    wakes_per_listener(suite, "with bell, unix", ["allow_anonymous true", "{plugin}",
+                                                  "listener 0 {folder}/sock", "allow_anonymous true"])
+
+
+def waking_by_bell_tls(suite):
+    with tempfile.TemporaryDirectory(prefix="probe-") as folder:
+        wakes_per_listener(suite, "with bell, tls", [*certificate(folder), "allow_anonymous true", "{plugin}"],
+                           cafile=f"{folder}/cert")
+
+
+def waking_by_knocks_tls(suite):
+    with tempfile.TemporaryDirectory(prefix="probe-") as folder:
+        wakes_per_listener(suite, "with knocks, tls", [*certificate(folder), "allow_anonymous true", "{plugin}"],
+                           "plugin_opt_no_bell 1", cafile=f"{folder}/cert")
