@@ -577,12 +577,8 @@ enum ft_status ft_engine_new(const struct ft_engine_config *config, struct ft_en
 	e->core.context = config->hooks.context;
 	e->log_medium = config->log_places[0].medium;
 	snprintf(e->identity, sizeof e->identity, "%s", config->identity);
-<<<<<<< HEAD
-	e->now_ms = e->swept_ms = ft_clock_ms();
-	ft_metrics_init(&e->metrics);
-=======
 	e->now_ms = e->swept_ms = e->retain_ms = ft_clock_ms();
->>>>>>> retain
+	ft_metrics_init(&e->metrics);
 	ft_list_init(&e->aborts);
 	ft_list_init(&e->told);
 	ft_list_init(&e->assembling);
