@@ -99,6 +99,7 @@ struct ft_client *ft_client_new(const struct ft_client_options *options,
 		errno = ENOMEM;
 		return NULL;
 	}
+	client->delivered_ms = client->saved.delivered_ms;
 	return client;
 }
 

@@ -98,6 +98,7 @@ enum ft_client_note {
 	FT_CLIENT_CHANGED,		/* another file now: it is sent under a new id */
 	FT_CLIENT_NOT_SAVED,		/* the state cannot be written */
 	FT_CLIENT_ALONE,		/* one connection does it: the broker keeps clients apart */
+	FT_CLIENT_IN_PARTS,		/* the broker does not know the upload in one message */
 };
 
 /* All may be NULL. `file` and `text` last for the call. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CHANGES_MAX 3
@@ -45,6 +46,14 @@ void files_free(struct ft_client *client)
 	free_list(client->queue);
 }
 
+static int64_t wall_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 /* Tells the caller; the file is in no list any more. */
 static void report(struct ft_client *client, struct file *file, enum ft_client_result result,
 		   int code, const char *text)
@@ -54,6 +63,8 @@ static void report(struct ft_client *client, struct file *file, enum ft_client_r
 	/* What failed for other reasons can be resumed. */
 	if (file->place && over)
 		saved_remove(&client->saved, file->place);
+	if (result == FT_CLIENT_DONE)
+		saved_delivered(&client->saved, wall_ms());
 	if (file->seal && over)
 		seal_forget(file);
 	if (result != FT_CLIENT_DONE && client->result == FT_CLIENT_DONE)
@@ -178,6 +189,7 @@ static bool choose_id(struct ft_client *client, struct file *file)
 	if (fits && !file->changes) {
 		snprintf(file->file_id, sizeof(file->file_id), "%s", item->file_id);
 		source_expect(&file->source, item->hashed, item->sha256);
+		file->begun_before = true;
 		return true;
 	}
 	if (item && !file->changes) {
@@ -195,6 +207,8 @@ static bool choose_id(struct ft_client *client, struct file *file)
 
 static bool begin_upload(struct ft_client *client, struct file *file, int64_t now)
 {
+	if (file->seal != SEAL_ASKING && !put_hash(file))
+		return false;
 	struct upload_job job = {
 		.file_id = file->file_id,
 		.size = file->source.size,
@@ -204,6 +218,7 @@ static bool begin_upload(struct ft_client *client, struct file *file, int64_t no
 		.from_scratch = file->options.from_scratch ||
 				(file->seal == SEAL_READY && file->seal_fresh),
 		.ask_first = file->seal == SEAL_ASKING,
+		.in_one = file->seal != SEAL_ASKING && put_is_possible(client, file),
 		.segment_floor = client->pace.fixed ? 0 : 1024,
 		.ack_timeout_ms = (int64_t)client->options.ack_timeout_s * 1000,
 		.patience_ms = (int64_t)client->options.patience_s * 1000,
@@ -268,6 +283,8 @@ static uint64_t work_of(const struct file *file)
 
 	if (upload->phase == PHASE_FIN)
 		return 0;
+	if (upload->phase == PHASE_PUT && upload->asked)
+		return upload->flight_bytes;
 	if (!file->source.ended)
 		return UINT32_MAX;
 	return upload->phase == PHASE_SEND ? upload->todo.bytes : file->source.size;
@@ -324,6 +341,7 @@ bool file_begin_anew(struct ft_client *client, struct file *file, int64_t now)
 	file->file_failed = false;
 	file->told_held = false;
 	file->info.sha256[0] = '\0';
+	file->is_small = file->begun_before = false;
 	file->info.held = 0;
 	return begin(client, file, now);
 }

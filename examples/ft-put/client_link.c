@@ -9,7 +9,7 @@
 #include <sys/epoll.h>
 #include <sys/random.h>
 
-#define PACKET_OVERHEAD 512	/* topic and headers of a segment */
+#define PACKET_OVERHEAD 640	/* topic and headers of a segment, or of a file in one message */
 #define NEXT_ADDRESS_S 5	/* so long one may be silent before the next is tried */
 
 void client_watch(struct ft_client *client, int fd, int action, unsigned events)

@@ -2,7 +2,8 @@
 /*
  * What the parts of the client share; not for its users. client.c is what they
  * call and the loop, client_link.c makes and loses connections, client_files.c is the queue
- * and the life of each file, client_send.c puts commands on the link and brings answers back.
+ * and the life of each file, client_send.c puts commands on the link and brings answers back,
+ * client_put.c knows when a file goes in one message.
  */
 #ifndef FT_PUT_CLIENT_PARTS_H
 #define FT_PUT_CLIENT_PARTS_H
@@ -37,6 +38,8 @@ struct file {
 	bool always_readable;			/* epoll cannot tell */
 	bool told_held;
 	bool file_failed;
+	bool begun_before;			/* by an earlier run, as the saved state says */
+	bool is_small;				/* its checksum is known from the start */
 	bool cancelled;
 	int64_t told_wait_ms;
 	unsigned changes;
@@ -95,6 +98,8 @@ struct ft_client {
 	bool ever_ready;
 	bool alone;				/* the main lane does it all */
 	bool served;				/* the broker answers as this plugin does */
+	enum upload_put_support put;		/* whether it knows the upload in one message */
+	bool acks_are_vague;			/* a PUBACK 0x10 came, which may mean success */
 	int64_t taken_ms;			/* when the broker took something last */
 	int64_t headway_ms;			/* or we were busy by ourselves: patience runs since */
 	int64_t stepped_ms;			/* when the last step ended */
@@ -119,6 +124,7 @@ struct ft_client {
 	unsigned numbers;
 	enum ft_client_result result;
 	struct saved saved;
+	int64_t delivered_ms;			/* by an earlier run, at the latest */
 	struct publication *publications;
 	struct abort_order *aborts;
 };
@@ -183,6 +189,21 @@ void files_remember(struct ft_client *client);
 
 /* Hashes what was not hashed on its way; true where there is more to do. */
 bool files_hash(struct ft_client *client);
+
+/* --- client_put.c --- */
+
+/* The checksum of a small file, before anything of it is sent. False when libcrypto fails. */
+bool put_hash(struct file *file);
+
+/*
+ * Whether it may go in one message: it is small and, as far as is known, new to the broker; its
+ * name is one level of a topic; there is nothing to tell that only `init` can tell. Of several
+ * connections each would need a share of the files.
+ */
+bool put_is_possible(const struct ft_client *client, const struct file *file);
+
+/* What this one has found out about the broker holds for all. */
+void put_note(struct ft_client *client, struct file *file);
 
 /* --- client_seal.c --- */
 

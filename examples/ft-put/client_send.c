@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#define TOPIC_ROOM 512
+#define TOPIC_ROOM 640		/* `put` with the longest id and name has 581 */
 
 /* --- commands --- */
 
@@ -22,7 +22,16 @@ static bool add_number(cJSON *object, const char *key, uint64_t number)
 	return cJSON_AddRawToObject(object, key, digits) != NULL;
 }
 
-static char *init_text(const struct file *file)
+/*
+ * Of segments only what failed is answered, where PUBACKs tell the rest. Said in any case: the
+ * operator may have chosen otherwise for those who say nothing.
+ */
+static const char *wanted_responses(const struct ft_client *client)
+{
+	return client->options.link.mqtt5 && !client->acks_are_vague ? "errors" : "all";
+}
+
+static char *init_text(const struct ft_client *client, const struct file *file)
 {
 	const struct ft_client_file_options *options = &file->options;
 	cJSON *init = cJSON_CreateObject();
@@ -31,6 +40,10 @@ static char *init_text(const struct file *file)
 	/* Of a stream it is known at its end only, and must be the same in each init. */
 	if (!file->source.stream)
 		ok = ok && add_number(init, "size", file->source.size);
+	/* As `put` has it: one must not be in conflict with the other. */
+	if (file->is_small)
+		ok = ok && cJSON_AddStringToObject(init, "checksum", file->info.sha256);
+	ok = ok && cJSON_AddStringToObject(init, "responses", wanted_responses(client));
 	if (options->ttl_s)
 		ok = ok && add_number(init, "segments_ttl", options->ttl_s);
 	if (options->expire_s)
@@ -55,7 +68,7 @@ static bool ask(struct ft_client *client, const char *topic, const char *text, i
 
 static bool publish_init(struct ft_client *client, struct file *file, const char *topic, int *mid)
 {
-	char *text = init_text(file);
+	char *text = init_text(client, file);
 
 	if (!text)
 		file->upload.verdict = UPLOAD_NO_MEMORY;
@@ -87,6 +100,31 @@ static bool publish_segment(struct ft_client *client, struct lane *lane, struct 
 	return true;
 }
 
+static bool publish_put(struct ft_client *client, struct file *file, int *mid)
+{
+	char topic[TOPIC_ROOM], checksum[SHA256_HEX_ROOM];
+	size_t len = (size_t)file->source.size;
+
+	if (!source_read(&file->source, 0, client->buffer, len)) {
+		file->file_failed = true;
+		return false;
+	}
+	if (!sha256_hex(checksum, client->buffer, len)) {
+		file->upload.verdict = UPLOAD_NO_MEMORY;
+		return false;
+	}
+	/* It has changed since it was opened. */
+	if (strcmp(checksum, file->info.sha256) != 0) {
+		file->source.differs = true;
+		return false;
+	}
+	snprintf(topic, sizeof(topic), "$file/%s/put/%s/%s", file->file_id, file->name, checksum);
+	if (!link_publish(&client_main(client)->link, topic, client->buffer, len, 1, mid))
+		return false;
+	pace_sent(&client->pace, len);
+	return true;
+}
+
 static bool publish_command(struct ft_client *client, struct lane *lane, struct file *file,
 			    const struct upload_command *command, int *mid)
 {
@@ -98,6 +136,8 @@ static bool publish_command(struct ft_client *client, struct lane *lane, struct 
 		return publish_init(client, file, topic, mid);
 	case COMMAND_SEGMENT:
 		return publish_segment(client, lane, file, &command->piece, mid);
+	case COMMAND_PUT:
+		return publish_put(client, file, mid);
 	case COMMAND_FIN:
 		snprintf(topic, sizeof(topic), "$file/%s/fin/%" PRIu64 "/%s", file->file_id,
 			 file->source.size, file->info.sha256);
@@ -218,6 +258,17 @@ static void feed(struct ft_client *client, struct file *file, int64_t now)
 	file->info.size_known = source->ended;
 }
 
+/* Whether the first `put` of all is out: what comes of it, tells how the others are to go. */
+static bool tries_put(const struct ft_client *client)
+{
+	for (const struct file *file = client->active; file; file = file->next) {
+		const struct upload *upload = &file->upload;
+		if ((upload->phase == PHASE_PUT && upload->asked) || upload->put_unanswered)
+			return client->put == UPLOAD_PUT_UNTOLD;
+	}
+	return false;
+}
+
 /* `lane`: for a segment; NULL where none has room. */
 static bool send_of(struct ft_client *client, struct lane *lane, struct file *file,
 		    uint64_t budget, int64_t now)
@@ -225,7 +276,9 @@ static bool send_of(struct ft_client *client, struct lane *lane, struct file *fi
 	struct upload_command command;
 	int mid = 0;
 
-	if (!file->has_upload || file->file_failed)
+	if (!file->has_upload || file->file_failed || file->source.differs)
+		return false;
+	if (file->upload.phase == PHASE_PUT && !file->upload.asked && tries_put(client))
 		return false;
 	feed(client, file, now);
 	if (!upload_next(&file->upload, now, lane ? budget : 0, &command))
@@ -316,6 +369,7 @@ static void on_acked(void *context, int mid, int reason)
 	unsigned key = UPLOAD_KEY(lane->number, mid);
 	int64_t now = client_now_ms();
 
+	client->acks_are_vague = client->acks_are_vague || reason == 0x10;
 	if (is_kept_apart(lane, reason)) {
 		lanes_drop_others(client);
 		return;
@@ -330,12 +384,15 @@ static void on_acked(void *context, int mid, int reason)
 	published(client, key);
 }
 
-/* What holds for a segment holds for all segments; `init` and `fin` are refused for what this
- * file needs: its size, its place among the unfinished ones, its turn to be finished. */
+/* What holds for a segment holds for all segments, and so does a rate; other commands are
+ * refused for what this file needs: its size, its place among the unfinished ones, its turn to be
+ * finished. */
 static void share_pause(struct ft_client *client, const struct file *file,
 			const struct answer *answer)
 {
-	if (answer->code == 0x97 && file->upload.phase == PHASE_SEND &&
+	bool all = file->upload.phase == PHASE_SEND || strcmp(answer->word, "rate_limited") == 0;
+
+	if (answer->code == 0x97 && all &&
 	    file->upload.not_before_ms > client->not_before_ms)
 		client->not_before_ms = file->upload.not_before_ms;
 }
@@ -380,6 +437,7 @@ static void on_answered(void *context, const void *payload, size_t len)
 		if (file->has_upload && upload_answered(&file->upload, &answer, now)) {
 			lane->shares = lane->shares || file->upload.settled.len;
 			settled(client, file, now);
+			put_note(client, file);
 			show_answer(client, file, &answer, now);
 			break;
 		}

@@ -206,7 +206,7 @@ static const char *const note_words[] = {
 	[FT_CLIENT_CONNECTED] = "connected", [FT_CLIENT_RETRY] = "retry",
 	[FT_CLIENT_OFFLINE] = "offline", [FT_CLIENT_WAITS] = "waits", [FT_CLIENT_RESUMES] = "resumes",
 	[FT_CLIENT_CHANGED] = "changed", [FT_CLIENT_NOT_SAVED] = "not_saved",
-	[FT_CLIENT_ALONE] = "alone",
+	[FT_CLIENT_ALONE] = "alone", [FT_CLIENT_IN_PARTS] = "in_parts",
 };
 
 static void tell_resumes(struct report *report, const struct ft_client_file *file)
@@ -238,6 +238,9 @@ static void on_note(void *context, const struct ft_client_file *file, enum ft_cl
 		if (report->was_lost)
 			progress_note(&report->progress, TONE_GOOD, "connected again");
 		report->was_lost = false;
+	} else if (note == FT_CLIENT_IN_PARTS) {
+		if (report->settings->verbose)
+			progress_note(&report->progress, TONE_PLAIN, "%s", text);
 	} else if (note != FT_CLIENT_OFFLINE) {
 		report->was_lost = report->was_lost || note == FT_CLIENT_RETRY;
 		progress_note(&report->progress, TONE_WARNING, "%s%s%s", many ? file->name : "",

@@ -98,6 +98,12 @@ void saved_remove(struct saved *saved, const char *path)
 	saved->changed = true;
 }
 
+void saved_delivered(struct saved *saved, int64_t now_ms)
+{
+	saved->delivered_ms = now_ms;
+	saved->changed = true;
+}
+
 /* --- reading --- */
 
 static char *read_all(const char *path, size_t *len)
@@ -182,6 +188,7 @@ bool saved_load(struct saved *saved, const char *path)
 	char *text = read_all(path, &len);
 	cJSON *root = text ? cJSON_ParseWithLength(text, len) : NULL;
 	const cJSON *item;
+	saved->delivered_ms = time_of(root, "delivered_ms");
 	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(root, "files"))
 		ok = ok && read_item(saved, item);
 	cJSON_Delete(root);
@@ -231,6 +238,7 @@ static char *to_json(const struct saved *saved)
 {
 	cJSON *root = cJSON_CreateObject();
 	bool ok = cJSON_AddNumberToObject(root, "format", FORMAT) != NULL;
+	ok = ok && add_time(root, "delivered_ms", saved->delivered_ms);
 	cJSON *list = ok ? cJSON_AddArrayToObject(root, "files") : NULL;
 
 	for (size_t i = 0; list && i < saved->count; i++)
@@ -304,7 +312,7 @@ bool saved_store(struct saved *saved)
 {
 	if (!saved->path || !saved->changed)
 		return true;
-	bool ok = saved->count ? write_items(saved) : unlink(saved->path) == 0 || errno == ENOENT;
+	bool ok = saved->count || saved->delivered_ms ? write_items(saved) : unlink(saved->path) == 0 || errno == ENOENT;
 	if (ok)
 		saved->changed = false;
 	return ok;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /*
- * What outlives the program: the files that were not finished, as JSON on disk.
+ * What outlives the program, as JSON on disk: the files that were not finished, and when the last
+ * one was.
  *
  *	struct saved saved;
  *	saved_load(&saved, path);		no file, or a damaged one: nothing is known
@@ -37,6 +38,7 @@ struct saved {
 	struct saved_item *items;
 	size_t count;
 	size_t room;
+	int64_t delivered_ms;		/* since 1970: when a file was finished last; 0: never */
 	bool changed;			/* since it was loaded or stored */
 };
 
@@ -51,6 +53,9 @@ const struct saved_item *saved_find(const struct saved *saved, const char *path)
 bool saved_put(struct saved *saved, const struct saved_item *item);
 
 void saved_remove(struct saved *saved, const char *path);
+
+/* A file was finished at this time of the wall clock. */
+void saved_delivered(struct saved *saved, int64_t now_ms);
 
 /* With nothing to keep the file is removed. False: errno says why. */
 bool saved_store(struct saved *saved);

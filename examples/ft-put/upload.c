@@ -33,7 +33,9 @@ uint64_t upload_held_bytes(const struct upload *upload)
 {
 	if (upload->phase == PHASE_SEND)
 		return upload->job.size - upload->todo.bytes - upload->flight_bytes;
-	return upload->phase == PHASE_FIN ? upload->job.size : 0;
+	bool taken = upload->phase == PHASE_PUT && upload->asked && upload->job.pubacks_tell &&
+		     upload->asked_reason == CODE_SUCCESS;
+	return upload->phase == PHASE_FIN || taken ? upload->job.size : 0;
 }
 
 uint64_t upload_floor(const struct upload *upload)
@@ -59,6 +61,7 @@ void upload_enter(struct upload *upload, enum upload_phase phase)
 	upload->asked = false;
 	upload->asked_status = false;
 	upload->asked_reason = -1;
+	upload->put_settled = false;
 }
 
 void upload_forget_segments(struct upload *upload)
@@ -80,15 +83,37 @@ void upload_headway(struct upload *upload, int64_t now)
 	upload->errors = 0;
 }
 
+enum upload_phase upload_first_phase(const struct upload *upload)
+{
+	return upload->job.in_one ? PHASE_PUT : PHASE_INIT;
+}
+
 void upload_link_up(struct upload *upload, int64_t now)
 {
 	upload->asked_ms = now;
 	upload_enter(upload, upload->job.ask_first ? PHASE_ASK
-		     : upload->job.from_scratch ? PHASE_ABORT : PHASE_INIT);
+		     : upload->job.from_scratch ? PHASE_ABORT : upload_first_phase(upload));
+}
+
+void upload_leave_put(struct upload *upload)
+{
+	upload->job.in_one = false;
+	upload_forget_segments(upload);
+	upload_enter(upload, PHASE_INIT);
+}
+
+void upload_in_parts(struct upload *upload)
+{
+	if (upload->phase == PHASE_PUT && !upload->asked)
+		upload_leave_put(upload);
+	upload->job.in_one = false;
 }
 
 void upload_link_down(struct upload *upload)
 {
+	/* It may have arrived: a question is cheaper than the file. */
+	if (upload->phase == PHASE_PUT && upload->asked)
+		upload->job.in_one = false;
 	upload_forget_segments(upload);
 	upload->have_known = false;
 	upload_enter(upload, PHASE_OFFLINE);
@@ -168,11 +193,12 @@ static bool next_question(const struct upload *upload, int64_t now, struct uploa
 {
 	if (!upload->asked) {
 		command->kind = upload->phase == PHASE_INIT ? COMMAND_INIT :
+				upload->phase == PHASE_PUT ? COMMAND_PUT :
 				upload->phase == PHASE_ASK ? COMMAND_STATUS :
 				upload->phase == PHASE_ABORT ? COMMAND_ABORT : COMMAND_FIN;
 		return upload->phase != PHASE_FIN || upload->may_finish;
 	}
-	if (upload->phase != PHASE_FIN || upload->asked_status ||
+	if ((upload->phase != PHASE_FIN && upload->phase != PHASE_PUT) || upload->asked_status ||
 	    now - upload->asked_ms < STATUS_EVERY_MS)
 		return false;
 	command->kind = COMMAND_STATUS;
@@ -189,6 +215,16 @@ bool upload_next(struct upload *upload, int64_t now, uint64_t segment_max,
 	if (upload->phase == PHASE_SEND && upload->job.ended && !upload->flight_count &&
 	    !upload->todo.count)
 		upload_enter(upload, PHASE_FIN);
+	if (upload->phase == PHASE_PUT && !upload->asked) {
+		command->piece.len = upload->job.size;
+		if (!segment_max)
+			return false;
+		/* Links that are slow, and brokers that take little, get it in parts. */
+		if (upload->job.size > segment_max) {
+			upload_leave_put(upload);
+			command->piece.len = 0;
+		}
+	}
 	return upload->phase == PHASE_SEND ? next_segment(upload, segment_max, command)
 					   : next_question(upload, now, command);
 }
@@ -208,12 +244,15 @@ void upload_take_back(struct upload *upload, const struct upload_command *comman
 void upload_sent(struct upload *upload, const struct upload_command *command,
 		 unsigned key, int64_t now)
 {
-	if (command->kind == COMMAND_SEGMENT) {
+	if (command->kind == COMMAND_SEGMENT || command->kind == COMMAND_PUT) {
 		upload->flights[upload->flight_count++] =
 			(struct flight){ .piece = command->piece, .key = key, .sent_ms = now };
 		upload->flight_bytes += command->piece.len;
-		return;
 	}
+	if (command->kind == COMMAND_SEGMENT)
+		return;
+	if (command->kind == COMMAND_PUT)
+		upload->put_ms = now;
 	upload->asked_ms = now;
 	if (command->kind == COMMAND_STATUS && upload->phase != PHASE_ASK) {
 		upload->asked_status = true;
@@ -270,10 +309,35 @@ static void settle_by_puback(struct upload *upload, unsigned i, int64_t now)
 		upload_trouble(upload, &answer, now);
 }
 
+/*
+ * It is acknowledged, and no response comes: an older plugin and EMQX may be silent about a
+ * command that they do not know, and a slow disk takes its time. `init` tells them apart.
+ */
+static void watch_put(struct upload *upload, int64_t now)
+{
+	char word[] = "the broker's PUBACK", detail[] = "no response followed";
+	struct answer answer = { .code = upload->asked_reason, .word = word, .detail = detail };
+	bool surely = upload->asked_reason == CODE_TOO_LARGE;
+
+	if (upload->phase != PHASE_PUT || !upload->asked || upload->asked_reason < 0 ||
+	    (!surely && now - upload->asked_ms <= not_served_ms(upload) / 2))
+		return;
+	if (answer.code == CODE_PAUSE) {
+		upload->asked = false;
+		upload_trouble(upload, &answer, now);
+		return;
+	}
+	upload->put_unanswered = !surely;
+	if (surely)
+		upload->too_large = upload->job.size;
+	upload_leave_put(upload);
+}
+
 void upload_tick(struct upload *upload, int64_t now)
 {
 	if (not_served(upload, now))
 		tell_not_served(upload);
+	watch_put(upload, now);
 	for (unsigned i = 0; i < upload->flight_count; i++) {
 		const struct flight *flight = &upload->flights[i];
 		bool surely = flight->reason == CODE_TOO_LARGE;
@@ -291,7 +355,8 @@ bool upload_is_overdue(const struct upload *upload, int64_t now, unsigned *lane)
 	if (upload->verdict != UPLOAD_RUNNING)
 		return false;
 	*lane = UPLOAD_LANE(upload->asked_key);
-	if ((upload->asked_status || (upload->asked && upload->phase != PHASE_FIN)) &&
+	if ((upload->asked_status ||
+	     (upload->asked && upload->phase != PHASE_FIN && upload->phase != PHASE_PUT)) &&
 	    now - upload->asked_ms > limit)
 		return true;
 	for (unsigned i = 0; i < upload->flight_count; i++) {

@@ -16,9 +16,12 @@
  *	}
  *
  *	OFFLINE --link--> INIT --have--> SEND --all answered--> FIN --success--> done
- *	                   ^  ^            |                     |  |
- *	                   |  +-- 0x10 ----+    <-- incomplete --+  |
- *	                   +-- ABORT <-------- file_checksum_mismatch
+ *	   |               ^  ^            |                     |  |
+ *	   |               |  +-- 0x10 ----+    <-- incomplete --+  |
+ *	   |               +-- ABORT <-------- file_checksum_mismatch
+ *	   |               |
+ *	   +--in_one--> PUT (all in one message) --success--> done
+ *	                   not known, not answered, link lost, too large for one: INIT
  *
  * Nothing is remembered over a lost link: `init` says what the broker holds.
  */
@@ -39,6 +42,7 @@ struct upload_job {
 	unsigned window;		/* segments on their way at most, at least 1 */
 	bool pubacks_tell;		/* MQTT 5: a PUBACK says whether it worked */
 	bool from_scratch;		/* abort first */
+	bool in_one;			/* try PUT; false once that has turned out not to work */
 	bool ask_first;			/* only ask whether it is there: DONE or ABSENT */
 	uint64_t segment_floor;		/* below it a segment cannot be made smaller; 0: at all */
 	int64_t ack_timeout_ms;
@@ -63,6 +67,7 @@ enum upload_phase {
 	PHASE_FIN,
 	PHASE_ABORT,
 	PHASE_ASK,
+	PHASE_PUT,
 };
 
 enum upload_kind {
@@ -71,11 +76,19 @@ enum upload_kind {
 	COMMAND_FIN,
 	COMMAND_ABORT,
 	COMMAND_STATUS,
+	COMMAND_PUT,
+};
+
+/* What this upload has found out about the broker. */
+enum upload_put_support {
+	UPLOAD_PUT_UNTOLD,
+	UPLOAD_PUT_KNOWN,
+	UPLOAD_PUT_NOT_KNOWN,		/* an older plugin, or EMQX */
 };
 
 struct upload_command {
 	enum upload_kind kind;
-	struct span piece;		/* COMMAND_SEGMENT */
+	struct span piece;		/* COMMAND_SEGMENT, COMMAND_PUT */
 };
 
 /* Message ids belong to their connection: in a key, both are told. */
@@ -108,6 +121,11 @@ struct upload {
 	int asked_reason;		/* of its PUBACK; -1: not acknowledged yet */
 	bool ever_answered;
 	bool have_known;		/* what the broker held was told, this link */
+	enum upload_put_support put;
+	bool put_unanswered;		/* INIT will tell whether it arrived */
+	bool put_settled;		/* as a segment, see `settled` */
+	int64_t put_ms;			/* when it was sent */
+	bool asked_for_all;		/* responses, by a second INIT */
 	unsigned begun_again;
 	unsigned errors;		/* in a row, for the back-off */
 	unsigned vain_fins;
@@ -148,6 +166,9 @@ void upload_take_back(struct upload *upload, const struct upload_command *comman
 /* What upload_next() gave was handed to the broker under this key. */
 void upload_sent(struct upload *upload, const struct upload_command *command,
 		 unsigned key, int64_t now);
+
+/* The broker does not know PUT: what has not been sent by it goes by INIT. */
+void upload_in_parts(struct upload *upload);
 
 /* False: the message was none of this upload's. */
 bool upload_acked(struct upload *upload, unsigned key, int reason, int64_t now);

@@ -69,10 +69,21 @@ static void answered_init(struct upload *upload, const struct answer *answer, in
 		upload_trouble(upload, answer, now);
 		return;
 	}
+	/* A broker that cannot say 0x00: by now the caller knows that he needs all responses. */
+	if (upload->job.pubacks_tell && upload->asked_reason == CODE_BEGIN_AGAIN &&
+	    !upload->asked_for_all) {
+		upload->asked_for_all = true;
+		upload_enter(upload, PHASE_INIT);
+		return;
+	}
+	bool arrived = answer->state == STATE_COMPLETE || answer->state == STATE_ASSEMBLING;
+	if (upload->put_unanswered)
+		upload->put = arrived ? UPLOAD_PUT_KNOWN : UPLOAD_PUT_NOT_KNOWN;
+	upload->put_unanswered = false;
 	/* No headway: a link that breaks after every init gets nowhere. */
 	upload_forget_segments(upload);
 	upload->have_known = true;
-	if (answer->state == STATE_COMPLETE || answer->state == STATE_ASSEMBLING) {
+	if (arrived) {
 		upload_enter(upload, PHASE_FIN);
 		return;
 	}
@@ -84,14 +95,18 @@ static void answered_init(struct upload *upload, const struct answer *answer, in
 
 static void answered_abort(struct upload *upload, const struct answer *answer, int64_t now)
 {
+	bool is_there = strcmp(answer->word, "already_complete") == 0;
+
 	upload->asked = false;
-	/* A finished file cannot be aborted; init will say that it is there. */
-	if (answer->code != CODE_SUCCESS && strcmp(answer->word, "already_complete") != 0) {
+	if (answer->code != CODE_SUCCESS && !is_there) {
 		upload_trouble(upload, answer, now);
 		return;
 	}
+	/* A finished file cannot be aborted; init will say that it is there. */
+	if (is_there)
+		upload->job.in_one = false;
 	upload->job.from_scratch = false;
-	upload_enter(upload, PHASE_INIT);
+	upload_enter(upload, upload_first_phase(upload));
 }
 
 /* Where sizes are ours to choose, a segment that is too large is no reason to give up. */
@@ -179,7 +194,62 @@ static void answered_fin(struct upload *upload, const struct answer *answer, int
 	}
 }
 
-/* Asked while `fin` is out: is its answer still to come? */
+/*
+ * Whether this can be the answer of a plugin that knows `put`. Others have words of their own
+ * for a command that they do not know, and 0x80 or 0x83 with them.
+ */
+static bool knows_put(const struct answer *answer)
+{
+	static const char *const words[] = {
+		"already_complete", "checksum_mismatch", "file_too_large", "filemeta_conflict",
+		"internal_error", "invalid_fileid", "invalid_filemeta", "io_error", "name_refused",
+		"segment_too_large", "timeout",
+	};
+
+	if (answer->code != CODE_ERROR && answer->code != CODE_GIVE_UP)
+		return true;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcmp(answer->word, words[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Once: by its PUBACK, or where that told nothing or comes later, by the response. */
+static void settle_put(struct upload *upload, int64_t now)
+{
+	if (!upload->put_settled)
+		upload->settled = (struct span){ 0, upload->job.size };
+	upload->settled_after_ms = now - upload->put_ms;
+	upload->put_settled = true;
+}
+
+static void answered_put(struct upload *upload, const struct answer *answer, int64_t now)
+{
+	upload->put = knows_put(answer) ? UPLOAD_PUT_KNOWN : UPLOAD_PUT_NOT_KNOWN;
+	upload->asked = false;
+	upload->asked_status = false;
+	upload_forget_segments(upload);
+	if (answer->code == CODE_SUCCESS) {
+		remember(upload, answer);
+		upload_headway(upload, now);
+		settle_put(upload, now);
+		upload_finish(upload, UPLOAD_DONE);
+	} else if (upload->put == UPLOAD_PUT_NOT_KNOWN) {
+		upload_leave_put(upload);
+	} else if (strcmp(answer->word, "segment_too_large") == 0) {
+		upload->too_large = upload->job.size;
+		upload_leave_put(upload);
+	} else if (answer->code == CODE_BEGIN_AGAIN) {
+		/* Its checksum: damaged on its way, nothing of it was stored. */
+		remember(upload, answer);
+		upload_begin_again(upload, PHASE_PUT);
+	} else {
+		upload_trouble(upload, answer, now);
+	}
+}
+
+/* Asked while `fin` or `put` is out: is its answer still to come? */
 static void answered_status(struct upload *upload, const struct answer *answer, int64_t now)
 {
 	upload->asked_status = false;
@@ -230,13 +300,16 @@ static void dispatch(struct upload *upload, const char *command, const struct an
 		if (upload->phase == PHASE_ABORT && upload->asked)
 			answered_abort(upload, answer, now);
 	} else if (strcmp(command, "status") == 0) {
-		if (upload->phase == PHASE_FIN && upload->asked_status)
+		if (upload->asked_status)
 			answered_status(upload, answer, now);
 		else if (upload->phase == PHASE_ASK && upload->asked)
 			answered_question(upload, answer, now);
 	} else if (strncmp(command, "fin/", 4) == 0) {
 		if (upload->phase == PHASE_FIN && upload->asked)
 			answered_fin(upload, answer, now);
+	} else if (strncmp(command, "put/", 4) == 0) {
+		if (upload->phase == PHASE_PUT && upload->asked)
+			answered_put(upload, answer, now);
 	} else if (upload->phase == PHASE_SEND) {
 		answered_segment(upload, command, answer, now);
 	}
@@ -270,6 +343,16 @@ static bool segment_acked(struct upload *upload, unsigned i, int reason, int64_t
 	return true;
 }
 
+/* Accepted and safe; what has become of it, the response says. */
+static void put_acked(struct upload *upload, int64_t now)
+{
+	if (upload->job.pubacks_tell && upload->asked_reason == CODE_SUCCESS) {
+		settle_put(upload, now);
+		upload_headway(upload, now);
+	}
+	upload_drop_flight(upload, 0);
+}
+
 /*
  * Only 0x00 settles a segment. Other codes wait for the response, which is exact;
  * with 0x10 a broker that cannot send 0x00 may even mean success.
@@ -280,6 +363,8 @@ bool upload_acked(struct upload *upload, unsigned key, int reason, int64_t now)
 	if (upload->asked && upload->asked_key == key) {
 		upload->asked_reason = reason;
 		upload->asked_ms = now;
+		if (upload->phase == PHASE_PUT && upload->flight_count)
+			put_acked(upload, now);
 		return true;
 	}
 	for (unsigned i = 0; i < upload->flight_count; i++) {

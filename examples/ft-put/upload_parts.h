@@ -9,11 +9,16 @@
 #define CODE_SUCCESS 0x00
 #define CODE_BEGIN_AGAIN 0x10
 #define CODE_ERROR 0x80
+#define CODE_GIVE_UP 0x83
 #define CODE_NOT_AUTHORIZED 0x87
 #define CODE_TOO_LARGE 0x95
 #define CODE_PAUSE 0x97
 
 void upload_enter(struct upload *upload, enum upload_phase phase);
+/* The first phase of a transfer that is not to be aborted. */
+enum upload_phase upload_first_phase(const struct upload *upload);
+/* PUT has not worked out: the same by INIT. */
+void upload_leave_put(struct upload *upload);
 void upload_forget_segments(struct upload *upload);
 /* The first verdict counts. */
 void upload_finish(struct upload *upload, enum upload_verdict verdict);

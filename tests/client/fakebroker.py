@@ -11,6 +11,8 @@ handled, and returns None (go on) or one of
     CUT                     close the connection, at once
     CUT_AFTER               handle it, then close
     HOLD                    handle it; its answers wait for broker.release()
+    MUTE                    handle it and acknowledge it; its response is lost
+    CUT_MUTE                handle it, say nothing, and close the connection
     Later(seconds)          handle it; its answers come so much later
     Answer(word, code, ...) answer this instead of handling it
 
@@ -32,7 +34,9 @@ from rawmqtt import _Reader, encode_properties, packet, prefixed  # noqa: E402
 
 CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK = 1, 2, 3, 4, 8, 9
 PINGREQ, PINGRESP, DISCONNECT = 12, 13, 14
+BYTES, FIRST = ("segment", "put"), ("init", "put")  # commands that carry bytes, or begin
 SWALLOW, CUT, CUT_AFTER, HOLD = "swallow", "cut", "cut after", "hold"
+MUTE, CUT_MUTE = "mute", "cut mute"
 Later = collections.namedtuple("Later", "seconds")
 Answer = collections.namedtuple("Answer", "word code puback members", defaults=(None, None))
 Packet = collections.namedtuple("Packet", "kind topic payload qos mid time conn command offset file")
@@ -100,13 +104,16 @@ class Connection:
 
 class FakeBroker:
     def __init__(self, script=None, receive_max=20, max_packet=0, connack=0, keep_bytes=True,
-                 suback=None, apart=False, context=None, address="127.0.0.1"):
+                 suback=None, apart=False, context=None, address="127.0.0.1", puts=True,
+                 vague=False):
         self.script, self.receive_max, self.max_packet = script, receive_max, max_packet
         self.connack, self.keep_bytes, self.suback = connack, keep_bytes, suback
         self.transfers, self.seen, self.connections = {}, [], []
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self.segments_out = self.segments_most = 0
+        self.vague = vague                      # cannot say 0x00
+        self.puts = puts                        # knows the upload in one message
         self.apart = apart                      # transfers belong to client ids
         self.context = context                  # TLS
         self.read_rate = 0                      # bytes a second, 0: as fast as it goes
@@ -149,7 +156,8 @@ class FakeBroker:
                     (conn is None or p.conn == conn)]
 
     def segments(self, conn=None):
-        return self.of("segment", conn=conn)
+        """What carries bytes."""
+        return [p for p in self.of(conn=conn) if p.command in BYTES]
 
     def story(self):
         return [(p.conn, p.command or p.topic or p.kind, p.offset) for p in self.seen[-60:]]
@@ -263,6 +271,9 @@ class FakeBroker:
             conn.cut()
             return
         answers = self._handle(conn, item, body, action)
+        if action == CUT_MUTE:
+            conn.cut()
+            return
         self._deliver(conn, answers, action)
         if action == CUT_AFTER:
             conn.cut()
@@ -286,6 +297,8 @@ class FakeBroker:
         parts = topic.split("/")
         if parts[0] != "$file" or len(parts) < 3:
             return None, None, None
+        if len(parts) > 3 and parts[2] == "put":
+            return "put", 0, parts[1]
         if parts[2].isdigit():
             return "segment", int(parts[2]), parts[1]
         return parts[2], None, parts[1]
@@ -351,10 +364,13 @@ class FakeBroker:
             puback = None
         if puback is None:
             puback = {0: 0, 0x10: 0x10, 0x97: 0x97}.get(code, 0x87)
+            puback = 0x10 if self.vague and not puback else puback
         answers = []
+        quiet = item.command == "segment" and code == 0 and word and item.file in self.transfers \
+            and self.transfers[item.file].init.get("responses") == "errors"
         if item.mid:
             answers.append(lambda: self._ack(conn, item, puback))
-        if word:
+        if word and not quiet and action != MUTE:
             text = json.dumps({"vsn": "0.1", "topic": item.topic, "reason_code": code,
                                "reason_description": word, **(members or {})}).encode()
             qos = conn.subscriptions.get("$file-response/" + conn.client_id)
@@ -378,7 +394,8 @@ class FakeBroker:
     def _do_init(self, item):
         init = json.loads(item.payload)
         old = self.transfers.setdefault(item.file, Transfer(init))
-        if (old.init.get("name"), old.init.get("size")) != (init.get("name"), init.get("size")):
+        if (old.init.get("name"), old.init.get("size"), old.init.get("checksum")) != \
+                (init.get("name"), init.get("size"), init.get("checksum")):
             return "filemeta_conflict", 0x83, {}
         old.init = init
         return "success", 0, self._status(old)
@@ -393,6 +410,24 @@ class FakeBroker:
         elif not transfer.complete:
             transfer.put(item.offset, item.payload)
         return "success", 0, {}
+
+    def _do_put(self, item):
+        parts = item.topic.split("/")
+        if not self.puts:
+            return "invalid_file_command", 0x83, {}
+        if len(parts) > 4 and hashlib.sha256(item.payload).hexdigest() != parts[4]:
+            return "file_checksum_mismatch", 0x10, {}
+        init = {"name": parts[3], "size": len(item.payload),
+                **({"checksum": parts[4]} if len(parts) > 4 else {})}
+        old = self.transfers.get(item.file)
+        if old and (old.init.get("name"), old.init.get("size"), old.init.get("checksum")) != \
+                (init["name"], init["size"], init.get("checksum")):
+            return "filemeta_conflict", 0x83, {}
+        transfer = self.transfers[item.file] = old or Transfer(init)
+        if item.payload and not transfer.complete:
+            transfer.put(0, item.payload)
+        transfer.complete = True
+        return "success", 0, {"state": "complete"}
 
     def _do_fin(self, item):
         transfer = self.transfers.get(item.file)

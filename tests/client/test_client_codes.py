@@ -7,6 +7,7 @@ from fakebroker import Answer
 
 SIZE = 40000
 ARGS = ("--segment-size", "10000", "--window", "2")
+PARTS = ("--user-data", "{}")  # which cannot be told in one message
 
 
 def once(command, answer, index=0):
@@ -51,7 +52,7 @@ class Codes(ClientCase):
     def test_sends_nothing_at_all_during_the_pause(self):
         """No other file either, since the reason concerns the client."""
         broker = self.broker(once("segment", Answer("busy", 0x97, None, {"retry_after": 2})))
-        self.put_ok(broker, *ARGS, *(self.file(5000, f"f{n}") for n in range(8)))
+        self.put_ok(broker, *ARGS, *PARTS, *(self.file(5000, f"f{n}") for n in range(8)))
         first = broker.segments()[0].time
         early = [p for p in broker.of() if p.time - first < 1.9]
         self.assertEqual([p.command for p in early if p.command not in ("init", "segment")], [])
@@ -67,7 +68,7 @@ class Codes(ClientCase):
                 return Answer("too_many_transfers", 0x97, None, {"retry_after": 4})
             return None
         broker = self.broker(script)
-        self.put_ok(broker, *ARGS, *(self.file(5000, f"f{n}") for n in range(3)))
+        self.put_ok(broker, *ARGS, *PARTS, *(self.file(5000, f"f{n}") for n in range(3)))
         refused, again = [p for p in broker.of("init") if b'"f1"' in p.payload]
         done = {p.file: p.time for p in broker.of("fin")}
         self.assertGreaterEqual(again.time - refused.time, 3.9)
@@ -87,7 +88,7 @@ class Codes(ClientCase):
                     held.append(packet.file)
                     return Answer("disk_full", 0x97, None, {"retry_after": 3})
                 broker = self.broker(script)
-                self.put_ok(broker, *ARGS, self.file(100, "large"), self.file(200000, "small"))
+                self.put_ok(broker, *ARGS, *PARTS, self.file(100, "large"), self.file(200000, "small"))
                 small, = (f for f, t in broker.transfers.items() if t.init["name"] == "small")
                 refused = [p for p in broker.of(command) if p.file == held[0]]
                 self.assertGreaterEqual(refused[1].time - refused[0].time, 2.9)

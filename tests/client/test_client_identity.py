@@ -7,7 +7,7 @@ import socket
 import unittest
 
 from clientcase import FT_PUT, INT, ClientCase, data
-from fakebroker import HOLD
+from fakebroker import BYTES, HOLD
 
 ARGS = ("--segment-size", "10000", "--window", "2")
 
@@ -25,7 +25,7 @@ class Identity(ClientCase):
 
     @staticmethod
     def hold(_conn, packet):
-        return HOLD if packet.command == "segment" else None
+        return HOLD if packet.command in BYTES else None
 
     def test_it_is_made_of_host_and_user_whatever_is_sent(self):
         broker = self.broker()
@@ -125,7 +125,8 @@ class Identity(ClientCase):
     def test_nothing_is_left_of_the_lock(self):
         broker = self.broker()
         self.begin_ok(broker, self.file())
-        self.assertEqual(glob.glob(f"{self.dir}/.local/state/ft-put/*"), [])
+        self.assertEqual([os.path.splitext(path)[1] for path in
+                          glob.glob(f"{self.dir}/.local/state/ft-put/*")], [".json"])
 
     def test_many_at_once_all_arrive(self):
         """Locks are removed and made again all the time."""

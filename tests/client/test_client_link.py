@@ -8,7 +8,7 @@ import time
 import unittest
 
 from clientcase import ClientCase, data
-from fakebroker import (CONNECT, CUT, CUT_AFTER, HOLD, PINGREQ, SUBSCRIBE, SWALLOW, Later)
+from fakebroker import (CONNECT, BYTES, CUT, CUT_AFTER, FIRST, HOLD, PINGREQ, SUBSCRIBE, SWALLOW, Later)
 
 SIZE = 60000
 ARGS = ("--segment-size", "10000", "--window", "2")
@@ -114,7 +114,7 @@ class Policy(ClientCase):
         self.assertLess(time.monotonic() - started, 15)
 
     def test_never_means_that_the_first_loss_ends_it(self):
-        broker = self.broker(lambda c, p: CUT if p.command == "segment" else None)
+        broker = self.broker(lambda c, p: CUT if p.command in BYTES else None)
         program = self.put(broker, "--reconnect", "never", self.file())
         self.assertEqual(program.wait(), 3)
         self.assertEqual(len(broker.connections), 1)
@@ -169,7 +169,7 @@ class Policy(ClientCase):
 
     def test_backs_off_as_well_where_it_is_let_in_and_then_kicked(self):
         def kick(conn, packet):
-            if packet.command == "init":
+            if packet.command in FIRST:
                 conn.disconnect(0x98)
                 return CUT
             return None

@@ -15,7 +15,7 @@ import time
 import unittest
 
 from clientcase import FT_PUT, ClientCase, data
-from fakebroker import CONNECT, CUT, Answer
+from fakebroker import CONNECT, CUT, FIRST, Answer
 from proxy import Proxy
 
 AT_ONCE, CPU = 4, 0.5       # seconds; on a busy machine
@@ -258,12 +258,12 @@ class Denied(RefusedCase):
 
     def test_one_that_may_not_publish_hears_it_quickly(self):
         broker = self.broker(lambda _conn, packet: Answer(None, 0, 0x87)
-                             if packet.command == "init" else None)
+                             if packet.command in FIRST else None)
         self.told(broker.port, 4, r"may this client publish to \$file/#", seconds=6)
 
     def test_a_short_timeout_does_not_hide_the_reason(self):
         broker = self.broker(lambda _conn, packet: Answer(None, 0, 0)
-                             if packet.command == "init" else None)
+                             if packet.command in FIRST else None)
         self.told(broker.port, 4, "no response came; is the file transfer plugin loaded",
                   "--timeout", "4", seconds=8)
 

@@ -8,7 +8,7 @@ import time
 import unittest
 
 from clientcase import FT_PUT, ClientCase, data
-from fakebroker import HOLD, Answer
+from fakebroker import FIRST, HOLD, Answer
 
 
 class Twins(ClientCase):
@@ -32,11 +32,11 @@ class Twins(ClientCase):
 
     def test_one_that_is_refused_is_refused_twice(self):
         broker = self.broker(lambda _conn, packet: Answer("name_refused", 0x83)
-                             if packet.command == "init" else None)
+                             if packet.command in FIRST else None)
         path = self.file()
         program = self.put(broker, "--ack-timeout", "5", path, path)
         self.assertEqual(program.wait(), 5)
-        self.assertEqual(len(broker.of("init")), 2)
+        self.assertEqual(len(broker.of("put")), 2)
 
     def test_cancelling_one_leaves_the_other_alone(self):
         path = self.file(50000)
@@ -213,7 +213,7 @@ class Words(ClientCase):
 
     def test_a_refused_file_is_not_said_to_be_held(self):
         broker = self.broker(lambda _conn, packet: Answer("name_refused", 0x83)
-                             if packet.command == "init" else None)
+                             if packet.command in FIRST else None)
         program = self.put(broker, self.file())
         self.assertEqual(program.wait(), 5)
         self.assertNotIn("held", "".join(program.out))

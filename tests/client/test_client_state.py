@@ -65,7 +65,7 @@ class State(ClientCase):
         self.assertLessEqual(total, SIZE + 20000)
         self.assertLess(total - before, SIZE)
         self.assertTrue(any("already" in line for line in program.out), program.out)
-        self.assertEqual(self.states(), [], "nothing is left to continue")
+        self.assertEqual(self.saved(), [], "nothing is left to continue")
 
     def test_a_killed_client_continues_too(self):
         broker = self.broker()

@@ -11,7 +11,7 @@ import threading
 import unittest
 
 from clientcase import FT_PUT, ClientCase
-from fakebroker import CUT
+from fakebroker import BYTES, CUT
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -71,7 +71,7 @@ class Terminal(ClientCase):
 
     def test_that_the_connection_is_back_is_told_once(self):
         def script(conn, packet):
-            return CUT if conn.number == 0 and packet.command == "segment" else None
+            return CUT if conn.number == 0 and packet.command in BYTES else None
         text = self.shown(self.broker(script), 80, self.file())
         self.assertEqual(text.count("connected again"), 1)
         self.assertLess(text.index("trying again"), text.index("connected again"))

@@ -223,7 +223,7 @@ class Files(ClientCase):
 
     def test_the_first_failure_decides_and_the_others_arrive(self):
         def script(_conn, packet):
-            refused = packet.command == "init" and b'"bad"' in packet.payload
+            refused = packet.command == "put" and "/put/bad/" in packet.topic
             return Answer("name_refused", 0x83) if refused else None
         broker = self.broker(script)
         program = self.put(broker, self.file(10, "one"), self.file(10, "bad"),
@@ -234,14 +234,14 @@ class Files(ClientCase):
 
     def test_segment_checksums_are_sent_where_asked_for(self):
         broker = self.broker()
-        self.put_ok(broker, "--segment-checksums", self.file(1000))
-        segment, = broker.segments()
-        self.assertEqual(segment.topic.split("/")[-1], sha256(data(1000)))
+        self.put_ok(broker, "--segment-checksums", self.file(20000))
+        segment = broker.segments()[0]
+        self.assertEqual(segment.topic.split("/")[-1], sha256(segment.payload))
 
     def test_fin_carries_the_checksum_of_the_whole(self):
         broker = self.broker()
-        self.put_ok(broker, self.file(1000))
-        self.assertTrue(broker.of("fin")[0].topic.endswith(f"/fin/1000/{sha256(data(1000))}"))
+        self.put_ok(broker, self.file(20000))
+        self.assertTrue(broker.of("fin")[0].topic.endswith(f"/fin/20000/{sha256(data(20000))}"))
 
 
 class Output(ClientCase):
