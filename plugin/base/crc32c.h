@@ -6,9 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-uint32_t ft_crc32c(const void *bytes, size_t len);
-
 /* The sum of what `crc` is the sum of, and `len` bytes behind it; crc 0 is that of nothing. */
-uint32_t ft_crc32c_more(uint32_t crc, const void *bytes, size_t len);
+uint32_t ft_crc32c(uint32_t crc, const void *bytes, size_t len);
 
 #endif

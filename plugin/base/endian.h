@@ -2,81 +2,37 @@
 /*
  * Numbers as they stand on the disk: little endian, on any machine, at any address.
  * A directory that moves to a machine of the other byte order is read all the same.
+ *
+ *	uint32_t ft_le32(uint32_t)		between the machine's order and little endian
+ *	uint32_t ft_load_le32(const void *)	from any address
+ *	void ft_store_le32(void *, uint32_t)
  */
 #ifndef FT_BASE_ENDIAN_H
 #define FT_BASE_ENDIAN_H
 
+#include <endian.h>
 #include <stdint.h>
 #include <string.h>
 
-/* Between the machine's order and little endian, either way. */
-static inline uint16_t ft_le16(uint16_t number)
-{
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	return __builtin_bswap16(number);
-#else
-	return number;
-#endif
-}
+#define FT_ENDIAN(bits) \
+	static inline uint##bits##_t ft_le##bits(uint##bits##_t number) \
+	{ \
+		return htole##bits(number); \
+	} \
+	static inline uint##bits##_t ft_load_le##bits(const void *from) \
+	{ \
+		uint##bits##_t number; \
+		memcpy(&number, from, sizeof number); \
+		return le##bits##toh(number); \
+	} \
+	static inline void ft_store_le##bits(void *to, uint##bits##_t number) \
+	{ \
+		number = htole##bits(number); \
+		memcpy(to, &number, sizeof number); \
+	}
 
-static inline uint32_t ft_le32(uint32_t number)
-{
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	return __builtin_bswap32(number);
-#else
-	return number;
-#endif
-}
-
-static inline uint64_t ft_le64(uint64_t number)
-{
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	return __builtin_bswap64(number);
-#else
-	return number;
-#endif
-}
-
-static inline uint16_t ft_load_le16(const void *from)
-{
-	uint16_t number;
-
-	memcpy(&number, from, sizeof number);
-	return ft_le16(number);
-}
-
-static inline uint32_t ft_load_le32(const void *from)
-{
-	uint32_t number;
-
-	memcpy(&number, from, sizeof number);
-	return ft_le32(number);
-}
-
-static inline uint64_t ft_load_le64(const void *from)
-{
-	uint64_t number;
-
-	memcpy(&number, from, sizeof number);
-	return ft_le64(number);
-}
-
-static inline void ft_store_le16(void *to, uint16_t number)
-{
-	number = ft_le16(number);
-	memcpy(to, &number, sizeof number);
-}
-
-static inline void ft_store_le32(void *to, uint32_t number)
-{
-	number = ft_le32(number);
-	memcpy(to, &number, sizeof number);
-}
-
-static inline void ft_store_le64(void *to, uint64_t number)
-{
-	number = ft_le64(number);
-	memcpy(to, &number, sizeof number);
-}
+FT_ENDIAN(16)
+FT_ENDIAN(32)
+FT_ENDIAN(64)
 
 #endif

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -65,7 +66,6 @@ FT_SYS_CALL(void *, mmap, (void *at, size_t len, int protection, int flags, int 
 FT_SYS_CALL(ssize_t, getrandom, (void *bytes, size_t len, unsigned flags), bytes, len, flags)
 FT_SYS_CALL(int, sync_file_range, (int fd, off_t offset, off_t len, unsigned flags),
 	    fd, offset, len, flags)
-
 
 /* A directory stream on a descriptor, which it takes over when it succeeds. */
 static inline DIR *ft_sys_fdopendir(int fd)
@@ -155,6 +155,26 @@ static inline void ft_sys_close(int fd)
 	if (fd >= 0)
 		close(fd);
 	errno = saved;
+}
+
+/* fsync() of the directory that a name stands in: without it a power cut may take the name away. */
+static inline int ft_sys_sync_parent(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	size_t len = slash ? (size_t)(slash - path) + 1 : 1;
+	char dir[PATH_MAX];
+	int fd, result;
+
+	if (len >= sizeof dir) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	memcpy(dir, slash ? path : ".", len);
+	dir[len] = '\0';
+	fd = ft_sys_openat(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	result = fd < 0 ? -1 : ft_sys_fsync(fd);
+	ft_sys_close(fd);
+	return result;
 }
 
 #endif

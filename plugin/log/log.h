@@ -22,7 +22,8 @@
  *			24 16 bytes random id
  *			40 u64 salt, random
  *			48 u64 tail
- *			64 identity[256]: text, see base/identity.h
+ *			56 u32 which of the identities counts
+ *			512 two identities of 256 bytes: text, see base/identity.h
  *	ring		`size` bytes
  *
  *	A position counts bytes from the log's creation and never decreases; it lies in the

@@ -68,8 +68,8 @@ static void log_make_ring(struct fuzz_input *input, uint64_t tail)
 			uint32_t crc;
 
 			ft_store_le32(ring + at + 8, length);
-			crc = ft_crc32c_more(0, ring + at + 8, 12);
-			ft_store_le32(ring + at + 20, ft_crc32c_more(crc, ring + at + 24,
+			crc = ft_crc32c(0, ring + at + 8, 12);
+			ft_store_le32(ring + at + 20, ft_crc32c(crc, ring + at + 24,
 								      length - 24));
 		}
 	}
@@ -103,9 +103,9 @@ static struct log_seen log_take_all(struct ft_log *log)
 		fuzz_check(in_ring + 40 + record.head_len + record.bytes_len <= LOG_RING);
 		last = record.end;
 		seen.records++;
-		seen.sum = ft_crc32c_more(seen.sum, &record.number, sizeof record.number);
-		seen.sum = ft_crc32c_more(seen.sum, record.head, record.head_len);
-		seen.sum = ft_crc32c_more(seen.sum, record.bytes, record.bytes_len);
+		seen.sum = ft_crc32c(seen.sum, &record.number, sizeof record.number);
+		seen.sum = ft_crc32c(seen.sum, record.head, record.head_len);
+		seen.sum = ft_crc32c(seen.sum, record.bytes, record.bytes_len);
 	}
 	return seen;
 }
