@@ -78,13 +78,7 @@ static enum ft_status place_path(const struct ft_log_place_query *query, const c
 	return FT_OK;
 }
 
-/* --- what speaks against tmpfs: each returns why, or NULL --- */
-
-static const char *place_promised_more(const struct ft_log_place_query *query)
-{
-	return query->sync == FT_LOG_SYNCED ? "durability segment is a promise about power cuts"
-					    : NULL;
-}
+/* --- what speaks against tmpfs --- */
 
 /* Whether a namespace of ours is the one that the machine booted with. */
 static bool place_is_first(const struct ft_log_place_query *query, const char *namespace,
@@ -99,38 +93,6 @@ static bool place_is_first(const struct ft_log_place_query *query, const char *n
 		return false;	/* who knows */
 	link[len] = '\0';
 	return strcmp(link, first) == 0;
-}
-
-/* The kernel's PROC_PID_INIT_INO and PROC_IPC_INIT_INO have always been these. */
-static const char *place_is_container(const struct ft_log_place_query *query)
-{
-	if (place_is_first(query, "pid", "pid:[4026531836]")
-	    && place_is_first(query, "ipc", "ipc:[4026531839]"))
-		return NULL;
-	return "in a container " PLACE_SHM " may end with the broker";
-}
-
-/* systemd sets USER where a unit has User=, and RemoveIPC= acts on those only. */
-static const char *place_is_unit_with_user(const struct ft_log_place_query *query)
-{
-	const char *pid = getenv("SYSTEMD_EXEC_PID");
-	char mine[24];
-
-	(void)query;
-	snprintf(mine, sizeof mine, "%ld", (long)getpid());
-	if (!pid || strcmp(pid, mine) != 0 || !getenv("USER"))
-		return NULL;
-	return "at the end of a systemd unit with User= RemoveIPC= may empty " PLACE_SHM;
-}
-
-static const char *place_is_ordinary_user(const struct ft_log_place_query *query)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof path, "%s/run/systemd/system", place_root(query));
-	if (geteuid() < PLACE_FIRST_USER || access(path, F_OK) != 0)
-		return NULL;
-	return "at the logout of an ordinary user logind may empty " PLACE_SHM;
 }
 
 static const char *place_is_unfit(const struct ft_log_place_query *query)
@@ -161,24 +123,36 @@ static const char *place_is_unfit(const struct ft_log_place_query *query)
 	return NULL;
 }
 
-static const char *(*const place_obstacles[])(const struct ft_log_place_query *query) = {
-	place_promised_more,
-	place_is_container,
-	place_is_unit_with_user,
-	place_is_ordinary_user,
-	place_is_unfit,
-};
+/* Why not on tmpfs, or NULL. */
+static const char *place_obstacle(const struct ft_log_place_query *query)
+{
+	const char *pid = getenv("SYSTEMD_EXEC_PID");
+	char path[PATH_MAX], mine[24];
+
+	if (query->sync == FT_LOG_SYNCED)
+		return "durability segment is a promise about power cuts";
+	/* The kernel's PROC_PID_INIT_INO and PROC_IPC_INIT_INO have always been these. */
+	if (!place_is_first(query, "pid", "pid:[4026531836]")
+	    || !place_is_first(query, "ipc", "ipc:[4026531839]"))
+		return "in a container " PLACE_SHM " may end with the broker";
+	/* systemd sets USER where a unit has User=, and RemoveIPC= acts on those only. */
+	snprintf(mine, sizeof mine, "%ld", (long)getpid());
+	if (pid && strcmp(pid, mine) == 0 && getenv("USER"))
+		return "at the end of a systemd unit with User= RemoveIPC= may empty " PLACE_SHM;
+	snprintf(path, sizeof path, "%s/run/systemd/system", place_root(query));
+	if (geteuid() >= PLACE_FIRST_USER && access(path, F_OK) == 0)
+		return "at the logout of an ordinary user logind may empty " PLACE_SHM;
+	return place_is_unfit(query);
+}
 
 /* --- choosing --- */
 
 static enum ft_status place_automatically(const struct ft_log_place_query *query,
 					  struct ft_log_place *place)
 {
-	const char *why = NULL;
+	const char *why = place_obstacle(query);
 	enum ft_status st;
 
-	for (size_t i = 0; !why && i < sizeof place_obstacles / sizeof place_obstacles[0]; i++)
-		why = place_obstacles[i](query);
 	st = why ? place_path(query, "", query->storage_dir, place)
 		 : place_path(query, place_root(query), PLACE_SHM, place);
 	if (st == FT_OK && why)

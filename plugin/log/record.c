@@ -6,29 +6,27 @@
 #include "base/endian.h"
 #include "protocol/manifest.h"
 
-#define RECORD_TEXT_ROOM (sizeof(uint32_t) + 1)	/* beside the text itself: length, NUL */
-#define RECORD_OWNER_MAX 65536
-#define RECORD_FILE_MAX 255
-
-/* --- rooms --- */
+/*
+ * Rooms. A head has no field that the struct has not, and of a text a length and a NUL where
+ * the struct has a pointer.
+ */
 
 size_t ft_record_terms_room(const struct ft_terms *terms)
 {
-	return 1 + 8 + 8 + 1 + RECORD_TEXT_ROOM + terms->user_data.len + 1;
+	return sizeof *terms + terms->user_data.len;
 }
 
 size_t ft_record_facts_room(const struct ft_facts *facts)
 {
-	return 3 * RECORD_TEXT_ROOM + facts->key.owner_len + facts->key.file_len
-	       + strlen(facts->meta.name) + 1 + 8 + 1 + FT_SHA256_LEN
-	       + ft_record_terms_room(&facts->terms) + RECORD_TEXT_ROOM + FT_UUID_ROOM + 8 + 1;
+	return sizeof *facts + facts->key.owner_len + facts->key.file_len
+	       + facts->terms.user_data.len;
 }
 
 size_t ft_record_ticket_room(const struct ft_request *request)
 {
-	return 4 * RECORD_TEXT_ROOM + strlen(request->client_id) + strlen(request->topic)
+	return sizeof *request + strlen(request->client_id) + strlen(request->topic)
 	       + (request->response_topic ? strlen(request->response_topic) : 0)
-	       + request->correlation_len + 2 + 1;
+	       + request->correlation_len;
 }
 
 /* --- writing --- */
@@ -158,7 +156,7 @@ static struct record_text record_get_text(struct record_reader *reader, size_t m
 
 	record_expect(reader, len >= min && len <= max);
 	if (!reader->sound)
-		return (struct record_text){ "", 0 };
+		len = 0;
 	at = record_get(reader, len);
 	return reader->sound ? (struct record_text){ (const char *)at, len }
 			     : (struct record_text){ "", 0 };
@@ -241,8 +239,8 @@ enum ft_status ft_record_read_terms(struct ft_terms *terms, const struct ft_log_
 enum ft_status ft_record_read_facts(struct ft_facts *facts, const struct ft_log_record *record)
 {
 	struct record_reader reader = record_reader_on(record);
-	struct record_text owner = record_get_text(&reader, 0, RECORD_OWNER_MAX);
-	struct record_text file = record_get_text(&reader, 1, RECORD_FILE_MAX);
+	struct record_text owner = record_get_text(&reader, 0, FT_OWNER_MAX);
+	struct record_text file = record_get_text(&reader, 1, FT_FILE_ID_MAX);
 
 	memset(facts, 0, sizeof *facts);
 	facts->number = record->number;
