@@ -221,9 +221,6 @@ struct ft_store_ops {
 	 */
 	enum ft_status (*sync)(struct ft_upload *upload);
 
-	/* Begins to write to the disk, does not wait. Default: nothing. */
-	void (*write_behind)(struct ft_upload *upload, uint64_t offset, uint64_t len);
-
 	/*
 	 * Removes what an earlier process left half-made; bytes of unfinished transfers that
 	 * nobody knows go to where damage is kept, with a line each, as does the whole
@@ -256,7 +253,6 @@ const struct ft_store_ops *const *ft_store_backends(void);
 
 /* The optional operations with their defaults. */
 enum ft_status ft_store_sync(struct ft_upload *upload) FT_MUST_USE;
-void ft_store_write_behind(struct ft_upload *upload, uint64_t offset, uint64_t len);
 enum ft_status ft_store_sweep(struct ft_store *store, ft_store_is_known *is_known,
 			      void *context) FT_MUST_USE;
 enum ft_status ft_store_space(struct ft_store *store, struct ft_space *space) FT_MUST_USE;

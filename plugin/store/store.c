@@ -32,14 +32,6 @@ enum ft_status ft_store_sync(struct ft_upload *upload)
 	return ops->sync ? ops->sync(upload) : FT_OK;
 }
 
-void ft_store_write_behind(struct ft_upload *upload, uint64_t offset, uint64_t len)
-{
-	const struct ft_store_ops *ops = upload->store->ops;
-
-	if (ops->write_behind)
-		ops->write_behind(upload, offset, len);
-}
-
 enum ft_status ft_store_sweep(struct ft_store *store, ft_store_is_known *is_known, void *context)
 {
 	return store->ops->sweep ? store->ops->sweep(store, is_known, context) : FT_OK;

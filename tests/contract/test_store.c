@@ -143,7 +143,6 @@ START_TEST(test_store__another_handle_may_sync_while_one_writes)
 	rig_write(&rig, writes, 0, "hello");
 	syncs = rig_existing(&rig, &key);
 	ck_assert_int_eq(ft_store_sync(syncs), FT_OK);
-	ft_store_write_behind(writes, 0, 5);
 	rig_write(&rig, writes, 5, "!");
 	rig.ops->upload_close(&syncs);
 	rig_expect(&rig, writes, 0, "hello!", 6);
@@ -569,7 +568,6 @@ START_TEST(test_store__optional_operations_have_defaults)
 	ck_assert_int_eq(ft_store_check_name(rig.store, "photo.jpg"), FT_OK);
 	upload = rig_create(&rig, &key);
 	ck_assert_int_eq(ft_store_sync(upload), FT_OK);
-	ft_store_write_behind(upload, 0, 1);
 	rig.ops->upload_close(&upload);
 	rig_close(&rig);
 }

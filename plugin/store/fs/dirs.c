@@ -11,15 +11,10 @@
 
 #define DIRS_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
-enum ft_status fs_dir_open_at(int dir, const char *name, int *fd)
+enum ft_status fs_dir_open(int dir, const char *name, int *fd)
 {
 	*fd = ft_sys_openat(dir, name, DIRS_FLAGS, 0);
 	return *fd >= 0 ? FT_OK : ft_sys_status(errno);
-}
-
-enum ft_status fs_dir_open(struct fs *fs, const char *path, int *fd)
-{
-	return fs_dir_open_at(fs->root, path, fd);
 }
 
 enum ft_status fs_dir_make(int dir, const char *name, int *fd)
@@ -29,24 +24,16 @@ enum ft_status fs_dir_make(int dir, const char *name, int *fd)
 	*fd = -1;
 	if (ft_sys_mkdirat(dir, name, FS_DIR_MODE) != 0)
 		return errno == EEXIST ? FT_ALREADY_COMPLETE : ft_sys_status(errno);
-	st = fs_dir_open_at(dir, name, fd);
+	st = fs_dir_open(dir, name, fd);
 	/* The umask belongs to the whole process. It may even forbid us to open what we made. */
 	if (st == FT_IO_ERROR && errno == EACCES && fchmodat(dir, name, FS_DIR_MODE, 0) == 0)
-		st = fs_dir_open_at(dir, name, fd);
+		st = fs_dir_open(dir, name, fd);
 	if (st != FT_OK || ft_sys_set_mode(*fd, FS_DIR_MODE) == 0)
 		return st;
 	st = ft_sys_status(errno);
 	ft_sys_close(*fd);
 	*fd = -1;
 	return st;
-}
-
-/* The same, or opens what is there. */
-static enum ft_status dirs_get(struct fs *fs, const char *path, int *fd)
-{
-	enum ft_status st = fs_dir_make(fs->root, path, fd);
-
-	return st == FT_ALREADY_COMPLETE ? fs_dir_open(fs, path, fd) : st;
 }
 
 bool fs_may_try(int tries)
@@ -68,31 +55,39 @@ void fs_top_make(struct fs *fs, const char *top)
 			 "%s in storage_dir was removed and has been made again", top);
 }
 
+enum ft_status fs_client_open(struct fs *fs, const char *top, const struct fs_names *names, int *fd)
+{
+	char path[FS_PATH_ROOM];
+
+	fs_client_path(path, top, names);
+	return fs_dir_open(fs->root, path, fd);
+}
+
 enum ft_status fs_client_make(struct fs *fs, const char *top, const struct fs_names *names, int *fd)
 {
 	char path[FS_PATH_ROOM];
 	enum ft_status st;
 
 	fs_client_path(path, top, names);
-	st = fs_dir_open(fs, path, fd);
+	st = fs_dir_open(fs->root, path, fd);
 	for (int i = 0; st == FT_NO_SUCH_TRANSFER && fs_may_try(i); i++) {
 		if (i > 0)
 			fs_top_make(fs, top);
-		st = dirs_get(fs, path, fd);
+		st = fs_dir_make(fs->root, path, fd);
+		if (st == FT_ALREADY_COMPLETE)
+			st = fs_dir_open(fs->root, path, fd);
 	}
 	return st == FT_OK ? FT_OK : fs_failed(fs, "make the directory", path);
 }
 
 enum ft_status fs_place_open(struct fs *fs, const char *top, const struct fs_names *names, int *fd)
 {
-	char path[FS_PATH_ROOM];
 	enum ft_status st;
 	int client;
 
 	*fd = -1;
-	fs_client_path(path, top, names);
-	if ((st = fs_dir_open(fs, path, &client)) == FT_OK) {
-		st = fs_dir_open_at(client, names->file, fd);
+	if ((st = fs_client_open(fs, top, names, &client)) == FT_OK) {
+		st = fs_dir_open(client, names->file, fd);
 		ft_sys_close(client);
 	}
 	if (st == FT_OK || errno == ENOENT)
@@ -100,21 +95,18 @@ enum ft_status fs_place_open(struct fs *fs, const char *top, const struct fs_nam
 	/* A file or a link is no directory of ours, so there is nothing of ours in it. */
 	if (errno == ENOTDIR || errno == ELOOP)
 		return FT_NO_SUCH_TRANSFER;
-	fs_path(path, top, names);
-	return fs_failed(fs, "open", path);
+	return fs_place_failed(fs, "open", top, names);
 }
 
 void fs_place_remove(struct fs *fs, const char *top, const struct fs_names *names)
 {
-	char path[FS_PATH_ROOM];
 	int client;
 
-	fs_client_path(path, top, names);
-	if (fs_dir_open(fs, path, &client) != FT_OK)
+	if (fs_client_open(fs, top, names, &client) != FT_OK)
 		return;
 	(void)ft_sys_unlinkat(client, names->file, AT_REMOVEDIR);
 	ft_sys_close(client);
-	(void)ft_sys_unlinkat(fs->root, path, AT_REMOVEDIR);
+	fs_client_remove(fs, top, names);
 }
 
 void fs_client_remove(struct fs *fs, const char *top, const struct fs_names *names)
@@ -130,12 +122,10 @@ static enum ft_status dirs_sync(struct fs *fs, const char *path)
 	enum ft_status st;
 	int fd;
 
-	st = fs_dir_open(fs, path, &fd);
+	st = fs_dir_open(fs->root, path, &fd);
 	/* Whoever removed it has taken along what was to last. */
-	if (st == FT_NO_SUCH_TRANSFER)
-		return FT_OK;
 	if (st != FT_OK)
-		return fs_failed(fs, "open", path);
+		return st == FT_NO_SUCH_TRANSFER ? FT_OK : fs_failed(fs, "open", path);
 	st = ft_sys_fsync(fd) == 0 ? FT_OK : fs_sync_failed(fs, path);
 	ft_sys_close(fd);
 	return st;

@@ -12,7 +12,7 @@
 enum ft_status fs_find(struct ft_store *store, const struct ft_key *key, const char *name)
 {
 	struct fs *fs = fs_of(store);
-	char manifest[FS_MANIFEST_ROOM], path[FS_PATH_ROOM];
+	char manifest[FS_MANIFEST_ROOM];
 	struct fs_names names;
 	struct stat info;
 	enum ft_status st;
@@ -22,11 +22,11 @@ enum ft_status fs_find(struct ft_store *store, const struct ft_key *key, const c
 	fs_manifest_name(manifest, name);
 	if ((st = fs_place_open(fs, FS_FILES, &names, &dir)) != FT_OK)
 		return st;
-	fs_path(path, FS_FILES, &names);
 	if (ft_sys_fstatat(dir, name, &info, AT_SYMLINK_NOFOLLOW) != 0
 	    && (errno != ENOENT
 		|| ft_sys_fstatat(dir, manifest, &info, AT_SYMLINK_NOFOLLOW) != 0))
-		st = errno == ENOENT ? FT_NO_SUCH_TRANSFER : fs_failed(fs, "look into", path);
+		st = errno == ENOENT ? FT_NO_SUCH_TRANSFER
+				     : fs_place_failed(fs, "look into", FS_FILES, &names);
 	ft_sys_close(dir);
 	return st;
 }
@@ -35,7 +35,6 @@ enum ft_status fs_read_finished(struct ft_store *store, const struct ft_key *key
 				const char *name, uint64_t offset, void *buffer, size_t len)
 {
 	struct fs *fs = fs_of(store);
-	char path[FS_PATH_ROOM];
 	struct fs_names names;
 	struct stat info;
 	enum ft_status st;
@@ -56,15 +55,14 @@ enum ft_status fs_read_finished(struct ft_store *store, const struct ft_key *key
 	ft_sys_close(fd);
 	if (got == (ssize_t)len)
 		return FT_OK;
-	fs_path(path, FS_FILES, &names);
-	return fs_failed(fs, "read the file in", path);
+	return fs_place_failed(fs, "read the file in", FS_FILES, &names);
 }
 
 enum ft_status fs_remove_finished(struct ft_store *store, const struct ft_key *key,
 				  const char *name)
 {
 	struct fs *fs = fs_of(store);
-	char manifest[FS_MANIFEST_ROOM], path[FS_PATH_ROOM];
+	char manifest[FS_MANIFEST_ROOM];
 	struct fs_names names;
 	enum ft_status st;
 	int dir;
@@ -74,7 +72,6 @@ enum ft_status fs_remove_finished(struct ft_store *store, const struct ft_key *k
 	st = fs_place_open(fs, FS_FILES, &names, &dir);
 	if (st != FT_OK)
 		return st == FT_NO_SUCH_TRANSFER ? FT_OK : st;
-	fs_path(path, FS_FILES, &names);
 	/*
 	 * The file first, and for good: after a power cut, too, it is never there without its
 	 * manifest, as nobody's file that is in the way. A directory is a consumer's.
@@ -82,7 +79,7 @@ enum ft_status fs_remove_finished(struct ft_store *store, const struct ft_key *k
 	if ((ft_sys_unlinkat(dir, name, 0) != 0 && errno != ENOENT && errno != EISDIR)
 	    || (fs->durability != FT_DURABILITY_NONE && ft_sys_fsync(dir) != 0)
 	    || (ft_sys_unlinkat(dir, manifest, 0) != 0 && errno != ENOENT && errno != EISDIR))
-		st = fs_failed(fs, "remove the file in", path);
+		st = fs_place_failed(fs, "remove the file in", FS_FILES, &names);
 	ft_sys_close(dir);
 	fs_place_remove(fs, FS_FILES, &names);
 	return st;
@@ -146,7 +143,7 @@ static enum ft_status finished_enter(struct finished_walk *walk, int dir, const 
 	enum ft_status st;
 	int fd;
 
-	st = fs_dir_open_at(dir, name, &fd);
+	st = fs_dir_open(dir, name, &fd);
 	if (st == FT_OK)
 		st = fs_each(&fd, visit, walk);
 	if (walk->state == FINISHED_ENDED)
@@ -181,7 +178,7 @@ enum ft_status fs_list_finished(struct ft_store *store, ft_store_visit *visit, v
 	enum ft_status st;
 	int fd;
 
-	st = fs_dir_open(fs, FS_FILES, &fd);
+	st = fs_dir_open(fs->root, FS_FILES, &fd);
 	if (st == FT_OK)
 		st = fs_each(&fd, finished_client, &walk);
 	return st == FT_OK || st == FT_NO_MEMORY ? st : fs_failed(fs, "read", FS_FILES);

@@ -37,7 +37,7 @@ static enum ft_status fs_open_top(struct fs *fs, const char *dir, const char *na
 
 	st = fs_dir_make(fs->root, name, &fd);
 	if (st == FT_ALREADY_COMPLETE)
-		st = fs_dir_open(fs, name, &fd);
+		st = fs_dir_open(fs->root, name, &fd);
 	if (st != FT_OK)
 		return fs_open_failed(fs, dir, name);
 	if (ft_sys_fstat(fd, &top) != 0 || ft_sys_fstat(fs->root, &root) != 0) {
@@ -197,7 +197,6 @@ const struct ft_store_ops ft_store_fs = {
 	.remove_finished = fs_remove_finished,
 	.list_finished = fs_list_finished,
 	.sync = fs_sync,
-	.write_behind = fs_write_behind,
 	.sweep = fs_sweep,
 	.space = fs_space,
 	.check_name = fs_check_name,

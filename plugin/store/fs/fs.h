@@ -109,14 +109,17 @@ bool fs_root_is_there(const struct fs *fs);
  */
 enum ft_status fs_failed(struct fs *fs, const char *what, const char *place) FT_MUST_USE;
 
+/* The same of <top>/<client>/<file>. */
+enum ft_status fs_place_failed(struct fs *fs, const char *what, const char *top,
+			       const struct fs_names *names) FT_MUST_USE;
+
 /* The same after an fsync, whatever it said: FT_IO_ERROR. */
 enum ft_status fs_sync_failed(struct fs *fs, const char *place) FT_MUST_USE;
 
 /* --- dirs.c: directories --- */
 
 /* Opens a directory; links are not followed. The result is in *fd, -1 on error. */
-enum ft_status fs_dir_open(struct fs *fs, const char *path, int *fd) FT_MUST_USE;
-enum ft_status fs_dir_open_at(int dir, const char *name, int *fd) FT_MUST_USE;
+enum ft_status fs_dir_open(int dir, const char *name, int *fd) FT_MUST_USE;
 
 /* Makes a directory and opens it. FT_ALREADY_COMPLETE: it is there. */
 enum ft_status fs_dir_make(int dir, const char *name, int *fd) FT_MUST_USE;
@@ -126,6 +129,10 @@ bool fs_may_try(int tries);
 
 /* Makes one of the directories in storage_dir again, if it is not there, and says so. */
 void fs_top_make(struct fs *fs, const char *top);
+
+/* <top>/<client>. */
+enum ft_status fs_client_open(struct fs *fs, const char *top, const struct fs_names *names,
+			      int *fd) FT_MUST_USE;
 
 /* <top>/<client>, made with `top` where it is absent. Logs. */
 enum ft_status fs_client_make(struct fs *fs, const char *top, const struct fs_names *names,
@@ -177,7 +184,6 @@ enum ft_status fs_write(struct ft_upload *upload, uint64_t offset, const void *b
 enum ft_status fs_read(struct ft_upload *upload, uint64_t offset, void *buffer, size_t len);
 enum ft_status fs_discard(struct ft_upload *upload);
 enum ft_status fs_sync(struct ft_upload *upload);
-void fs_write_behind(struct ft_upload *upload, uint64_t offset, uint64_t len);
 
 /* Frees what a file takes bit by bit, so that no single call takes long, then its name in tmp/. */
 void fs_free_slowly(struct fs *fs, int fd, const char *name);

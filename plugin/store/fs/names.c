@@ -17,9 +17,7 @@ void fs_client_path(char path[FS_PATH_ROOM], const char *top, const struct fs_na
 {
 	struct ft_buf buf = ft_buf_on(path, FS_PATH_ROOM);
 
-	ft_buf_str(&buf, top);
-	ft_buf_char(&buf, '/');
-	ft_buf_str(&buf, names->client);
+	ft_buf_printf(&buf, "%s/%s", top, names->client);
 	assert(ft_buf_ok(&buf));
 }
 
@@ -27,11 +25,7 @@ void fs_path(char path[FS_PATH_ROOM], const char *top, const struct fs_names *na
 {
 	struct ft_buf buf = ft_buf_on(path, FS_PATH_ROOM);
 
-	ft_buf_str(&buf, top);
-	ft_buf_char(&buf, '/');
-	ft_buf_str(&buf, names->client);
-	ft_buf_char(&buf, '/');
-	ft_buf_str(&buf, names->file);
+	ft_buf_printf(&buf, "%s/%s/%s", top, names->client, names->file);
 	assert(ft_buf_ok(&buf));
 }
 
@@ -128,6 +122,17 @@ enum ft_status fs_failed(struct fs *fs, const char *what, const char *place)
 				 remedy ? ")" : "");
 	st = ft_sys_status(error);
 	return st == FT_NO_SUCH_TRANSFER ? FT_IO_ERROR : st;
+}
+
+enum ft_status fs_place_failed(struct fs *fs, const char *what, const char *top,
+			       const struct fs_names *names)
+{
+	int error = errno;
+	char path[FS_PATH_ROOM];
+
+	fs_path(path, top, names);
+	errno = error;
+	return fs_failed(fs, what, path);
 }
 
 enum ft_status fs_sync_failed(struct fs *fs, const char *place)

@@ -115,7 +115,7 @@ static enum ft_status probe_top(struct fs *fs, const char *path, const char *top
 	size_t name_max;
 	int dir;
 
-	if (fs_dir_open(fs, top, &dir) != FT_OK)
+	if (fs_dir_open(fs->root, top, &dir) != FT_OK)
 		return fs_failed(fs, "open", top);
 	st = FT_OK;
 	for (size_t i = 0; i < sizeof probe_pairs / sizeof *probe_pairs && st == FT_OK; i++)

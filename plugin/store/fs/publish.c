@@ -123,7 +123,7 @@ static enum ft_status publish_look_for_others(struct publishing *p, struct publi
 	int fd;
 
 	/* A stream of its own: reading moves the position of the descriptor. */
-	st = fs_dir_open_at(p->place_fd, ".", &fd);
+	st = fs_dir_open(p->place_fd, ".", &fd);
 	if (st == FT_OK)
 		st = fs_each(&fd, publish_see, search);
 	if (st == FT_OK || st == FT_NO_SUCH_TRANSFER)
@@ -192,7 +192,7 @@ static enum ft_status publish_find_upload(struct publishing *p, bool *owns)
 
 	*owns = false;
 	fs_client_path(path, FS_INCOMING, &p->names);
-	st = fs_dir_open(p->fs, path, &p->from_fd);
+	st = fs_dir_open(p->fs->root, path, &p->from_fd);
 	if (st != FT_OK && st != FT_NO_SUCH_TRANSFER)
 		return fs_failed(p->fs, "open", path);
 	if (st == FT_OK)
@@ -581,16 +581,13 @@ static void publish_remove_former(struct publishing *p)
 static enum ft_status publish_return(struct fs *fs, int dir, const char *name,
 				     const struct fs_names *names)
 {
-	char path[FS_PATH_ROOM];
 	enum ft_status st;
 	int client;
 
 	if ((st = fs_client_make(fs, FS_INCOMING, names, &client)) != FT_OK)
 		return st;
-	if (ft_sys_renameat(dir, name, client, names->file) != 0) {
-		fs_path(path, FS_INCOMING, names);
-		st = fs_failed(fs, "take the bytes back to", path);
-	}
+	if (ft_sys_renameat(dir, name, client, names->file) != 0)
+		st = fs_place_failed(fs, "take the bytes back to", FS_INCOMING, names);
 	ft_sys_close(client);
 	if (st == FT_OK && fs->durability != FT_DURABILITY_NONE)
 		st = fs_client_sync(fs, FS_INCOMING, names);

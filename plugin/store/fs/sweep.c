@@ -28,31 +28,27 @@ enum ft_status fs_set_aside(struct fs *fs, int dir, const char *name, const char
 	return FT_OK;
 }
 
-struct sweep_tree {
-	unsigned depth;
-};
-
 static enum ft_status sweep_remove(void *context, int dir, const char *name)
 {
-	struct sweep_tree *tree = context;
+	unsigned *depth = context;
 	enum ft_status st;
 	int fd;
 
-	if (ft_sys_unlinkat(dir, name, 0) == 0 || errno != EISDIR || tree->depth == SWEEP_DEPTH)
+	if (ft_sys_unlinkat(dir, name, 0) == 0 || errno != EISDIR || *depth == SWEEP_DEPTH)
 		return FT_OK;
-	tree->depth++;
-	st = fs_dir_open_at(dir, name, &fd);
+	++*depth;
+	st = fs_dir_open(dir, name, &fd);
 	if (st == FT_OK)
-		st = fs_each(&fd, sweep_remove, tree);
-	tree->depth--;
+		st = fs_each(&fd, sweep_remove, depth);
+	--*depth;
 	(void)ft_sys_unlinkat(dir, name, AT_REMOVEDIR);
 	return st == FT_NO_MEMORY ? st : FT_OK;
 }
 
 void fs_remove_tree(int dir, const char *name)
 {
-	struct sweep_tree tree = { .depth = 0 };
-	enum ft_status st = sweep_remove(&tree, dir, name);
+	unsigned depth = 0;
+	enum ft_status st = sweep_remove(&depth, dir, name);
 
 	(void)st;	/* what stays is swept again after the next start */
 }
@@ -114,7 +110,7 @@ static enum ft_status sweep_client(struct sweep *s, const char *top, int dir, co
 	int fd;
 
 	memcpy(s->names.client, name, strlen(name) + 1);
-	st = fs_dir_open_at(dir, name, &fd);
+	st = fs_dir_open(dir, name, &fd);
 	if (st == FT_IO_ERROR && (errno == ENOTDIR || errno == ELOOP)) {
 		fs_client_path(place, top, &s->names);
 		return fs_set_aside(s->fs, dir, name, place, "it is nothing of ours");
@@ -163,7 +159,7 @@ static enum ft_status sweep_top(struct sweep *s, const char *top, fs_visit *visi
 	enum ft_status st;
 	int fd;
 
-	st = fs_dir_open(s->fs, top, &fd);
+	st = fs_dir_open(s->fs->root, top, &fd);
 	if (st == FT_OK)
 		st = fs_each(&fd, visit, s);
 	if (st == FT_OK || st == FT_NO_SUCH_TRANSFER)

@@ -24,12 +24,7 @@
 
 static enum ft_status upload_failed(struct fs_upload *up, const char *what)
 {
-	int error = errno;
-	char path[FS_PATH_ROOM];
-
-	fs_path(path, FS_INCOMING, &up->names);
-	errno = error;
-	return fs_failed(fs_of(up->base.store), what, path);
+	return fs_place_failed(fs_of(up->base.store), what, FS_INCOMING, &up->names);
 }
 
 /* --- open and close --- */
@@ -95,12 +90,10 @@ static enum ft_status upload_create(struct fs_upload *up)
 static enum ft_status upload_open_existing(struct fs_upload *up)
 {
 	struct fs *fs = fs_of(up->base.store);
-	char path[FS_PATH_ROOM];
 	enum ft_status st;
 	int client;
 
-	fs_client_path(path, FS_INCOMING, &up->names);
-	st = fs_dir_open(fs, path, &client);
+	st = fs_client_open(fs, FS_INCOMING, &up->names, &client);
 	if (st == FT_OK) {
 		st = upload_open_in(up, client, 0);
 		ft_sys_close(client);
@@ -211,23 +204,11 @@ enum ft_status fs_sync(struct ft_upload *upload)
 
 	if (fs->durability == FT_DURABILITY_NONE)
 		return FT_OK;
-	if (ft_sys_fdatasync(up->fd) != 0) {
-		int error = errno;
-
-		fs_path(path, FS_INCOMING, &up->names);
-		errno = error;
+	fs_path(path, FS_INCOMING, &up->names);
+	if (ft_sys_fdatasync(up->fd) != 0)
 		return fs_sync_failed(fs, path);
-	}
 	/* Without the names that lead to them the bytes are lost as well. */
 	return fs_client_sync(fs, FS_INCOMING, &up->names);
-}
-
-void fs_write_behind(struct ft_upload *upload, uint64_t offset, uint64_t len)
-{
-	/* A hint: what it could report comes back from fdatasync(). */
-	if (fs_of(upload->store)->durability != FT_DURABILITY_NONE)
-		(void)ft_sys_sync_file_range(fs_upload_of(upload)->fd, (off_t)offset, (off_t)len,
-					     SYNC_FILE_RANGE_WRITE);
 }
 
 /* --- the end of one that is not wanted --- */
@@ -246,8 +227,7 @@ enum ft_status fs_discard(struct ft_upload *upload)
 	const char *name;
 	int client;
 
-	fs_client_path(path, FS_INCOMING, &up->names);
-	if ((st = fs_dir_open(fs, path, &client)) != FT_OK)
+	if ((st = fs_client_open(fs, FS_INCOMING, &up->names, &client)) != FT_OK)
 		return st == FT_NO_SUCH_TRANSFER ? FT_OK : upload_failed(up, "open");
 	name = fs_temporary_path(fs, path);
 	assert(strlen(name) < sizeof up->discarded);
