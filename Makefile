@@ -152,7 +152,7 @@ demo:
 unit:
 	@scripts/deps test
 	@$(MAKE) --no-print-directory $(PARALLEL) $(filter $(BUILD)/tests/unit/%,$(TESTS))
-	@tests/run --build $(BUILD) --unit --kinds unit --jobs 2
+	@tests/run --build $(BUILD) --unit --kinds unit
 
 test:
 	@scripts/deps test
