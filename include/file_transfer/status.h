@@ -78,6 +78,8 @@ enum ft_puback {
 	  "too many transfers are unfinished: finish or abort others first") \
 	X(FT_RATE_LIMITED, "rate_limited", 0x97, FT_PUBACK_QUOTA, 1, \
 	  "more was sent than is allowed in this time: slow down") \
+	X(FT_PAUSED, "paused", 0x97, FT_PUBACK_QUOTA, 30, \
+	  "an operator has paused this: the same will be accepted later") \
 	X(FT_BUSY, "busy", 0x97, FT_PUBACK_QUOTA, 1, \
 	  "the broker has too much to do at the moment: try again soon") \
 	X(FT_NO_MEMORY, "internal_error", 0x80, FT_PUBACK_REFUSED, 0, \

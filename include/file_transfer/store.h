@@ -14,8 +14,9 @@
  *	finished	find(), read_finished(), remove_finished(), list_finished()
  *
  * THREADS. Any threads of the engine, several at a time. The engine promises that the
- * calls that concern one key come from one thread at a time, in order, with one exception:
- * sync() may run on a handle of its own while another handle writes. open() and close()
+ * calls that concern one key come from one thread at a time, in order, with two exceptions:
+ * sync() may run on a handle of its own while another handle writes, and find() and
+ * read_finished() may be called at any time. open() and close()
  * are alone.
  *
  * WHAT THE ENGINE CHECKS. Lengths are > 0, offset + len <= 2^63-1, names obey the rules of

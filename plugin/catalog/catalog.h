@@ -228,6 +228,48 @@ enum ft_status ft_catalog_each_notice(struct ft_catalog *c, ft_catalog_visit_not
 /* They were told of this one and of all that were noted before. */
 enum ft_status ft_catalog_drop_notices(struct ft_catalog *c, int64_t last) FT_MUST_USE;
 
+/* Which finished files a page has. Times in Unix ms; both ends of a range are included. */
+struct ft_file_filter {
+	const char *owner;		/* NULL: of any owner */
+	size_t owner_len;
+	const char *pattern;		/* of names, for the shell; NULL: any */
+	int64_t since_ms, until_ms;
+	uint64_t min_size, max_size;
+};
+
+/* False: the page is full, and this file not on it. */
+typedef bool ft_catalog_visit_file(void *context, const struct ft_finished *finished);
+
+/*
+ * Visits finished files, the newest first, from *cursor on, which is 0 for the first page, and
+ * says where the next page begins, 0: nowhere. Ends at `deadline_ms`, too (ft_clock_ms()), with
+ * whatever was found by then. The visit makes no calls on the same connection.
+ */
+enum ft_status ft_catalog_page_files(struct ft_catalog *c, const struct ft_file_filter *filter,
+				     uint64_t *cursor, int64_t deadline_ms,
+				     ft_catalog_visit_file *visit, void *context) FT_MUST_USE;
+
+/* --- pauses --- */
+
+/* What an operator has paused. */
+struct ft_pause {
+	uint64_t number;		/* this transfer; 0: all transfers of the owner */
+	struct ft_key key;		/* of the transfer, or only the owner; owner NULL: of all */
+	int64_t since_ms;		/* Unix ms */
+};
+
+enum ft_status ft_catalog_put_pause(struct ft_catalog *c, const struct ft_pause *pause) FT_MUST_USE;
+
+/* It is over. Unknown: FT_OK. */
+enum ft_status ft_catalog_drop_pause(struct ft_catalog *c, const struct ft_pause *pause) FT_MUST_USE;
+
+/* Forgets those of transfers that are over. */
+enum ft_status ft_catalog_drop_old_pauses(struct ft_catalog *c) FT_MUST_USE;
+
+typedef enum ft_status ft_catalog_visit_pause(void *context, const struct ft_pause *pause);
+enum ft_status ft_catalog_each_pause(struct ft_catalog *c, ft_catalog_visit_pause *visit,
+				     void *context) FT_MUST_USE;
+
 /* --- what is still to be told --- */
 
 struct ft_answer {

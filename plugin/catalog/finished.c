@@ -2,9 +2,12 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/system.h"
 #include "catalog/answers.h"
 #include "catalog/query.h"
 #include "catalog/transfers.h"
+
+#define FINISHED_SLICE 20000	/* rows that are looked at between two looks at the clock */
 
 static enum ft_status finished_insert(struct ft_catalog *c, const struct ft_finished *finished)
 {
@@ -41,6 +44,19 @@ enum ft_status ft_catalog_put_finished(struct ft_catalog *c, const struct ft_fin
 	return finished_insert(c, finished);
 }
 
+static void finished_read(struct ft_query *q, struct ft_finished *found)
+{
+	ft_row_name(q, found->name);
+	found->size = ft_row_u64(q);
+	ft_row_sha256(q, &found->checksum);
+	found->completed_ms = ft_row_i64(q);
+	found->has_expire_at = !ft_row_is_null(q);
+	if (found->has_expire_at)
+		found->expire_at = ft_row_i64(q);
+	ft_row_copy(q, found->transfer_id, sizeof found->transfer_id);
+	found->number = ft_row_u64(q);
+}
+
 enum ft_status ft_catalog_find_finished(struct ft_catalog *c, const struct ft_key *key,
 					struct ft_finished *found)
 {
@@ -52,17 +68,8 @@ enum ft_status ft_catalog_find_finished(struct ft_catalog *c, const struct ft_ke
 	found->key = *key;
 	ft_query_key(&q, key);
 	row = ft_query_row(&q);
-	if (row) {
-		ft_row_name(&q, found->name);
-		found->size = ft_row_u64(&q);
-		ft_row_sha256(&q, &found->checksum);
-		found->completed_ms = ft_row_i64(&q);
-		found->has_expire_at = !ft_row_is_null(&q);
-		if (found->has_expire_at)
-			found->expire_at = ft_row_i64(&q);
-		ft_row_copy(&q, found->transfer_id, sizeof found->transfer_id);
-		found->number = ft_row_u64(&q);
-	}
+	if (row)
+		finished_read(&q, found);
 	st = ft_query_end(&q);
 	return st == FT_OK && !row ? FT_NO_SUCH_TRANSFER : st;
 }
@@ -90,4 +97,78 @@ enum ft_status ft_catalog_each_finished_key(struct ft_catalog *c, ft_catalog_vis
 			q.status = visit(context, &key);
 	}
 	return ft_query_end(&q);
+}
+
+/* --- pages --- */
+
+static enum ft_status finished_newest(struct ft_catalog *c, uint64_t *row)
+{
+	struct ft_query q = ft_query(c, FT_SQL_NEWEST_FINISHED);
+
+	*row = 0;
+	if (ft_query_row(&q))
+		*row = ft_row_u64(&q);
+	return ft_query_end(&q);
+}
+
+static struct ft_query finished_query(struct ft_catalog *c, const struct ft_file_filter *filter,
+				      uint64_t above, uint64_t top)
+{
+	struct ft_query q = ft_query(c, FT_SQL_PAGE_FINISHED);
+
+	ft_query_u64(&q, above);
+	ft_query_u64(&q, top);
+	if (filter->owner)
+		ft_query_bytes(&q, filter->owner, filter->owner_len);
+	else
+		ft_query_null(&q);
+	ft_query_text(&q, filter->pattern);
+	ft_query_i64(&q, filter->since_ms);
+	ft_query_i64(&q, filter->until_ms);
+	ft_query_u64(&q, filter->min_size);
+	ft_query_u64(&q, filter->max_size);
+	return q;
+}
+
+/* Rows above..top, from the top on. *top is then the first row that was not visited. */
+static enum ft_status finished_slice(struct ft_query *q, uint64_t above, uint64_t *top,
+				     ft_catalog_visit_file *visit, void *context, bool *full)
+{
+	struct ft_finished found;
+
+	while (!*full && ft_query_row(q)) {
+		uint64_t row = ft_row_u64(q);
+
+		memset(&found, 0, sizeof found);
+		ft_row_key(q, &found.key);
+		finished_read(q, &found);
+		if (q->status != FT_OK)
+			break;
+		*full = !visit(context, &found);
+		*top = *full ? row : row - 1;
+	}
+	if (!*full)
+		*top = above;
+	return ft_query_end(q);
+}
+
+enum ft_status ft_catalog_page_files(struct ft_catalog *c, const struct ft_file_filter *filter,
+				     uint64_t *cursor, int64_t deadline_ms,
+				     ft_catalog_visit_file *visit, void *context)
+{
+	uint64_t top = *cursor <= INT64_MAX ? *cursor : INT64_MAX;
+	enum ft_status st = FT_OK;
+	bool full = false;
+
+	if (top == 0)
+		st = finished_newest(c, &top);
+	while (st == FT_OK && top > 0 && !full) {
+		uint64_t above = top > FINISHED_SLICE ? top - FINISHED_SLICE : 0;
+		struct ft_query q = finished_query(c, filter, above, top);
+
+		st = finished_slice(&q, above, &top, visit, context, &full);
+		full = full || ft_clock_ms() >= deadline_ms;
+	}
+	*cursor = top;
+	return st;
 }

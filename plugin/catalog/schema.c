@@ -134,6 +134,16 @@ const char ft_schema_add[] =
 	"CREATE TABLE IF NOT EXISTS notices ("
 	"	id INTEGER PRIMARY KEY,"
 	"	manifest TEXT NOT NULL"
+	");"
+	/*
+	 * What an operator has paused. number > 0: that transfer, of which owner and file are;
+	 * 0: all of owner; owner NULL, too: everything.
+	 */
+	"CREATE TABLE IF NOT EXISTS pauses ("
+	"	number INTEGER NOT NULL,"
+	"	owner TEXT,"
+	"	file TEXT,"
+	"	since_ms INTEGER NOT NULL"
 	");";
 
 /* A transfer whose fin was accepted, but whose bytes did not all survive. */

@@ -58,6 +58,18 @@
 	X(REPLACE_FINISHED, "DELETE FROM finished" FT_SQL_KEY) \
 	X(DROP_FINISHED, "DELETE FROM finished" FT_SQL_KEY " AND number = ?") \
 	X(EACH_FINISHED_KEY, "SELECT owner, file FROM finished") \
+	X(NEWEST_FINISHED, "SELECT coalesce(max(rowid), 0) FROM finished") \
+	X(PAGE_FINISHED, "SELECT rowid, owner, file, name, size, sha256, completed_ms, expire_at," \
+	  " transfer_id, number FROM finished WHERE rowid > ? AND rowid <= ?" \
+	  " AND (?3 IS NULL OR owner = ?3) AND (?4 IS NULL OR name GLOB ?4)" \
+	  " AND completed_ms BETWEEN ?5 AND ?6 AND size BETWEEN ?7 AND ?8" \
+	  " ORDER BY rowid DESC") \
+	\
+	X(PUT_PAUSE, "INSERT INTO pauses (number, owner, file, since_ms) VALUES (?, ?, ?, ?)") \
+	X(DROP_PAUSE, "DELETE FROM pauses WHERE number = ? AND (number > 0 OR owner IS ?)") \
+	X(DROP_OLD_PAUSES, "DELETE FROM pauses WHERE number > 0" \
+	  " AND number NOT IN (SELECT number FROM transfers)") \
+	X(EACH_PAUSE, "SELECT number, owner, file, since_ms FROM pauses ORDER BY rowid") \
 	\
 	X(PUT_NOTICE, "INSERT INTO notices (manifest) VALUES (?)") \
 	X(EACH_NOTICE, "SELECT id, manifest FROM notices ORDER BY id") \

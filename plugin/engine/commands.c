@@ -454,6 +454,7 @@ static enum ft_status take_bytes(struct call *call, struct ft_transfer *t, uint6
 	e->metrics.bytes_duplicate += call->len - (t->held.bytes - held);
 	engine_charge_ranges(e, t);
 	engine_note_news(e, t);
+	ft_rate_add(&t->rate, call->len, e->now_ms);
 	return st;
 }
 
@@ -777,9 +778,16 @@ static enum ft_status (*const commands[])(struct call *call, struct ft_transfer 
 	[FT_VERB_STATUS] = command_status,
 };
 
+/* What an operator's pause holds back. */
+static bool brings_something(enum ft_verb verb)
+{
+	return verb != FT_VERB_ABORT && verb != FT_VERB_STATUS;
+}
+
 static enum ft_status carry_out(struct call *call)
 {
 	struct ft_engine *e = call->engine;
+	struct ft_transfer *t;
 	enum ft_status st;
 
 	if ((st = ft_topic_parse(&call->command, call->request->topic)) != FT_OK) {
@@ -791,7 +799,11 @@ static enum ft_status carry_out(struct call *call)
 	call->key.owner_len = call->request->owner_len;
 	call->key.file = call->command.file;
 	call->key.file_len = call->command.file_len;
-	return commands[call->command.verb](call, ft_registry_find(&e->registry, &call->key));
+	t = ft_registry_find(&e->registry, &call->key);
+	if (brings_something(call->command.verb)
+	    && (st = engine_check_admin(e, &call->key, t)) != FT_OK)
+		return st;
+	return commands[call->command.verb](call, t);
 }
 
 enum ft_status ft_engine_command(struct ft_engine *engine, const struct ft_request *request,

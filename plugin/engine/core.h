@@ -25,6 +25,7 @@ enum ft_lane {
 	FT_LANE_QUICK,		/* small files, discards, lookups: never behind a large one */
 	FT_LANE_LARGE,		/* files that take long to hash and to sync; option workers */
 	FT_LANE_BACKGROUND,	/* checkpoints, tidying: nobody waits for them */
+	FT_LANE_ADMIN,		/* what operators ask; served with option control only */
 	FT_LANES
 };
 
@@ -43,6 +44,7 @@ struct ft_core {
 	struct ft_queue lanes[FT_LANES];
 	atomic_size_t outstanding;	/* jobs that finishers have */
 	atomic_bool stopping;		/* long work is given up; the next start goes on with it */
+	struct ft_verify verify;	/* the worker's of FT_LANE_ADMIN; others look */
 	atomic_bool disk_full;		/* the writer holds back what it cannot write */
 	struct ft_latency sync;		/* waits of writer and finishers for the disk */
 	void (*notify)(void *context);	/* makes the broker's thread look into to_broker */

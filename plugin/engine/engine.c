@@ -523,6 +523,8 @@ static enum ft_status engine_load(struct ft_engine *e)
 	    || (st = ft_catalog_each_transfer(c, engine_load_transfer, e)) != FT_OK
 	    || (st = ft_writer_each_held_back(e->writer, engine_load_held_back, e)) != FT_OK)
 		return st;
+	if ((st = engine_load_pauses(e)) != FT_OK)
+		return st;
 	e->last_number = ft_writer_progress(e->writer).last_number;
 	return ft_catalog_each_answer(c, engine_load_answer, e);
 }
@@ -577,8 +579,9 @@ enum ft_status ft_engine_new(const struct ft_engine_config *config, struct ft_en
 	e->core.context = config->hooks.context;
 	e->log_medium = config->log_places[0].medium;
 	snprintf(e->identity, sizeof e->identity, "%s", config->identity);
-	e->now_ms = e->swept_ms = e->retain_ms = ft_clock_ms();
+	e->now_ms = e->begun_ms = e->swept_ms = e->retain_ms = ft_clock_ms();
 	ft_metrics_init(&e->metrics);
+	ft_list_init(&e->admin.messages);
 	ft_list_init(&e->aborts);
 	ft_list_init(&e->told);
 	ft_list_init(&e->assembling);
@@ -607,6 +610,10 @@ bool ft_engine_run(struct ft_engine *e, int64_t now_ms)
 	if (now_ms >= e->due_ms) {
 		e->due_ms = now_ms + ENGINE_TIMER_MS;
 		engine_run_timers(e);
+	}
+	if (engine_run_admin(e)) {
+		e->hooks.notify(e->hooks.context);
+		return true;
 	}
 	return ft_queue_count(&e->core.to_broker) > 0;
 }
@@ -742,6 +749,7 @@ enum ft_status ft_engine_free(struct ft_engine **engine)
 		ft_ticket_free(&abort->ticket);
 		free(abort);
 	}
+	engine_release_admin(e);
 	engine_drop_log(e);
 	ft_catalog_close(&e->core.catalog);
 	ft_log_close(&e->core.log);

@@ -48,6 +48,11 @@ struct ft_engine_hooks {
 	bool (*publish)(void *context, const struct ft_message *message);
 	/* Something is done: make the broker's thread call ft_engine_run(). Any thread. */
 	void (*notify)(void *context);
+	/*
+	 * Publishes the answer to an operator's message, to this client only; what cannot be is
+	 * lost. NULL where ft_engine_control() is not called.
+	 */
+	void (*tell_operator)(void *context, const char *client_id, const char *text, size_t len);
 };
 
 struct ft_engine_config {
@@ -77,6 +82,13 @@ enum ft_status ft_engine_free(struct ft_engine **engine);
 /* Carries out one command; see above. `now_ms` is monotonic. */
 enum ft_status ft_engine_command(struct ft_engine *engine, const struct ft_request *request,
 				 const void *payload, size_t len, int64_t now_ms);
+
+/*
+ * Carries out an operator's message (protocol/control.h), with option control only; answered by
+ * tell_operator(), at once or later.
+ */
+void ft_engine_control(struct ft_engine *engine, const char *client_id, const void *payload,
+		       size_t len, int64_t now_ms);
 
 /* Takes results and looks at timers. Returns whether more results wait. */
 bool ft_engine_run(struct ft_engine *engine, int64_t now_ms);

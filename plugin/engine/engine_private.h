@@ -7,6 +7,7 @@
 #define FT_ENGINE_PRIVATE_H
 
 #include "base/identity.h"
+#include "engine/admin.h"
 #include "engine/core.h"
 #include "engine/engine.h"
 #include "engine/finished_set.h"
@@ -42,6 +43,7 @@ struct ft_engine {
 	struct ft_list aborts;		/* tickets of transfers that are gone here; struct engine_abort */
 	size_t lookups;			/* questions about finished ids on their way */
 	size_t charged;			/* bytes that clients make us keep, besides the registry's */
+	struct ft_admin admin;
 	bool started;
 	bool closing;
 	enum ft_log_medium log_medium;
@@ -52,6 +54,7 @@ struct ft_engine {
 	struct ft_space space;		/* when the writer looked, less what was in the log then */
 	uint64_t appended;		/* bytes since then */
 
+	int64_t begun_ms;
 	int64_t now_ms;
 	int64_t due_ms;			/* of the timers */
 	int64_t swept_ms;

@@ -8,6 +8,7 @@
 
 #include "base/system.h"
 #include "base/thread.h"
+#include "engine/admin_worker.h"
 #include "engine/announcer.h"
 #include "protocol/manifest.h"
 
@@ -401,6 +402,10 @@ static void finisher_run(struct finisher *f, struct ft_job *job)
 	case FT_JOB_LOOKUP:
 		finisher_lookup(f, FT_CONTAINER(job, struct ft_lookup, job));
 		break;
+	case FT_JOB_ADMIN:
+	case FT_JOB_VERIFY:
+		ft_admin_work(f->all->core, f->catalog, job);
+		break;
 	default:
 		assert(false);	/* not a job for a finisher */
 	}
@@ -463,8 +468,9 @@ static enum ft_status finisher_start(struct ft_finishers *all, enum ft_lane lane
 
 enum ft_status ft_finishers_new(struct ft_core *core, struct ft_finishers **out)
 {
-	size_t large = (size_t)core->options->workers;
-	struct ft_finishers *all = calloc(1, sizeof *all + (large + 2) * sizeof all->finisher[0]);
+	size_t small = core->options->control == FT_CONTROL_OFF ? 2 : 3;
+	size_t most = small + (size_t)core->options->workers;
+	struct ft_finishers *all = calloc(1, sizeof *all + most * sizeof all->finisher[0]);
 	enum ft_status st;
 
 	if (!all)
@@ -474,7 +480,9 @@ enum ft_status ft_finishers_new(struct ft_core *core, struct ft_finishers **out)
 	st = finisher_start(all, FT_LANE_QUICK);
 	if (st == FT_OK)
 		st = finisher_start(all, FT_LANE_BACKGROUND);
-	while (st == FT_OK && all->count < large + 2)
+	if (st == FT_OK && small > 2)
+		st = finisher_start(all, FT_LANE_ADMIN);
+	while (st == FT_OK && all->count < most)
 		st = finisher_start(all, FT_LANE_LARGE);
 	if (st != FT_OK) {
 		ft_finishers_stop(all);

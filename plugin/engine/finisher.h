@@ -15,7 +15,10 @@
 
 struct ft_finishers;
 
-/* Starts the threads: one for each lane, options->workers for FT_LANE_LARGE. */
+/*
+ * Starts the threads: one for each lane, options->workers for FT_LANE_LARGE, none for
+ * FT_LANE_ADMIN with `control off`.
+ */
 enum ft_status ft_finishers_new(struct ft_core *core, struct ft_finishers **out) FT_MUST_USE;
 
 /* Asks them to end when their lanes are empty. Large work ends sooner where core->stopping. */

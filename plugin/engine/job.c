@@ -35,6 +35,11 @@ void ft_job_free(struct ft_job **pointer)
 	case FT_JOB_DISCARD:
 		assert(!FT_CONTAINER(job, struct ft_discard, job)->upload);
 		break;
+	case FT_JOB_VERIFY:
+		ft_hasher_free(FT_CONTAINER(job, struct ft_verify_job, job)->hasher);
+		free(FT_CONTAINER(job, struct ft_verify_job, job)->ids);
+		break;
+	case FT_JOB_ADMIN:
 	case FT_JOB_TIDY:
 	case FT_JOB_ANNOUNCE:
 	case FT_JOB_VERDICT:

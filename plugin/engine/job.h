@@ -11,6 +11,8 @@
  *	ANNOUNCE	anybody -> finisher			consumers are to be told
  *	LOOKUP		broker -> finisher -> broker			about a finished id
  *	RESULT		writer -> broker -> writer
+ *	ADMIN		broker -> finisher -> broker			an operator's command
+ *	VERIFY		broker -> finisher				again and again, until it is done
  *	RETOLD		start -> broker -> writer			what an earlier process could not tell
  *	VERDICT, SEGMENT, LOST, SPACE	writer -> broker
  */
@@ -24,6 +26,7 @@
 #include "base/sha256.h"
 #include "file_transfer/ranges.h"
 #include "file_transfer/store.h"
+#include "protocol/control.h"
 #include "protocol/facts.h"
 #include "protocol/request.h"
 #include "protocol/topic.h"
@@ -41,6 +44,8 @@ enum ft_job_kind {
 	FT_JOB_RETOLD,
 	FT_JOB_LOST,
 	FT_JOB_SPACE,
+	FT_JOB_ADMIN,
+	FT_JOB_VERIFY,
 };
 
 /* What every job begins with. */
@@ -139,6 +144,33 @@ struct ft_retold {
 struct ft_space_news {
 	struct ft_job job;
 	struct ft_space space;
+};
+
+/* An operator's command. */
+struct ft_admin_job {
+	struct ft_job job;		/* status: the result */
+	const struct ft_control_command *command;	/* the message's, which waits for the job */
+	struct ft_buf *data;		/* the message's: members of the answer */
+};
+
+/* How far the verification of all finished files is. */
+struct ft_verify {
+	atomic_bool running, cancelled;
+	_Atomic int64_t began_ms, ended_ms;	/* Unix ms; 0: not yet */
+	atomic_ullong total;		/* about so many there are */
+	atomic_ullong files, bytes;	/* that were looked at */
+	atomic_ullong missing;		/* taken away by consumers */
+	atomic_ullong damaged;		/* other bytes, or not to be read */
+};
+
+/* A slice of it: reads on in one file, or begins the next one. */
+struct ft_verify_job {
+	struct ft_job job;
+	uint64_t cursor;		/* of ft_catalog_page_files() */
+	bool last;			/* there is no file behind it */
+	struct ft_finished file;	/* being read; its key points into `ids` */
+	char *ids;			/* owned; NULL: no file is being read */
+	struct ft_hasher *hasher;	/* owned */
 };
 
 /* Frees a job of any kind with what it owns; its handles are closed. NULL inside is ignored. */

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #define REGISTRY_FIRST_BUCKETS 256
+#define RATE_PERIOD_MS 2000
+#define RATE_STALLED_MS 10000	/* without any bytes: nothing comes any more */
 
 /* Who may follow whom: see the table in the header. */
 static const bool registry_moves[FT_TRANSFER_STATES][FT_TRANSFER_STATES] = {
@@ -250,7 +252,7 @@ static void registry_drop_owner(struct ft_registry *registry, struct ft_owner **
 {
 	struct ft_owner **slot = &registry->owners[(*owner)->hash & (registry->buckets - 1)];
 
-	if ((*owner)->transfers > 0)
+	if ((*owner)->transfers > 0 || (*owner)->paused)
 		return;
 	while (*slot != *owner)
 		slot = &(*slot)->next;
@@ -349,4 +351,116 @@ void ft_registry_sweep(struct ft_registry *registry, size_t *cursor, size_t buck
 		}
 		*cursor = (*cursor + 1) & (registry->buckets - 1);
 	}
+}
+
+/* --- pauses --- */
+
+enum ft_status ft_registry_pause_owner(struct ft_registry *registry, const struct ft_key *key)
+{
+	struct ft_owner *owner = registry_take_owner(registry, key);
+
+	if (!owner)
+		return FT_NO_MEMORY;
+	registry->paused_owners += !owner->paused;
+	owner->paused = true;
+	return FT_OK;
+}
+
+void ft_registry_resume_owner(struct ft_registry *registry, const struct ft_key *key)
+{
+	struct ft_owner *owner = registry_find_owner(registry, key);
+
+	if (!owner || !owner->paused)
+		return;
+	owner->paused = false;
+	registry->paused_owners--;
+	registry_drop_owner(registry, &owner);
+}
+
+bool ft_registry_is_paused(const struct ft_registry *registry, const struct ft_key *key)
+{
+	const struct ft_owner *owner = registry->paused_owners > 0
+				       ? registry_find_owner(registry, key) : NULL;
+
+	return owner && owner->paused;
+}
+
+/* --- pages --- */
+
+static uint64_t registry_reverse_bits(uint64_t bits)
+{
+	bits = (bits & 0x5555555555555555u) << 1 | (bits >> 1 & 0x5555555555555555u);
+	bits = (bits & 0x3333333333333333u) << 2 | (bits >> 2 & 0x3333333333333333u);
+	bits = (bits & 0x0f0f0f0f0f0f0f0fu) << 4 | (bits >> 4 & 0x0f0f0f0f0f0f0f0fu);
+	return __builtin_bswap64(bits);
+}
+
+/* The entry of a bucket that is the first from `place` on; NULL: none. */
+static struct ft_transfer *registry_first_from(struct ft_transfer *t, uint64_t place, size_t *steps)
+{
+	struct ft_transfer *first = NULL;
+
+	for (; t; t = t->next) {
+		uint64_t own = registry_reverse_bits(t->hash);
+
+		if (own >= place && (!first || own < registry_reverse_bits(first->hash)))
+			first = t;
+		*steps -= *steps > 0;
+	}
+	return first;
+}
+
+/*
+ * In the order of the reversed hashes: a bucket has those that begin with its reversed index,
+ * however many buckets there are.
+ */
+struct ft_transfer *ft_registry_next(const struct ft_registry *registry, uint64_t *cursor,
+				     size_t *steps)
+{
+	/* The places of a bucket end in so many ones. */
+	uint64_t last = UINT64_MAX / registry->buckets;
+
+	while (*steps > 0) {
+		uint64_t bucket = registry_reverse_bits(*cursor) & (registry->buckets - 1);
+		struct ft_transfer *t = registry_first_from(registry->transfers[bucket], *cursor,
+							    steps);
+
+		*steps -= *steps > 0;
+		if (t) {
+			*cursor = registry_reverse_bits(t->hash) + 1;
+			return t;
+		}
+		*cursor = (*cursor | last) + 1;
+		if (*cursor == 0)
+			break;
+	}
+	return NULL;
+}
+
+/* --- rates --- */
+
+void ft_rate_add(struct ft_rate *rate, uint64_t bytes, int64_t now_ms)
+{
+	int64_t period_ms = now_ms - rate->since_ms;
+
+	if (rate->since_ms == 0 || period_ms > RATE_STALLED_MS) {
+		*rate = (struct ft_rate){ .since_ms = now_ms };
+	} else if (period_ms >= RATE_PERIOD_MS) {
+		rate->per_second = rate->bytes * 1000 / (uint64_t)period_ms;
+		rate->bytes = 0;
+		rate->since_ms = now_ms;
+	}
+	rate->bytes += bytes;
+}
+
+uint64_t ft_rate_per_second(const struct ft_rate *rate, int64_t now_ms)
+{
+	int64_t period_ms = now_ms - rate->since_ms;
+
+	if (rate->since_ms == 0 || period_ms > RATE_STALLED_MS)
+		return 0;
+	/* Of a period that is over, or of the first one, its own figure is the newer. */
+	if (period_ms >= RATE_PERIOD_MS || (rate->per_second == 0 && period_ms > 0))
+		return rate->bytes * 1000 / (uint64_t)period_ms;
+	return rate->per_second;
 }

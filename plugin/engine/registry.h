@@ -56,8 +56,16 @@ struct ft_owner {
 	struct ft_owner *next;		/* in its bucket */
 	uint64_t hash;
 	size_t transfers;
+	bool paused;			/* by an operator; kept without transfers, too */
 	size_t id_len;
 	char id[];
+};
+
+/* How fast bytes come: those of the last whole period, and of the one that goes on. */
+struct ft_rate {
+	int64_t since_ms;		/* the period began */
+	uint64_t bytes;			/* in it */
+	uint64_t per_second;		/* in the one before */
 };
 
 struct ft_transfer {
@@ -79,6 +87,8 @@ struct ft_transfer {
 	int64_t news_ms;		/* of the last command that was carried out */
 	int64_t logged_news_ms;		/* what the catalog will know of it */
 	int64_t begun_ms;		/* Unix ms of its first init */
+	bool paused;			/* by an operator, for itself */
+	struct ft_rate rate;
 	struct ft_fin fin;		/* ASSEMBLING, ABORTING */
 	int64_t fin_us;			/* ft_latency_clock_us() when it was accepted; 0: by an earlier process */
 
@@ -103,6 +113,7 @@ struct ft_registry {
 	size_t count;			/* transfers */
 	size_t states[FT_TRANSFER_STATES];	/* of these, in each state */
 	struct ft_list by_age;		/* all, in the order of their numbers: the oldest is the first */
+	size_t paused_owners;
 	size_t bytes;			/* of all entries: ids and metadata */
 	uint64_t seed;			/* so that clients cannot aim at one bucket */
 };
@@ -137,6 +148,26 @@ void ft_transfer_move(struct ft_transfer *transfer, enum ft_transfer_state to);
 
 /* The key of an entry; borrowed from it. */
 struct ft_key ft_transfer_key(const struct ft_transfer *transfer);
+
+/*
+ * Pauses: whether an owner's are, whatever transfers he has. FT_NO_MEMORY.
+ */
+enum ft_status ft_registry_pause_owner(struct ft_registry *registry,
+				       const struct ft_key *key) FT_MUST_USE;
+void ft_registry_resume_owner(struct ft_registry *registry, const struct ft_key *key);
+bool ft_registry_is_paused(const struct ft_registry *registry, const struct ft_key *key);
+
+/*
+ * Goes through the transfers in an order that stays the same while others come and go, and the
+ * table grows: *cursor is 0 at the beginning, and 0 again at the end. Looks at about `steps`
+ * entries and empty buckets, and counts them off. NULL: the end, or no steps are left.
+ */
+struct ft_transfer *ft_registry_next(const struct ft_registry *registry, uint64_t *cursor,
+				     size_t *steps);
+
+/* Counts bytes that came, and says how many come in a second. */
+void ft_rate_add(struct ft_rate *rate, uint64_t bytes, int64_t now_ms);
+uint64_t ft_rate_per_second(const struct ft_rate *rate, int64_t now_ms);
 
 /*
  * Walks a slice of the table: calls visit for each entry of up to `buckets` buckets

@@ -539,6 +539,10 @@ void engine_take_job(struct ft_engine *e, struct ft_job *job)
 	case FT_JOB_SPACE:
 		results_take_space(e, FT_CONTAINER(job, struct ft_space_news, job));
 		break;
+	case FT_JOB_ADMIN:
+		engine_take_admin(e, FT_CONTAINER(job, struct ft_admin_job, job));
+		break;
+	case FT_JOB_VERIFY:
 	case FT_JOB_CHECKPOINT:
 	case FT_JOB_TIDY:
 	case FT_JOB_ANNOUNCE:

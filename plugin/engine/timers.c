@@ -53,6 +53,9 @@ static void timers_visit(void *context, struct ft_transfer *t)
 	const struct ft_key key = ft_transfer_key(t);
 	uint64_t ttl_s = engine_ttl_s(e, t->segments_ttl);
 
+	/* Who is paused has a reason to be silent. */
+	if (engine_check_admin(e, &key, t) == FT_PAUSED)
+		t->news_ms = e->now_ms;
 	if (!timers_may_expire(t) || t->waiting > 0
 	    || e->now_ms - t->news_ms < (int64_t)(ttl_s * 1000)
 	    || engine_append_plain(e, FT_RECORD_EXPIRE, t->number, 0) != FT_OK)

@@ -21,6 +21,7 @@
 #include "file_transfer/version.h"
 #include "log/place.h"
 #include "mosquitto/compat.h"
+#include "protocol/control.h"
 
 #define MIB (1024 * 1024)
 #define KEEP_FREE (256 * MIB)
@@ -29,16 +30,24 @@
 
 #define API __attribute__((visibility("default")))
 
+enum wanted_by {
+	BY_ALL,
+	BY_GUARD,	/* option acl */
+	BY_CONTROL,	/* option control */
+};
+
 static const struct {
 	int event;
 	MOSQ_FUNC_generic_callback callback;
-	bool guard_only;
+	enum wanted_by by;
+	const char *topic;	/* of MOSQ_EVT_CONTROL */
 } callbacks[] = {
-	{ MOSQ_EVT_MESSAGE, ft_on_message, false },
-	{ MOSQ_EVT_TICK, ft_on_tick, false },
-	{ MOSQ_EVT_DISCONNECT, ft_on_disconnect, false },
-	{ MOSQ_EVT_RELOAD, ft_on_reload, false },
-	{ MOSQ_EVT_ACL_CHECK, ft_on_acl, true },
+	{ MOSQ_EVT_MESSAGE, ft_on_message, BY_ALL, NULL },
+	{ MOSQ_EVT_TICK, ft_on_tick, BY_ALL, NULL },
+	{ MOSQ_EVT_DISCONNECT, ft_on_disconnect, BY_ALL, NULL },
+	{ MOSQ_EVT_RELOAD, ft_on_reload, BY_ALL, NULL },
+	{ MOSQ_EVT_ACL_CHECK, ft_on_acl, BY_GUARD, NULL },
+	{ MOSQ_EVT_CONTROL, ft_on_control, BY_CONTROL, FT_CONTROL_TOPIC },
 };
 
 #define CALLBACKS (sizeof callbacks / sizeof callbacks[0])
@@ -78,6 +87,17 @@ static bool publish(void *context, const struct ft_message *message)
 	struct ft_plugin *plugin = context;
 
 	return !plugin->closing && ft_publish(plugin->log, message);
+}
+
+static void tell_operator(void *context, const char *client_id, const char *text, size_t len)
+{
+	struct ft_plugin *plugin = context;
+
+	if (plugin->closing)
+		return;
+	ft_tell_operator(plugin->log, client_id, text, len);
+	if (plugin->websockets && !plugin->is_21)	/* as with responses */
+		ft_wake_notify(plugin->wake);
 }
 
 static void notify(void *context)
@@ -169,7 +189,7 @@ static bool start_engine(struct ft_plugin *plugin, const struct ft_store_ops *op
 		.options = options, .logger = plugin->log, .ops = ops, .identity = identity,
 		.log_places = places,
 		.hooks = { .context = plugin, .respond = respond, .publish = publish,
-			   .notify = notify },
+			   .notify = notify, .tell_operator = tell_operator },
 	};
 	enum ft_status st;
 
@@ -238,7 +258,15 @@ static bool start(struct ft_plugin *plugin)
 
 static bool wanted(const struct ft_plugin *plugin, size_t i)
 {
-	return !callbacks[i].guard_only || plugin->options.acl != FT_ACL_NONE;
+	switch (callbacks[i].by) {
+	case BY_ALL:
+		break;
+	case BY_GUARD:
+		return plugin->options.acl != FT_ACL_NONE;
+	case BY_CONTROL:
+		return plugin->options.control != FT_CONTROL_OFF;
+	}
+	return true;
 }
 
 static bool register_callbacks(struct ft_plugin *plugin)
@@ -246,7 +274,8 @@ static bool register_callbacks(struct ft_plugin *plugin)
 	for (size_t i = 0; i < CALLBACKS; i++)
 		if (wanted(plugin, i)
 		    && mosquitto_callback_register(plugin->id, callbacks[i].event,
-						   callbacks[i].callback, NULL, plugin)
+						   callbacks[i].callback, callbacks[i].topic,
+						   plugin)
 		       != MOSQ_ERR_SUCCESS)
 			return false;
 	return true;
@@ -257,7 +286,7 @@ static void unregister_callbacks(struct ft_plugin *plugin)
 	for (size_t i = 0; i < CALLBACKS; i++)
 		if (wanted(plugin, i))
 			mosquitto_callback_unregister(plugin->id, callbacks[i].event,
-						      callbacks[i].callback, NULL);
+						      callbacks[i].callback, callbacks[i].topic);
 }
 
 /*

@@ -70,5 +70,9 @@ int ft_on_acl(int event, void *event_data, void *userdata);
 int ft_on_tick(int event, void *event_data, void *userdata);
 int ft_on_disconnect(int event, void *event_data, void *userdata);
 int ft_on_reload(int event, void *event_data, void *userdata);
+int ft_on_control(int event, void *event_data, void *userdata);
+
+/* Publishes what an operator's message is answered by. */
+void ft_tell_operator(struct ft_logger *log, const char *client_id, const char *text, size_t len);
 
 #endif

@@ -61,6 +61,7 @@ static const char *const log_dir_words[] = { "auto", NULL };
 static const char *const acl_words[] = { "none", "guard", "guard-and-allow", NULL };
 static const char *const ack_sink_words[] = { "auto", "off", NULL };
 static const char *const switch_words[] = { "off", "on", NULL };
+static const char *const control_words[] = { "off", "on", "trusted", NULL };
 static const char *const bool_words[] = { "false", "true", NULL };
 
 #define FIELD(name) #name
@@ -95,6 +96,7 @@ static const struct option table[] = {
 	{ FIELD(response_topics), TEXT, AT(response_topics), 0, 0, 0, NULL },
 	{ FIELD(acl), WORD, AT(acl), FT_ACL_NONE, 0, 0, acl_words },
 	{ FIELD(ack_sink), WORD, AT(ack_sink), FT_ACK_SINK_AUTO, 0, 0, ack_sink_words },
+	{ FIELD(control), WORD, AT(control), FT_CONTROL_OFF, 0, 0, control_words },
 	{ FIELD(tune_malloc), WORD, AT(tune_malloc), 1, 0, 0, bool_words },
 };
 
@@ -367,6 +369,20 @@ static bool options_check_response_topics(struct ft_options *options, struct ft_
 	return false;
 }
 
+/*
+ * A plugin cannot see whether anything decides who may publish where. With `acl guard` something
+ * does: where nothing else would, the broker then denies everything.
+ */
+static bool options_check_control(struct ft_options *options, struct ft_buf *why)
+{
+	if (options->control != FT_CONTROL_ON || options->acl == FT_ACL_GUARD)
+		return true;
+	ft_buf_str(why, "plugin_opt_control on: needs plugin_opt_acl guard, and an acl_file or ACL "
+		   "plugin that says who may publish to $CONTROL/file-transfer/v1; or say "
+		   "plugin_opt_control trusted, if whoever can publish there may do everything");
+	return false;
+}
+
 bool ft_options_check(struct ft_options *options, struct ft_buf *why)
 {
 	static bool (*const checks[])(struct ft_options *options, struct ft_buf *why) = {
@@ -374,6 +390,7 @@ bool ft_options_check(struct ft_options *options, struct ft_buf *why)
 		options_check_ttl,
 		options_check_segments,
 		options_check_response_topics,
+		options_check_control,
 	};
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 

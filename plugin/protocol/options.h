@@ -33,6 +33,13 @@ enum ft_ack_sink_mode {
 	FT_ACK_SINK_OFF,
 };
 
+/* The operator's commands on $CONTROL/file-transfer/v1. */
+enum ft_control_mode {
+	FT_CONTROL_OFF,
+	FT_CONTROL_ON,			/* an ACL says who may */
+	FT_CONTROL_TRUSTED,		/* whoever can publish there may */
+};
+
 /* Whose a transfer is. */
 enum ft_owner_mode {
 	FT_OWNER_CLIENT_ID,
@@ -64,6 +71,7 @@ struct ft_options {
 	int segment_responses;		/* enum ft_responses, never DEFAULT */
 	int acl;			/* enum ft_acl_mode */
 	int ack_sink;			/* enum ft_ack_sink_mode */
+	int control;			/* enum ft_control_mode */
 	int tune_malloc;		/* bool */
 	uint64_t workers;
 	uint64_t log_size;		/* bytes; once checked whole pages */

@@ -23,6 +23,7 @@ WORDS = {
     "segment_too_large": (0x83, REFUSED), "name_refused": (0x83, REFUSED),
     "quota_exceeded": (0x97, RETRY), "disk_full": (0x97, RETRY),
     "too_many_transfers": (0x97, RETRY), "rate_limited": (0x97, RETRY), "busy": (0x97, RETRY),
+    "paused": (0x97, RETRY),
 }
 
 

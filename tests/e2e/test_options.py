@@ -26,7 +26,7 @@ BAD = (
     ("ttl", "segments_ttl", "forever"), ("ttl_0", "segments_ttl", "0"),
     ("ttl_overflow", "segments_ttl", "99999999999999999999d"), ("ttl_min", "segments_ttl_min", "1y"),
     ("ttl_max", "segments_ttl_max", "soon"), ("gc", "gc_interval", "x"), ("gc_0", "gc_interval", "0"),
-    ("acl", "acl", "guards"), ("ack_sink", "ack_sink", "on"),
+    ("acl", "acl", "guards"), ("control", "control", "yes"), ("control_unguarded", "control", "on"), ("ack_sink", "ack_sink", "on"),
     ("log_size_small", "log_size", "1k"), ("log_size_text", "log_size", "large"),
     ("log_dir_relative", "log_dir", "log"), ("memory_small", "max_memory", "10"),
     ("segment_beyond_half_of_the_log", "max_segment_size", "17M"), ("owner", "owner", "user"),

@@ -11,6 +11,7 @@
 #include "fuzz_message.c"
 
 #include "fuzz_catalog.c"
+#include "fuzz_control.c"
 #include "fuzz_escape.c"
 #include "fuzz_log.c"
 #include "fuzz_manifest.c"
@@ -79,6 +80,7 @@ static void replay(target *fuzz, const char *name)
 	} \
 	END_TEST
 
+REPLAYS(control, test_control__is_read_or_refused_for_every_kept_input)
 REPLAYS(topic, test_topic__means_what_it_says_for_every_kept_input)
 REPLAYS(manifest, test_manifest__survives_storing_for_every_kept_input)
 REPLAYS(options, test_options__say_why_they_are_refused_for_every_kept_input)
@@ -90,6 +92,7 @@ REPLAYS(catalog, test_catalog__survives_every_kept_input)
 REPLAYS(message, test_plugin__keeps_to_the_api_for_every_kept_input)
 
 FT_SUITE("fuzz corpora",
+	 test_control__is_read_or_refused_for_every_kept_input,
 	 test_topic__means_what_it_says_for_every_kept_input,
 	 test_manifest__survives_storing_for_every_kept_input,
 	 test_options__say_why_they_are_refused_for_every_kept_input,

@@ -81,6 +81,17 @@ const char *rig_said(const struct rig *rig, const char *topic)
 	return NULL;
 }
 
+static void rig_tell_operator(void *context, const char *client_id, const char *text, size_t len)
+{
+	struct rig *rig = context;
+
+	ck_assert_uint_eq(strlen(text), len);
+	free(rig->told);
+	rig->told = strdup(text);
+	snprintf(rig->told_to, sizeof rig->told_to, "%s", client_id);
+	rig->told_count++;
+}
+
 /* Any thread. */
 static void rig_notify(void *context)
 {
@@ -95,7 +106,7 @@ enum ft_status rig_try_start(struct rig *rig)
 	const struct ft_engine_config config = {
 		.options = &rig->options, .logger = rig->logger, .ops = rig->ops,
 		.log_places = &rig->log_place, .log_place_count = 1, .identity = rig->identity,
-		.hooks = { rig, rig_respond, rig_publish, rig_notify },
+		.hooks = { rig, rig_respond, rig_publish, rig_notify, rig_tell_operator },
 	};
 	enum ft_status st;
 
@@ -164,6 +175,7 @@ void rig_teardown(struct rig *rig)
 	rig_forget(rig);
 	free(rig->response);
 	free(rig->message);
+	free(rig->told);
 	ft_options_release(&rig->options);
 	ft_logger_free(rig->logger);
 	sem_destroy(&rig->notified);
@@ -361,6 +373,39 @@ enum ft_status rig_ask_text(struct rig *rig, const char *client, const char *top
 			    const char *text)
 {
 	return rig_ask(rig, client, topic, text, strlen(text));
+}
+
+cJSON *rig_control(struct rig *rig, const char *commands)
+{
+	struct timespec deadline = rig_deadline();
+	size_t told = rig->told_count, room = strlen(commands) + 32;
+	char *text = malloc(room);
+	cJSON *answer;
+
+	ck_assert_ptr_nonnull(text);
+	snprintf(text, room, "{\"commands\":[%s]}", commands);
+	ft_engine_control(rig->engine, "operator", text, strlen(text), rig->now_ms);
+	free(text);
+	while (rig->told_count == told)
+		rig_sleep(rig, &deadline, commands);
+	ck_assert_str_eq(rig->told_to, "operator");
+	answer = cJSON_Parse(rig->told);
+	ck_assert_msg(answer != NULL, "%s", rig->told);
+	return answer;
+}
+
+void rig_control_says(struct rig *rig, const char *command, const char *expected)
+{
+	cJSON *answer = rig_control(rig, command);
+	cJSON *first = cJSON_GetArrayItem(cJSON_GetObjectItem(answer, "responses"), 0);
+	char *text;
+
+	cJSON_DeleteItemFromObject(first, "command");
+	cJSON_DeleteItemFromObject(first, "detail");
+	text = cJSON_PrintUnformatted(first);
+	ck_assert_str_eq(text, expected);
+	free(text);
+	cJSON_Delete(answer);
 }
 
 static const char *rig_print(const cJSON *json, const char *key)

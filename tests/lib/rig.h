@@ -63,6 +63,9 @@ struct rig {
 	size_t responses, response_room;
 	struct rig_message *message;
 	size_t messages;
+	char *told;			/* the newest answer to an operator */
+	char told_to[64];
+	size_t told_count;
 	char log[RIG_LOG_ROOM];		/* lines, each with its newline; what does not fit is left out */
 	atomic_size_t log_len;
 };
@@ -134,6 +137,12 @@ enum ft_status rig_ask(struct rig *rig, const char *client, const char *topic,
 		       const void *payload, size_t len);
 enum ft_status rig_ask_text(struct rig *rig, const char *client, const char *topic,
 			    const char *text);
+
+/* Sends commands as an operator, `{...},{...}`, and waits for the answer: its "responses". */
+cJSON *rig_control(struct rig *rig, const char *commands);
+
+/* ... one, which is answered by this text, but for its name. */
+void rig_control_says(struct rig *rig, const char *command, const char *expected);
 
 /* A member of a topic's newest response, printed without blanks. Static storage. */
 const char *rig_member_of(struct rig *rig, const char *topic, const char *key);

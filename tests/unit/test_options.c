@@ -127,6 +127,9 @@ START_TEST(test_options__take_words)
 		{ "acl", "guard-and-allow", &options.acl, FT_ACL_GUARD_AND_ALLOW },
 		{ "ack_sink", "auto", &options.ack_sink, FT_ACK_SINK_AUTO },
 		{ "ack_sink", "off", &options.ack_sink, FT_ACK_SINK_OFF },
+		{ "control", "off", &options.control, FT_CONTROL_OFF },
+		{ "control", "on", &options.control, FT_CONTROL_ON },
+		{ "control", "trusted", &options.control, FT_CONTROL_TRUSTED },
 		{ "tune_malloc", "true", &options.tune_malloc, 1 },
 		{ "tune_malloc", "false", &options.tune_malloc, 0 },
 	};
@@ -314,6 +317,28 @@ START_TEST(test_options__want_ttl_bounds_in_order)
 }
 END_TEST
 
+START_TEST(test_options__want_a_guard_where_control_is_on)
+{
+	static const struct {
+		const char *acl, *control;
+		bool good;
+	} rows[] = {
+		{ "none", "on", false }, { "guard-and-allow", "on", false }, { "guard", "on", true },
+		{ "none", "trusted", true }, { "guard-and-allow", "trusted", true },
+		{ "none", "off", true },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		ft_options_init(&options);
+		ck_assert(set("storage_dir", "/a") && set("acl", rows[i].acl)
+			  && set("control", rows[i].control));
+		ck_assert_int_eq(check(), rows[i].good);
+		ck_assert_int_eq(strstr(why, "acl guard") != NULL, !rows[i].good);
+		ft_options_release(&options);
+	}
+}
+END_TEST
+
 /* Whether two sets of options are the same, but for what is text. */
 static bool same_options(const struct ft_options *a, const struct ft_options *b)
 {
@@ -373,4 +398,5 @@ FT_SUITE("options",
 	 test_options__say_which_sizes_are_possible,
 	 test_options__want_response_topics_that_are_filters,
 	 test_options__want_ttl_bounds_in_order,
+	 test_options__want_a_guard_where_control_is_on,
 	 test_options__are_those_of_the_example_with_their_defaults);

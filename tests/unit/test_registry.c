@@ -209,6 +209,68 @@ START_TEST(test_registry__moves_along_the_table)
 }
 END_TEST
 
+/* Of 3000 transfers, of which two thirds come while the table is gone through. */
+START_TEST(test_registry__is_gone_through_in_an_order_that_stays)
+{
+	static unsigned char seen[3000];
+	uint64_t cursor = 0;
+	size_t added = 0, listed = 0;
+
+	setup();
+	do {
+		size_t steps = 5;
+		struct ft_transfer *t;
+
+		for (int i = 0; i < 2 && added < 3000; i++, added++) {
+			char file[32];
+			struct ft_key key;
+
+			snprintf(file, sizeof file, "%zu", added);
+			key = key_of("c", file);
+			ck_assert_ptr_nonnull(add(&key));
+			if (added < 1000)
+				i = 0;
+		}
+		while ((t = ft_registry_next(&registry, &cursor, &steps)) != NULL) {
+			size_t file = (size_t)strtoul(t->file, NULL, 10);
+
+			ck_assert_uint_eq(seen[file]++, 0);
+			listed++;
+			if (cursor == 0)
+				break;
+		}
+	} while (cursor != 0);
+	for (size_t i = 0; i < 1000; i++)
+		ck_assert_uint_eq(seen[i], 1);
+	ck_assert_uint_gt(listed, 1000);
+	ft_registry_release(&registry);
+}
+END_TEST
+
+START_TEST(test_registry__keeps_a_paused_owner_without_transfers)
+{
+	struct ft_key a = key_of("c", "f"), b = key_of("d", "f");
+	struct ft_transfer *t;
+
+	setup();
+	ck_assert(!ft_registry_is_paused(&registry, &a));
+	ck_assert_int_eq(ft_registry_pause_owner(&registry, &a), FT_OK);
+	ck_assert_int_eq(ft_registry_pause_owner(&registry, &a), FT_OK);
+	ck_assert(ft_registry_is_paused(&registry, &a));
+	ck_assert(!ft_registry_is_paused(&registry, &b));
+	t = add(&a);
+	ck_assert(t->owner->paused);
+	ft_registry_remove(&registry, &t);
+	ck_assert(ft_registry_is_paused(&registry, &a));
+	ck_assert_uint_eq(registry.paused_owners, 1);
+	ft_registry_resume_owner(&registry, &a);
+	ft_registry_resume_owner(&registry, &b);
+	ck_assert(!ft_registry_is_paused(&registry, &a));
+	ck_assert_uint_eq(registry.bytes, 0);
+	ft_registry_release(&registry);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("registry");
@@ -219,6 +281,8 @@ int main(void)
 	tcase_add_test(cases, test_registry__counts_per_owner);
 	tcase_add_test(cases, test_registry__keeps_all_while_it_grows);
 	tcase_add_test(cases, test_registry__sweeps_all_in_slices_and_lets_entries_go_meanwhile);
+	tcase_add_test(cases, test_registry__is_gone_through_in_an_order_that_stays);
+	tcase_add_test(cases, test_registry__keeps_a_paused_owner_without_transfers);
 	tcase_add_test(cases, test_registry__costs_little_for_an_idle_transfer);
 	tcase_add_test(cases, test_registry__counts_the_bytes_that_it_keeps);
 	tcase_add_loop_test(cases, test_registry__moves_along_the_table, 0,

@@ -36,6 +36,7 @@ static const struct {
 	{ FT_DISK_FULL, "disk_full", 0x97, FT_PUBACK_QUOTA },
 	{ FT_TOO_MANY_TRANSFERS, "too_many_transfers", 0x97, FT_PUBACK_QUOTA },
 	{ FT_RATE_LIMITED, "rate_limited", 0x97, FT_PUBACK_QUOTA },
+	{ FT_PAUSED, "paused", 0x97, FT_PUBACK_QUOTA },
 	{ FT_BUSY, "busy", 0x97, FT_PUBACK_QUOTA },
 	{ FT_NO_MEMORY, "internal_error", 0x80, FT_PUBACK_REFUSED },
 	{ FT_DAMAGED, "no_such_transfer", 0x10, FT_PUBACK_BEGIN_AGAIN },

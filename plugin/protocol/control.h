@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+/*
+ * The operator's commands on $CONTROL/file-transfer/v1, as JSON in the manner of Mosquitto's
+ * dynamic-security plugin:
+ *
+ *	{"commands":[{"command":"getTransfer","client_id":"cam7","file_id":"f1","correlationData":"1"}]}
+ *	{"responses":[{"command":"getTransfer","data":{...},"correlationData":"1"}]}
+ *	{"responses":[{"command":"getTransfer","error":"no_such_transfer","detail":"...","correlationData":"1"}]}
+ *
+ *	ft_control_parse(text, len, &control);
+ *	for each control->commands[i]: if (command->wrong) refuse; else carry out command->verb
+ *	ft_control_free(&control);
+ *
+ * Ids that are no UTF-8, or hold a NUL, are written in hex, as in manifests: client_id_hex,
+ * file_id_hex. Threads: a control belongs to one at a time.
+ */
+#ifndef FT_PROTOCOL_CONTROL_H
+#define FT_PROTOCOL_CONTROL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "file_transfer/status.h"
+#include "file_transfer/store.h"
+
+#define FT_CONTROL_TOPIC "$CONTROL/file-transfer/v1"
+#define FT_CONTROL_RESPONSE_TOPIC FT_CONTROL_TOPIC "/response"
+#define FT_CONTROL_SIZE_MAX ((size_t)64 * 1024)	/* bytes of a message */
+#define FT_CONTROL_COMMANDS_MAX 32
+#define FT_CONTROL_DEPTH_MAX 8		/* arrays and objects in each other */
+#define FT_CONTROL_LIMIT_MAX 1000	/* entries of a page */
+#define FT_CONTROL_LIMIT_DEFAULT 100
+#define FT_CONTROL_TAIL_ROOM 128	/* what may come behind the entries of a page */
+
+enum ft_control_verb {
+	FT_CONTROL_GET_STATUS,
+	FT_CONTROL_LIST_TRANSFERS,
+	FT_CONTROL_GET_TRANSFER,
+	FT_CONTROL_ABORT_TRANSFER,
+	FT_CONTROL_PAUSE_TRANSFER,
+	FT_CONTROL_RESUME_TRANSFER,
+	FT_CONTROL_PAUSE_CLIENT,
+	FT_CONTROL_RESUME_CLIENT,
+	FT_CONTROL_PAUSE_ALL,
+	FT_CONTROL_RESUME_ALL,
+	FT_CONTROL_LIST_PAUSES,
+	FT_CONTROL_LIST_FILES,
+	FT_CONTROL_GET_FILE,
+	FT_CONTROL_DELETE_FILE,
+	FT_CONTROL_GET_METRICS,
+	FT_CONTROL_VERIFY_FILES,
+	FT_CONTROL_CANCEL_VERIFY,
+	FT_CONTROL_RUN_GC,
+	FT_CONTROL_VERBS
+};
+
+/* One command. Texts are borrowed from the control. */
+struct ft_control_command {
+	const char *name;		/* as it was sent; "" where it was no text */
+	const char *correlation;	/* NULL: none */
+	const char *wrong;		/* why it cannot be carried out; NULL: it can. Static storage */
+	enum ft_control_verb verb;
+	struct ft_key key;		/* client_id, file_id; NULL: not said */
+	const char *pattern;		/* of names, for the shell; NULL: any */
+	uint64_t cursor;		/* where the page begins; 0: at the beginning */
+	size_t limit;			/* entries of the page */
+	int64_t since, until;		/* Unix seconds, both included */
+	uint64_t min_size, max_size;	/* bytes, both included */
+};
+
+struct ft_control {
+	size_t count;
+	struct ft_control_command *commands;	/* owned */
+	void *json;				/* owned; what the texts point into */
+	char *ids;				/* owned; ids that came in hex */
+};
+
+/*
+ * Reads a message. Errors: FT_INVALID_FILE_COMMAND, with `why` one plain sentence of static
+ * storage (no JSON, too large, too deep, too many commands, not of this shape); FT_NO_MEMORY.
+ */
+enum ft_status ft_control_parse(const char *text, size_t len, struct ft_control **out,
+				const char **why) FT_MUST_USE;
+void ft_control_free(struct ft_control **control);
+
+/*
+ * Writes a member, with a comma before it where one is needed. A text that cannot stand in
+ * JSON is written in hex, as KEY_hex.
+ */
+void ft_control_put_text(struct ft_buf *buf, const char *key, const char *text, size_t len);
+void ft_control_put_word(struct ft_buf *buf, const char *key, const char *word);
+void ft_control_put_number(struct ft_buf *buf, const char *key, uint64_t number);
+void ft_control_put_truth(struct ft_buf *buf, const char *key, bool truth);
+void ft_control_put_time(struct ft_buf *buf, const char *key, int64_t unix_ms);
+void ft_control_put_cursor(struct ft_buf *buf, uint64_t cursor);
+
+/* ... a member that is an object or array, to be filled and closed. */
+void ft_control_open(struct ft_buf *buf, const char *key, char bracket);
+
+/* An entry of an array. */
+void ft_control_open_entry(struct ft_buf *buf);
+
+/* client_id and file_id. */
+void ft_control_put_key(struct ft_buf *buf, const struct ft_key *key);
+
+#endif

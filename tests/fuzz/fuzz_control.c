@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+/*
+ * Operators' messages: each is refused in a sentence, or read within its bounds; what is told of
+ * its ids is JSON that means the same.
+ */
+#include <cjson/cJSON.h>
+
+#include "base/utf8.h"
+#include "base/wildcard.h"
+#include "protocol/control.h"
+#include "protocol/facts.h"
+#include "fuzz.h"
+
+/* Ids that are written are read as the same ids. */
+static void control_check_key(const struct ft_control_command *command)
+{
+	size_t room = 6 * (command->key.owner_len + command->key.file_len) + 200;
+	char *text = malloc(room);
+	struct ft_buf buf = ft_buf_on(text, room);
+	struct ft_control *again;
+	const char *why;
+
+	fuzz_check(text);
+	ft_buf_str(&buf, "{\"commands\":[{\"command\":\"getFile\"");
+	ft_control_put_key(&buf, &command->key);
+	ft_buf_str(&buf, "}]}");
+	fuzz_check(ft_buf_ok(&buf));
+	if (buf.len <= FT_CONTROL_SIZE_MAX) {
+		fuzz_check(ft_control_parse(text, buf.len, &again, &why) == FT_OK);
+		fuzz_check(again->count == 1 && !again->commands[0].wrong);
+		fuzz_check(again->commands[0].key.owner_len == command->key.owner_len);
+		fuzz_check(again->commands[0].key.file_len == command->key.file_len);
+		fuzz_check(memcmp(again->commands[0].key.owner, command->key.owner,
+				  command->key.owner_len) == 0);
+		fuzz_check(memcmp(again->commands[0].key.file, command->key.file,
+				  command->key.file_len) == 0);
+		ft_control_free(&again);
+	}
+	free(text);
+}
+
+static void control_check_command(const struct ft_control_command *command)
+{
+	static const char *const names[] = { "", "a", "photo.jpg", "\xc3\xbc.jpg" };
+
+	fuzz_check(command->name);
+	if (command->wrong) {
+		fuzz_check(*command->wrong);
+		return;
+	}
+	fuzz_check(command->verb < FT_CONTROL_VERBS);
+	fuzz_check(command->limit >= 1 && command->limit <= FT_CONTROL_LIMIT_MAX);
+	fuzz_check(command->since >= 0 && command->until >= 0);
+	fuzz_check(command->min_size <= INT64_MAX && command->max_size <= INT64_MAX);
+	fuzz_check(command->key.owner_len <= FT_OWNER_MAX);
+	fuzz_check(command->key.file_len <= FT_FILE_ID_MAX);
+	fuzz_check(!command->pattern || strlen(command->pattern) <= 255);
+	if (command->key.owner && command->key.file)
+		control_check_key(command);
+	for (size_t i = 0; command->pattern && i < sizeof names / sizeof names[0]; i++)
+		(void)ft_wildcard_match(command->pattern, names[i]);
+}
+
+FUZZ_TARGET(control)
+{
+	struct ft_control *control;
+	const char *why = NULL;
+	enum ft_status st = ft_control_parse((const char *)bytes, len, &control, &why);
+
+	if (st != FT_OK) {
+		fuzz_check(st == FT_INVALID_FILE_COMMAND && why && *why && !control);
+		return;
+	}
+	fuzz_check(len <= FT_CONTROL_SIZE_MAX && ft_utf8_valid((const char *)bytes, len));
+	fuzz_check(control->count <= FT_CONTROL_COMMANDS_MAX);
+	for (size_t i = 0; i < control->count; i++)
+		control_check_command(&control->commands[i]);
+	ft_control_free(&control);
+}
