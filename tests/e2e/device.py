@@ -21,6 +21,9 @@ WORDS = {
     "invalid_filemeta_json": (0x83, REFUSED), "filemeta_conflict": (0x83, REFUSED),
     "already_complete": (0x83, 0), "file_too_large": (0x83, REFUSED),
     "segment_too_large": (0x83, REFUSED), "name_refused": (0x83, REFUSED),
+    "file_changed": (0x10, 0x10), "no_such_file": (0x83, REFUSED), "invalid_path": (0x83, REFUSED),
+    "invalid_length": (0x83, REFUSED), "invalid_report": (0x83, REFUSED),
+    "block_too_large": (0x83, REFUSED),
     "quota_exceeded": (0x97, RETRY), "disk_full": (0x97, RETRY),
     "too_many_transfers": (0x97, RETRY), "rate_limited": (0x97, RETRY), "busy": (0x97, RETRY),
 }
