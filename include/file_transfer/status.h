@@ -70,6 +70,19 @@ enum ft_puback {
 	  "the segment is larger than the broker accepts: send smaller ones") \
 	X(FT_NAME_REFUSED, "name_refused", 0x83, FT_PUBACK_REFUSED, 0, \
 	  "the broker does not accept files of this name") \
+	X(FT_FILE_CHANGED, "file_changed", 0x10, FT_PUBACK_BEGIN_AGAIN, 0, \
+	  "another content is offered under this path: begin again with it") \
+	X(FT_NO_SUCH_FILE, "no_such_file", 0x83, FT_PUBACK_REFUSED, 0, \
+	  "nothing is offered to this client under this path") \
+	X(FT_INVALID_PATH, "invalid_path", 0x83, FT_PUBACK_REFUSED, 0, \
+	  "a path is 1 to 16 levels of UTF-8, none of which is empty, begins with a dot, or has " \
+	  "more than 240 bytes, control characters, +, # or a backslash") \
+	X(FT_INVALID_LENGTH, "invalid_length", 0x83, FT_PUBACK_REFUSED, 0, \
+	  "a length is decimal digits, and at least 1") \
+	X(FT_INVALID_REPORT, "invalid_report", 0x83, FT_PUBACK_REFUSED, 0, \
+	  "the report breaks a rule") \
+	X(FT_BLOCK_TOO_LARGE, "block_too_large", 0x83, FT_PUBACK_REFUSED, 0, \
+	  "the block is larger than max_block: ask for smaller ones") \
 	X(FT_QUOTA_EXCEEDED, "quota_exceeded", 0x97, FT_PUBACK_QUOTA, 60, \
 	  "the broker holds as much as it may: try again later") \
 	X(FT_DISK_FULL, "disk_full", 0x97, FT_PUBACK_QUOTA, 60, \

@@ -54,14 +54,14 @@ static bool topic_is(const struct level *level, const char *word)
 	return level->len == strlen(word) && memcmp(level->text, word, level->len) == 0;
 }
 
-static bool topic_parse_number(uint64_t *number, const struct level *level)
+bool ft_topic_parse_number(uint64_t *number, const char *text, size_t len)
 {
 	uint64_t n = 0;
 
-	if (level->len == 0)
+	if (len == 0)
 		return false;
-	for (size_t i = 0; i < level->len; i++) {
-		unsigned digit = (unsigned char)level->text[i] - (unsigned)'0';
+	for (size_t i = 0; i < len; i++) {
+		unsigned digit = (unsigned char)text[i] - (unsigned)'0';
 
 		if (digit > 9 || n > (FT_NUMBER_MAX - digit) / 10)
 			return false;
@@ -82,7 +82,7 @@ static enum ft_status topic_parse_checksum(struct ft_command *command, const str
 static enum ft_status topic_parse_numbers(struct ft_command *command, const struct level *level,
 					  size_t count, enum ft_status bad_number)
 {
-	if (!topic_parse_number(&command->number, &level[0]))
+	if (!ft_topic_parse_number(&command->number, level[0].text, level[0].len))
 		return bad_number;
 	return count == 1 ? FT_OK : topic_parse_checksum(command, &level[1]);
 }

@@ -41,6 +41,9 @@ struct ft_command {
 	const char *detail;	/* on error, what the status's text does not say; NULL: none. Static */
 };
 
+/* Reads decimal digits, and nothing else, up to FT_NUMBER_MAX. */
+bool ft_topic_parse_number(uint64_t *number, const char *text, size_t len);
+
 /* Whether the topic begins with $file/ or $file-async/. */
 bool ft_topic_is_ours(const char *topic);
 

@@ -13,6 +13,7 @@
 #include "fuzz_catalog.c"
 #include "fuzz_control.c"
 #include "fuzz_escape.c"
+#include "fuzz_get.c"
 #include "fuzz_log.c"
 #include "fuzz_manifest.c"
 #include "fuzz_options.c"
@@ -82,6 +83,7 @@ static void replay(target *fuzz, const char *name)
 
 REPLAYS(control, test_control__is_read_or_refused_for_every_kept_input)
 REPLAYS(topic, test_topic__means_what_it_says_for_every_kept_input)
+REPLAYS(get, test_get__means_what_it_says_for_every_kept_input)
 REPLAYS(manifest, test_manifest__survives_storing_for_every_kept_input)
 REPLAYS(options, test_options__say_why_they_are_refused_for_every_kept_input)
 REPLAYS(pattern, test_pattern__agrees_with_libmosquitto_for_every_kept_input)
@@ -94,6 +96,7 @@ REPLAYS(message, test_plugin__keeps_to_the_api_for_every_kept_input)
 FT_SUITE("fuzz corpora",
 	 test_control__is_read_or_refused_for_every_kept_input,
 	 test_topic__means_what_it_says_for_every_kept_input,
+	 test_get__means_what_it_says_for_every_kept_input,
 	 test_manifest__survives_storing_for_every_kept_input,
 	 test_options__say_why_they_are_refused_for_every_kept_input,
 	 test_pattern__agrees_with_libmosquitto_for_every_kept_input,
