@@ -15,7 +15,7 @@
 /* Opens done/; makes it where it is absent, for good. */
 static enum ft_status done_open(struct fs *fs, int *dir)
 {
-	enum ft_status st = fs_dir_open(fs, FS_DONE, dir);
+	enum ft_status st = fs_dir_open(fs->root, FS_DONE, dir);
 
 	if (st == FT_NO_SUCH_TRANSFER)
 		st = fs_dir_make(fs->root, FS_DONE, dir);
