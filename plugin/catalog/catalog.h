@@ -270,6 +270,24 @@ typedef enum ft_status ft_catalog_visit_pause(void *context, const struct ft_pau
 enum ft_status ft_catalog_each_pause(struct ft_catalog *c, ft_catalog_visit_pause *visit,
 				     void *context) FT_MUST_USE;
 
+/* --- the outbox: events that are still to be told --- */
+
+/*
+ * Notes an event that is to be told, in the transaction of what it tells. `number`: of its
+ * transfer; 0: not known. Replaces one of the same number.
+ */
+enum ft_status ft_catalog_put_event(struct ft_catalog *c, uint64_t number, const char *topic,
+				    const char *text, size_t len) FT_MUST_USE;
+
+/* Visits them in the order of their numbers; the number of none is 0. */
+typedef enum ft_status ft_catalog_visit_event(void *context, uint64_t number, const char *topic,
+					      const char *text, size_t len);
+enum ft_status ft_catalog_each_event(struct ft_catalog *c, ft_catalog_visit_event *visit,
+				     void *context) FT_MUST_USE;
+
+/* It was told. Unknown: FT_OK. */
+enum ft_status ft_catalog_drop_event(struct ft_catalog *c, uint64_t number) FT_MUST_USE;
+
 /* --- what is still to be told --- */
 
 struct ft_answer {

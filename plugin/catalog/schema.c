@@ -144,6 +144,12 @@ const char ft_schema_add[] =
 	"	owner TEXT,"
 	"	file TEXT,"
 	"	since_ms INTEGER NOT NULL"
+	");"
+	/* Events that are still to be told; number: of the transfer. */
+	"CREATE TABLE IF NOT EXISTS outbox ("
+	"	number INTEGER PRIMARY KEY,"
+	"	topic TEXT NOT NULL,"
+	"	text TEXT NOT NULL"
 	");";
 
 /* A transfer whose fin was accepted, but whose bytes did not all survive. */

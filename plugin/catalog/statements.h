@@ -75,6 +75,10 @@
 	X(EACH_NOTICE, "SELECT id, manifest FROM notices ORDER BY id") \
 	X(DROP_NOTICES, "DELETE FROM notices WHERE id <= ?") \
 	\
+	X(PUT_EVENT, "INSERT OR REPLACE INTO outbox VALUES (?, ?, ?)") \
+	X(EACH_EVENT, "SELECT number, topic, text FROM outbox ORDER BY number") \
+	X(DROP_EVENT, "DELETE FROM outbox WHERE number = ?") \
+	\
 	X(PUT_ANSWER, "INSERT OR REPLACE INTO answers VALUES (?, NULL, ?, ?, ?, ?)") \
 	X(PUT_RESULT, "UPDATE answers SET result = ? WHERE number = ? AND result IS NULL") \
 	X(EACH_ANSWER, "SELECT number, result, client_id, topic, response_topic, correlation" \

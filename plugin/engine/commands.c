@@ -272,12 +272,22 @@ static enum ft_status say_transfer(struct call *call, struct ft_transfer *t)
 	return st;
 }
 
+/* Under an id that may be finished, only the verdict tells whether anything has. */
+static void tell_started(struct call *call, const struct ft_transfer *t)
+{
+	if (t->verdict == FT_VERDICT_BEGUN)
+		engine_tell_transfer(call->engine, t, FT_EVENT_STARTED, FT_OK);
+}
+
 static enum ft_status init_new(struct call *call, const struct ft_init *init)
 {
 	struct ft_transfer *t;
 	enum ft_status st = begin(call, init, &t);
 
-	return st == FT_OK ? say_transfer(call, t) : st;
+	if (st != FT_OK)
+		return st;
+	tell_started(call, t);
+	return say_transfer(call, t);
 }
 
 /* Another file under the same id: until the next good init this one takes nothing more. */
@@ -296,6 +306,12 @@ static enum ft_status init_conflict(struct call *call, struct ft_transfer *t)
 	ft_buf_printf(&call->detail, "this id was begun as '%.80s', with another name, size or "
 		      "checksum: use a new id, or abort first", t->meta->name);
 	return FT_FILEMETA_CONFLICT;
+}
+
+static void note_resumed(struct call *call, const struct ft_transfer *t)
+{
+	call->engine->metrics.resumed++;
+	engine_tell_transfer(call->engine, t, FT_EVENT_RESUMED, FT_OK);
 }
 
 static enum ft_status init_again(struct call *call, struct ft_transfer *t,
@@ -318,7 +334,7 @@ static enum ft_status init_again(struct call *call, struct ft_transfer *t,
 	if (t->verdict == FT_VERDICT_COMPLETE)
 		call->engine->metrics.skipped++;
 	else if (t->verdict == FT_VERDICT_BEGUN && t->held.bytes > 0)
-		call->engine->metrics.resumed++;
+		note_resumed(call, t);
 	return say_transfer(call, t);
 }
 
@@ -654,8 +670,12 @@ static enum ft_status put_new(struct call *call, const struct ft_init *init)
 	struct ft_transfer *t;
 	enum ft_status st = begin(call, init, &t);
 
-	if (st != FT_OK || (st = put_into(call, t)) == FT_OK)
+	if (st != FT_OK)
 		return st;
+	if ((st = put_into(call, t)) == FT_OK) {
+		tell_started(call, t);
+		return st;
+	}
 	/* Nothing of it stays; without room to say so it expires. */
 	if (engine_append_plain(call->engine, FT_RECORD_ABORT, t->number, 0) == FT_OK)
 		engine_remove_transfer(call->engine, &t);
@@ -722,6 +742,7 @@ static enum ft_status abort_receiving(struct call *call, struct ft_transfer *t)
 	ft_core_log(&e->core, FT_LOG_INFO, &key, "aborted by the client, %llu bytes held are removed",
 		    (unsigned long long)t->held.bytes);
 	e->metrics.aborted++;
+	engine_tell_transfer(e, t, FT_EVENT_ABORTED, FT_OK);
 	ft_list_push(&e->aborts, &abort->link);
 	engine_answer_everybody(e, t, FT_NO_SUCH_TRANSFER);
 	engine_remove_transfer(e, &t);

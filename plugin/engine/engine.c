@@ -12,6 +12,7 @@
 #include "base/escape.h"
 #include "base/system.h"
 #include "engine/announcer.h"
+#include "engine/events.h"
 #include "protocol/manifest.h"
 
 #define ENGINE_TIMER_MS 100		/* how often timers are looked at */
@@ -55,6 +56,7 @@ enum ft_status engine_add_transfer(struct ft_engine *e, const struct ft_facts *f
 	t->responses = facts->terms.responses;
 	t->segments_ttl = facts->terms.segments_ttl;
 	t->begun_ms = facts->received_ms;
+	memcpy(t->transfer_id, facts->transfer_id, sizeof t->transfer_id);
 	t->news_ms = t->logged_news_ms = e->now_ms;
 	*out = t;
 	return FT_OK;
@@ -315,6 +317,7 @@ static enum ft_status engine_number_of(struct ft_engine *e, const struct ft_fini
 static enum ft_status engine_take_in(struct ft_engine *e, struct ft_finished *finished,
 				     const struct ft_store_found *found)
 {
+	const struct ft_json_text no_data = { NULL, 0 };
 	struct ft_finished known;
 	enum ft_status st = engine_number_of(e, finished, &finished->number);
 
@@ -328,6 +331,9 @@ static enum ft_status engine_take_in(struct ft_engine *e, struct ft_finished *fi
 	/* Whether consumers were told of it nobody knows any more. */
 	if (st == FT_OK && e->options->done == FT_DONE_ON && found->size != FT_STORE_TAKEN)
 		st = ft_catalog_put_notice(e->core.catalog, found->manifest, found->manifest_len);
+	/* Of the files of a catalog that is lost it was told long ago. */
+	if (st == FT_OK && e->past == FT_CATALOG_CUT && e->options->events == FT_EVENTS_ON)
+		st = ft_events_put(e->core.catalog, finished, &no_data);
 	return st;
 }
 
@@ -526,12 +532,12 @@ static enum ft_status engine_load(struct ft_engine *e)
 	if ((st = engine_load_pauses(e)) != FT_OK)
 		return st;
 	e->last_number = ft_writer_progress(e->writer).last_number;
-	return ft_catalog_each_answer(c, engine_load_answer, e);
+	st = ft_catalog_each_answer(c, engine_load_answer, e);
+	return st == FT_OK ? engine_load_events(e) : st;
 }
 
 static enum ft_status engine_start(struct ft_engine *e, const struct ft_engine_config *config)
 {
-	enum ft_catalog_past past;
 	uint64_t seed = 0;
 	enum ft_status st;
 
@@ -547,11 +553,11 @@ static enum ft_status engine_start(struct ft_engine *e, const struct ft_engine_c
 	for (size_t i = 0; i < FT_LANES; i++)
 		if ((st = ft_queue_init(&e->core.lanes[i])) != FT_OK)
 			return st;
-	if ((st = engine_open(e, config, &past)) != FT_OK)
+	if ((st = engine_open(e, config, &e->past)) != FT_OK)
 		return st;
 	if ((st = ft_announce_check(&e->core)) != FT_OK)
 		return st;
-	if (past != FT_CATALOG_CONTINUED && (st = engine_list_finished(e)) != FT_OK)
+	if (e->past != FT_CATALOG_CONTINUED && (st = engine_list_finished(e)) != FT_OK)
 		return st;
 	if ((st = engine_replay(e)) != FT_OK
 	    || (st = engine_load(e)) != FT_OK
@@ -584,6 +590,7 @@ enum ft_status ft_engine_new(const struct ft_engine_config *config, struct ft_en
 	ft_list_init(&e->admin.messages);
 	ft_list_init(&e->aborts);
 	ft_list_init(&e->told);
+	ft_list_init(&e->untold);
 	ft_list_init(&e->assembling);
 	ft_finished_set_init(&e->finished);
 	*out = e;
@@ -636,9 +643,15 @@ static int64_t engine_transfers_due_ms(const struct ft_engine *e)
 
 int64_t ft_engine_due_ms(const struct ft_engine *e)
 {
-	int64_t transfers_ms = engine_transfers_due_ms(e), metrics_ms = engine_metrics_due_ms(e);
+	const int64_t due_ms[] = {
+		engine_transfers_due_ms(e), engine_metrics_due_ms(e), engine_untold_due_ms(e),
+	};
+	int64_t first_ms = INT64_MAX;
 
-	return transfers_ms < metrics_ms ? transfers_ms : metrics_ms;
+	for (size_t i = 0; i < sizeof due_ms / sizeof due_ms[0]; i++)
+		if (due_ms[i] < first_ms)
+			first_ms = due_ms[i];
+	return first_ms;
 }
 
 /* --- stop --- */
@@ -750,6 +763,11 @@ enum ft_status ft_engine_free(struct ft_engine **engine)
 		free(abort);
 	}
 	engine_release_admin(e);
+	while ((link = ft_list_pop(&e->untold)) != NULL) {	/* the outbox has them */
+		struct ft_job *job = FT_CONTAINER(link, struct ft_job, link);
+
+		ft_job_free(&job);
+	}
 	engine_drop_log(e);
 	ft_catalog_close(&e->core.catalog);
 	ft_log_close(&e->core.log);

@@ -16,6 +16,7 @@
 #include "engine/refusals.h"
 #include "engine/registry.h"
 #include "engine/writer.h"
+#include "protocol/event.h"
 
 /* What the memory account charges for one range: it is kept here, by the writer, and as durable. */
 #define ENGINE_RANGE_COST 48
@@ -44,6 +45,9 @@ struct ft_engine {
 	size_t lookups;			/* questions about finished ids on their way */
 	size_t charged;			/* bytes that clients make us keep, besides the registry's */
 	struct ft_admin admin;
+	enum ft_catalog_past past;	/* what was found */
+	struct ft_list untold;		/* jobs: what an earlier process left in the outbox */
+	int64_t untold_ms;		/* when they are told */
 	bool started;
 	bool closing;
 	enum ft_log_medium log_medium;
@@ -123,6 +127,9 @@ enum ft_status engine_wait(struct ft_engine *e, struct ft_transfer *t, struct ft
 
 void engine_take_job(struct ft_engine *e, struct ft_job *job);
 
+/* Gives a job back to the writer, once what was published with it has surely left. */
+void engine_return(struct ft_engine *e, struct ft_job *job);
+
 /*
  * Gives jobs back to the writer whose response has surely left: a broker that stops drops what
  * was published in the last pass of its loop.
@@ -145,6 +152,27 @@ bool engine_wants_response(const struct ft_engine *e, const struct ft_transfer *
 /* Publishes a reply; notes refusals for the log. */
 bool engine_respond(struct ft_engine *e, const struct ft_request *request,
 		    const struct ft_reply *reply);
+
+/* --- events.c --- */
+
+/* Whether anybody is to be told of anything. */
+bool engine_tells_events(const struct ft_engine *e);
+
+/* Publishes an event. False: events are off, or it could not be. */
+bool engine_tell_event(struct ft_engine *e, const struct ft_event *event);
+
+/* One about an unfinished transfer; `status` is why it FAILED, else FT_OK. */
+void engine_tell_transfer(struct ft_engine *e, const struct ft_transfer *t,
+			  enum ft_event_type type, enum ft_status status);
+
+/* That a file is complete. False: it is told later, or after the next start. */
+bool engine_tell_completed(struct ft_engine *e, const struct ft_finish *finish,
+			   const struct ft_transfer *t);
+
+/* What an earlier process left in the outbox: loaded at the start, told when it is due. */
+enum ft_status engine_load_events(struct ft_engine *e) FT_MUST_USE;
+void engine_tell_untold(struct ft_engine *e);
+int64_t engine_untold_due_ms(const struct ft_engine *e);
 
 /* --- metrics.c --- */
 

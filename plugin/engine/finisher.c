@@ -10,6 +10,7 @@
 #include "base/thread.h"
 #include "engine/admin_worker.h"
 #include "engine/announcer.h"
+#include "engine/events.h"
 #include "protocol/manifest.h"
 
 #define FINISHER_TOGETHER 64		/* files published in one go, at most */
@@ -179,18 +180,17 @@ static enum ft_status finisher_prepare(struct finisher *f, struct ft_finish *job
 
 /* --- enter into the catalog --- */
 
-static struct ft_finished finisher_finished(const struct ft_finish *job)
+/* One file, with what is to be told of it. */
+static enum ft_status finisher_enter_one(struct finisher *f, const struct ft_finish *job)
 {
-	const struct ft_facts *facts = job->facts;
-	struct ft_finished finished = {
-		.number = facts->number, .key = facts->key, .size = job->fin.size,
-		.checksum = job->digest, .completed_ms = job->completed_ms,
-		.has_expire_at = facts->terms.has_expire_at, .expire_at = facts->terms.expire_at,
-	};
+	const struct ft_finished finished = ft_finish_result(job);
+	enum ft_status st = ft_catalog_put_finished(f->catalog, &finished);
 
-	memcpy(finished.name, facts->meta.name, sizeof finished.name);
-	memcpy(finished.transfer_id, facts->transfer_id, sizeof finished.transfer_id);
-	return finished;
+	if (st == FT_OK && f->all->core->options->events == FT_EVENTS_ON)
+		st = ft_events_put(f->catalog, &finished, &job->facts->terms.user_data);
+	if (st == FT_OK && f->all->core->options->done == FT_DONE_ON)
+		st = ft_catalog_put_notice(f->catalog, job->manifest, job->manifest_len);
+	return st;
 }
 
 static enum ft_status finisher_try_enter(struct finisher *f, struct ft_finish *const *jobs,
@@ -198,16 +198,9 @@ static enum ft_status finisher_try_enter(struct finisher *f, struct ft_finish *c
 {
 	enum ft_status st = ft_catalog_begin(f->catalog);
 
-	for (size_t i = 0; st == FT_OK && i < count; i++) {
-		struct ft_finished finished = finisher_finished(jobs[i]);
-
+	for (size_t i = 0; st == FT_OK && i < count; i++)
 		if (jobs[i]->job.status == FT_OK)
-			st = ft_catalog_put_finished(f->catalog, &finished);
-		if (st == FT_OK && jobs[i]->job.status == FT_OK
-		    && f->all->core->options->done == FT_DONE_ON)
-			st = ft_catalog_put_notice(f->catalog, jobs[i]->manifest,
-						   jobs[i]->manifest_len);
-	}
+			st = finisher_enter_one(f, jobs[i]);
 	if (st == FT_OK)
 		st = ft_catalog_commit(f->catalog);
 	if (st != FT_OK)

@@ -3,6 +3,21 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
+
+struct ft_finished ft_finish_result(const struct ft_finish *job)
+{
+	const struct ft_facts *facts = job->facts;
+	struct ft_finished finished = {
+		.number = facts->number, .key = facts->key, .size = job->fin.size,
+		.checksum = job->digest, .completed_ms = job->completed_ms,
+		.has_expire_at = facts->terms.has_expire_at, .expire_at = facts->terms.expire_at,
+	};
+
+	memcpy(finished.name, facts->meta.name, sizeof finished.name);
+	memcpy(finished.transfer_id, facts->transfer_id, sizeof finished.transfer_id);
+	return finished;
+}
 
 void ft_job_free(struct ft_job **pointer)
 {
@@ -44,6 +59,7 @@ void ft_job_free(struct ft_job **pointer)
 	case FT_JOB_ANNOUNCE:
 	case FT_JOB_VERDICT:
 	case FT_JOB_SEGMENT:
+	case FT_JOB_UNTOLD:
 	case FT_JOB_RESULT:
 	case FT_JOB_SPACE:
 		break;

@@ -14,6 +14,7 @@
  *	ADMIN		broker -> finisher -> broker			an operator's command
  *	VERIFY		broker -> finisher				again and again, until it is done
  *	RETOLD		start -> broker -> writer			what an earlier process could not tell
+ *	UNTOLD		broker -> writer			an event that was left in the outbox
  *	VERDICT, SEGMENT, LOST, SPACE	writer -> broker
  */
 #ifndef FT_ENGINE_JOB_H
@@ -42,6 +43,7 @@ enum ft_job_kind {
 	FT_JOB_SEGMENT,
 	FT_JOB_RESULT,
 	FT_JOB_RETOLD,
+	FT_JOB_UNTOLD,
 	FT_JOB_LOST,
 	FT_JOB_SPACE,
 	FT_JOB_ADMIN,
@@ -79,6 +81,7 @@ struct ft_finish {
 	int64_t completed_ms;		/* result: Unix ms */
 	bool returning;			/* from the broker's thread, which has the result */
 	bool told;			/* ... and has published it */
+	bool event_told;		/* ... and the event, that is in the outbox */
 	char *manifest;			/* owned; the finisher's own, as what follows */
 	size_t manifest_len;
 	uint8_t *gathered;		/* owned; the pieces, put together */
@@ -140,6 +143,15 @@ struct ft_retold {
 	bool told;
 };
 
+/* An event in the outbox that an earlier process could not tell. */
+struct ft_untold {
+	struct ft_job job;
+	const char *text;		/* points into the job */
+	size_t len;
+	bool told;
+	char topic[];
+};
+
 /* What is free where the store is. */
 struct ft_space_news {
 	struct ft_job job;
@@ -172,6 +184,9 @@ struct ft_verify_job {
 	char *ids;			/* owned; NULL: no file is being read */
 	struct ft_hasher *hasher;	/* owned */
 };
+
+/* The file that a FINISH has made. */
+struct ft_finished ft_finish_result(const struct ft_finish *job);
 
 /* Frees a job of any kind with what it owns; its handles are closed. NULL inside is ignored. */
 void ft_job_free(struct ft_job **job);

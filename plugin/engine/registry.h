@@ -89,6 +89,7 @@ struct ft_transfer {
 	int64_t begun_ms;		/* Unix ms of its first init */
 	bool paused;			/* by an operator, for itself */
 	struct ft_rate rate;
+	char transfer_id[FT_UUID_ROOM];
 	struct ft_fin fin;		/* ASSEMBLING, ABORTING */
 	int64_t fin_us;			/* ft_latency_clock_us() when it was accepted; 0: by an earlier process */
 

@@ -113,6 +113,10 @@ static void results_set_untold(struct ft_job *job)
 	switch (job->kind) {
 	case FT_JOB_FINISH:
 		FT_CONTAINER(job, struct ft_finish, job)->told = false;
+		FT_CONTAINER(job, struct ft_finish, job)->event_told = false;
+		break;
+	case FT_JOB_UNTOLD:
+		FT_CONTAINER(job, struct ft_untold, job)->told = false;
 		break;
 	case FT_JOB_RESULT:
 		FT_CONTAINER(job, struct ft_result, job)->told = false;
@@ -122,7 +126,7 @@ static void results_set_untold(struct ft_job *job)
 	}
 }
 
-static void results_return(struct ft_engine *e, struct ft_job *job)
+void engine_return(struct ft_engine *e, struct ft_job *job)
 {
 	struct engine_told *told = e->closing ? NULL : malloc(sizeof *told);
 
@@ -239,6 +243,7 @@ static bool results_fail(struct ft_engine *e, struct ft_transfer *t, enum ft_sta
 								      : FT_TRANSFER_RECEIVING);
 	results_note_fin_time(e, t);
 	e->metrics.failed[st]++;
+	engine_tell_transfer(e, t, FT_EVENT_FAILED, st);
 	told = results_tell_fin(e, t, st);
 	ft_core_log(&e->core, FT_LOG_WARNING, &key, "'%s' was not finished: %s", t->meta->name,
 		    ft_status_text(st));
@@ -253,6 +258,8 @@ static void results_take_finish(struct ft_engine *e, struct ft_finish *finish)
 	if (finish->job.status == FT_OK) {
 		e->metrics.completed++;
 		e->metrics.bytes_stored += finish->fin.size;
+		if (engine_tells_events(e))
+			finish->event_told = engine_tell_completed(e, finish, t);
 	}
 	if (!t)
 		finish->told = true;	/* nobody asks any more */
@@ -261,7 +268,7 @@ static void results_take_finish(struct ft_engine *e, struct ft_finish *finish)
 	else
 		finish->told = results_fail(e, t, finish->job.status);
 	finish->returning = true;
-	results_return(e, &finish->job);
+	engine_return(e, &finish->job);
 }
 
 /* A fin for which no file was made: the id is finished already, or it cannot be. */
@@ -281,7 +288,7 @@ static void results_take_result(struct ft_engine *e, struct ft_result *result)
 	} else if (t) {
 		result->told = results_fail(e, t, st);
 	}
-	results_return(e, &result->job);
+	engine_return(e, &result->job);
 }
 
 static void results_take_retold(struct ft_engine *e, struct ft_retold *retold)
@@ -292,7 +299,7 @@ static void results_take_retold(struct ft_engine *e, struct ft_retold *retold)
 	};
 
 	retold->told = engine_respond(e, &retold->ticket->request, &reply);
-	results_return(e, &retold->job);
+	engine_return(e, &retold->job);
 }
 
 /* --- verdicts --- */
@@ -306,6 +313,7 @@ static void results_verdict_begun(struct ft_engine *e, struct ft_transfer *t)
 	if (e->options->finished_ids != FT_FINISHED_IDS_REPLACE)
 		ft_finished_set_remove(&e->finished, ft_registry_hash(&e->registry, &key));
 	t->verdict = FT_VERDICT_BEGUN;
+	engine_tell_transfer(e, t, FT_EVENT_STARTED, FT_OK);
 	if (t->state == FT_TRANSFER_CHECKING)
 		ft_transfer_move(t, FT_TRANSFER_RECEIVING);
 	engine_say_transfer(&reply, t);
@@ -441,8 +449,10 @@ static void results_take_discard(struct ft_engine *e, struct ft_discard *discard
 
 		/* Where the verdict is still to come, nothing was finished under the id. */
 		(void)engine_answer_all(e, t, &t->inits, &nothing);
-		if (discard->job.status == FT_OK)
+		if (discard->job.status == FT_OK) {
 			e->metrics.aborted++;
+			engine_tell_transfer(e, t, FT_EVENT_ABORTED, FT_OK);
+		}
 		results_answer_abort(e, t, discard->job.status);
 		engine_answer_everybody(e, t, FT_NO_SUCH_TRANSFER);
 		engine_remove_transfer(e, &t);
@@ -546,6 +556,7 @@ void engine_take_job(struct ft_engine *e, struct ft_job *job)
 	case FT_JOB_CHECKPOINT:
 	case FT_JOB_TIDY:
 	case FT_JOB_ANNOUNCE:
+	case FT_JOB_UNTOLD:
 		assert(false);	/* not a job for the broker's thread */
 	}
 }

@@ -63,8 +63,10 @@ static void timers_visit(void *context, struct ft_transfer *t)
 	if (t->state == FT_TRANSFER_RECEIVING)
 		ft_core_log(&e->core, FT_LOG_NOTICE, &key, "expired: no news for %" PRIu64 " s, %" PRIu64
 			    " bytes held are removed", ttl_s, t->held.bytes);
-	if (t->state == FT_TRANSFER_RECEIVING)
+	if (t->state == FT_TRANSFER_RECEIVING) {
 		e->metrics.expired++;
+		engine_tell_transfer(e, t, FT_EVENT_EXPIRED, FT_OK);
+	}
 	engine_remove_transfer(e, &t);
 	e->expiries++;
 }
@@ -152,5 +154,6 @@ void engine_run_timers(struct ft_engine *e)
 	if (engine_check_memory(e, 0) == FT_OK && ft_log_fill(e->core.log) == 0)
 		ft_refusals_over(e->refusals, FT_BUSY, e->now_ms);
 	ft_refusals_tick(e->refusals, e->now_ms);
+	engine_tell_untold(e);
 	engine_publish_metrics(e);
 }

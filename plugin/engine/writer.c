@@ -206,19 +206,29 @@ void writer_note_held(struct ft_writer *w, struct writer_transfer *t, uint64_t s
 	writer_note(w, t, WRITER_NEWS_HELD | WRITER_NEWS_TIME);
 }
 
+static void writer_add_number(struct writer_numbers *numbers, uint64_t number)
+{
+	if (numbers->count == numbers->room) {
+		size_t room = numbers->room ? 2 * numbers->room : 64;
+		uint64_t *at = ft_core_alloc(room * sizeof *at);
+
+		if (numbers->count > 0)
+			memcpy(at, numbers->at, numbers->count * sizeof *at);
+		free(numbers->at);
+		numbers->at = at;
+		numbers->room = room;
+	}
+	numbers->at[numbers->count++] = number;
+}
+
 void writer_note_told(struct ft_writer *w, uint64_t number)
 {
-	if (w->told_count == w->told_room) {
-		size_t room = w->told_room ? 2 * w->told_room : 64;
-		uint64_t *told = ft_core_alloc(room * sizeof *told);
+	writer_add_number(&w->told, number);
+}
 
-		if (w->told_count > 0)
-			memcpy(told, w->told, w->told_count * sizeof *told);
-		free(w->told);
-		w->told = told;
-		w->told_room = room;
-	}
-	w->told[w->told_count++] = number;
+void writer_note_event_told(struct ft_writer *w, uint64_t number)
+{
+	writer_add_number(&w->events_told, number);
 }
 
 void writer_pin(struct ft_writer *w, struct writer_transfer *t, uint64_t position)
@@ -381,8 +391,10 @@ static enum ft_status writer_put_dirty(struct ft_writer *w)
 	enum ft_status st = FT_OK;
 
 	/* First: the same transfer may wait for the answer to its next fin already. */
-	for (size_t i = 0; st == FT_OK && i < w->told_count; i++)
-		st = ft_catalog_drop_answer(w->core->catalog, w->told[i]);
+	for (size_t i = 0; st == FT_OK && i < w->told.count; i++)
+		st = ft_catalog_drop_answer(w->core->catalog, w->told.at[i]);
+	for (size_t i = 0; st == FT_OK && i < w->events_told.count; i++)
+		st = ft_catalog_drop_event(w->core->catalog, w->events_told.at[i]);
 	for (struct ft_link *link = w->dirty.head.next; st == FT_OK && link != &w->dirty.head;
 	     link = link->next)
 		st = writer_put_all(w, FT_CONTAINER(link, struct writer_transfer, dirty));
@@ -410,7 +422,7 @@ static void writer_committed(struct ft_writer *w)
 {
 	struct ft_link *link;
 
-	w->told_count = 0;
+	w->told.count = w->events_told.count = 0;
 	w->progress_made = false;
 	while ((link = ft_list_pop(&w->dirty)) != NULL) {
 		struct writer_transfer *t = FT_CONTAINER(link, struct writer_transfer, dirty);
@@ -447,7 +459,8 @@ enum ft_status writer_commit(struct ft_writer *w)
 {
 	enum ft_status st = FT_OK;
 
-	if (ft_list_first(&w->dirty) || w->told_count > 0 || w->progress_made) {
+	if (ft_list_first(&w->dirty) || w->told.count > 0 || w->events_told.count > 0
+	    || w->progress_made) {
 		if (w->commit_failed != FT_OK && ft_clock_ms() < w->commit_ms
 		    && !writer_is_draining(w))
 			return w->commit_failed;
@@ -885,7 +898,8 @@ void ft_writer_free(struct ft_writer **writer)
 			writer_remove(w, &t);
 		}
 	free(w->transfers);
-	free(w->told);
+	free(w->told.at);
+	free(w->events_told.at);
 	free(w->gather);
 	free(w->compare);
 	free(w);

@@ -628,6 +628,8 @@ static bool apply_take_finish(struct ft_writer *w, struct writer_transfer *t,
 	}
 	if (finish->told && (!t || t->answer_kept || finish->job.status != FT_OK))
 		writer_note_told(w, finish->job.number);
+	if (finish->event_told)
+		writer_note_event_told(w, finish->job.number);
 	if (t && t->finish == finish)
 		apply_take_finished(w, t, finish);
 	return false;
@@ -692,6 +694,10 @@ void writer_take_job(struct ft_writer *w, struct ft_job *job)
 	case FT_JOB_RETOLD:
 		if (FT_CONTAINER(job, struct ft_retold, job)->told)
 			writer_note_told(w, job->number);
+		break;
+	case FT_JOB_UNTOLD:
+		if (FT_CONTAINER(job, struct ft_untold, job)->told)
+			writer_note_event_told(w, job->number);
 		break;
 	case FT_JOB_CHECKPOINT:
 		assert(t && t->checkpointing);

@@ -95,6 +95,11 @@ struct writer_transfer {
 	uint64_t held_start, held_end;
 };
 
+struct writer_numbers {
+	uint64_t *at;			/* owned */
+	size_t count, room;
+};
+
 struct ft_writer {
 	struct ft_core *core;
 	pthread_t thread;
@@ -109,8 +114,8 @@ struct ft_writer {
 	struct ft_list open;
 	size_t open_count;
 	struct ft_list after_commit;	/* jobs for finishers and broker */
-	uint64_t *told;			/* owned; transfers whose answer was published */
-	size_t told_count, told_room;
+	struct writer_numbers told;	/* transfers whose answer was published */
+	struct writer_numbers events_told;	/* ... whose event in the outbox was */
 	bool failed;			/* the catalog could not be read before the end: the log is kept */
 	uint64_t round_start;		/* position of the first record that is not committed */
 	enum ft_status commit_failed;	/* what the last commit ended with */
@@ -167,8 +172,9 @@ enum ft_status writer_sync(struct ft_writer *w, struct writer_transfer *t);
 /* Commits what is noted, and then hands over the jobs that had to wait for it. */
 enum ft_status writer_commit(struct ft_writer *w);
 
-/* Notes that a transfer's answer was published. */
+/* Notes that a transfer's answer was published, or its event in the outbox. */
 void writer_note_told(struct ft_writer *w, uint64_t number);
+void writer_note_event_told(struct ft_writer *w, uint64_t number);
 
 /* Tells the broker's thread that of [start, end) only `kept` is held; NULL: nothing. */
 void writer_tell_lost(struct ft_writer *w, const struct writer_transfer *t, uint64_t start,

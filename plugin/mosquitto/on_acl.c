@@ -35,6 +35,20 @@ static bool on_acl_guarded(int access, enum ft_guard_access *as)
 	return false;
 }
 
+static bool on_acl_is_own_event(const struct ft_plugin *plugin, const struct mosquitto *client,
+				const char *topic)
+{
+	const char *client_id = client ? mosquitto_client_id(client) : NULL;
+	char room[FT_PLUGIN_OWNER_ROOM];
+	const char *owner;
+	size_t len;
+
+	if (!client_id)
+		return false;
+	len = ft_plugin_owner_of(plugin, client, client_id, room, &owner);
+	return ft_guard_is_own_event(topic, owner, len);
+}
+
 int ft_on_acl(int event, void *event_data, void *userdata)
 {
 	struct ft_plugin *plugin = ft_plugin_of(userdata);
@@ -55,6 +69,12 @@ int ft_on_acl(int event, void *event_data, void *userdata)
 		return MOSQ_ERR_SUCCESS;
 	case FT_GUARD_DENY:
 		return MOSQ_ERR_ACL_DENIED;
+	case FT_GUARD_GRANTED:
+		if (on_acl_is_own_event(plugin, check->client, check->topic))
+			return MOSQ_ERR_SUCCESS;
+		/* Where nobody else decides, nobody has allowed it. */
+		return plugin->options.acl == FT_ACL_GUARD ? MOSQ_ERR_PLUGIN_DEFER
+							   : MOSQ_ERR_ACL_DENIED;
 	case FT_GUARD_FOREIGN:
 		break;
 	}

@@ -19,8 +19,6 @@
 #include "protocol/pattern.h"
 #include "protocol/topic.h"
 
-#define ID_MAX 65535	/* bytes of a client id: MQTT strings */
-
 /* What is read from the message's properties; to be given back. */
 struct properties {
 	char *response_topic;
@@ -61,14 +59,11 @@ static const char *allowed_response_topic(const struct ft_plugin *plugin,
 	return topic;
 }
 
-/*
- * Whose the transfer is. With `owner username` a client without a user name owns what it sends
- * itself: a NUL before its id, which no user name can hold, keeps the two apart.
- */
-static size_t owner_of(const struct ft_plugin *plugin, const struct mosquitto_evt_message *message,
-		       const char *client_id, char *room, const char **owner)
+size_t ft_plugin_owner_of(const struct ft_plugin *plugin, const struct mosquitto *client,
+			  const char *client_id, char room[FT_PLUGIN_OWNER_ROOM],
+			  const char **owner)
 {
-	const char *user = mosquitto_client_username(message->client);
+	const char *user = mosquitto_client_username(client);
 	size_t len = strlen(client_id);
 
 	*owner = client_id;
@@ -87,12 +82,13 @@ static size_t owner_of(const struct ft_plugin *plugin, const struct mosquitto_ev
 static enum ft_status carry_out(struct ft_plugin *plugin, struct mosquitto_evt_message *message,
 				const char *client_id, int64_t now_ms)
 {
-	char room[ID_MAX + 2];
+	char room[FT_PLUGIN_OWNER_ROOM];
 	struct properties properties;
 	struct ft_request request = { .client_id = client_id, .topic = message->topic };
 	enum ft_status st;
 
-	request.owner_len = owner_of(plugin, message, client_id, room, &request.owner);
+	request.owner_len = ft_plugin_owner_of(plugin, message->client, client_id, room,
+					       &request.owner);
 	read_properties(&properties, message->properties, plugin->options.response_topics != NULL);
 	request.response_topic = allowed_response_topic(plugin, message, client_id,
 							properties.response_topic);

@@ -65,6 +65,17 @@ void ft_plugin_poll_if_needed(struct ft_plugin *plugin);
 /* Has the wake end the broker's sleep when something is due: there are brokers that never tick. */
 void ft_plugin_arm(struct ft_plugin *plugin);
 
+#define FT_PLUGIN_OWNER_ROOM (65535 + 2)	/* a client id is an MQTT string */
+
+/*
+ * Whose the transfers of a client are; in `room` or borrowed from the client. Returns its
+ * length. With `owner username` a client without a user name owns what it sends itself: a NUL
+ * before its id, which no user name can hold, keeps the two apart.
+ */
+size_t ft_plugin_owner_of(const struct ft_plugin *plugin, const struct mosquitto *client,
+			  const char *client_id, char room[FT_PLUGIN_OWNER_ROOM],
+			  const char **owner);
+
 int ft_on_message(int event, void *event_data, void *userdata);
 int ft_on_acl(int event, void *event_data, void *userdata);
 int ft_on_tick(int event, void *event_data, void *userdata);

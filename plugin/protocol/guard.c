@@ -2,7 +2,9 @@
 #include "protocol/guard.h"
 
 #include <assert.h>
-#include <stdbool.h>
+#include <string.h>
+
+#include "protocol/event.h"
 
 /*
  * Trees are told apart by their first level alone: no wildcard there matches a
@@ -23,7 +25,7 @@ static const struct {
 	{ "$file/", TREE_COMMAND },
 	{ "$file-async/", TREE_COMMAND },
 	{ "$file-response/", TREE_RESPONSE },
-	{ "$file-event/", TREE_EVENT },
+	{ FT_EVENT_PREFIX, TREE_EVENT },
 };
 
 /* What begins with `prefix` goes on at the result; NULL where it does not. */
@@ -79,6 +81,7 @@ static enum ft_guard_verdict guard_check_read(const char *topic, const char *cli
 	case TREE_RESPONSE:
 		return guard_is_own_response(topic, client_id) ? FT_GUARD_ALLOW : FT_GUARD_DENY;
 	case TREE_EVENT:
+		return FT_GUARD_GRANTED;
 	case TREE_FOREIGN:
 		break;
 	}
@@ -106,6 +109,18 @@ static enum ft_guard_verdict guard_check_subscribe(const char *filter, const cha
 	if (shared)
 		return guard_check_read(shared, NULL);
 	return guard_check_read(filter, client_id);
+}
+
+bool ft_guard_is_own_event(const char *topic, const char *owner, size_t owner_len)
+{
+	const char *rest = guard_skip(topic, FT_EVENT_PREFIX);
+	char name[FT_NAME_ROOM];
+	size_t len;
+
+	if (!rest)
+		return false;
+	len = ft_escape(name, owner, owner_len);
+	return strncmp(rest, name, len) == 0 && rest[len] == '/';
 }
 
 enum ft_guard_verdict ft_guard_check(enum ft_guard_access access, const char *topic,

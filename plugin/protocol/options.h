@@ -58,6 +58,11 @@ enum ft_done {
 	FT_DONE_ON,
 };
 
+enum ft_events_mode {
+	FT_EVENTS_OFF,
+	FT_EVENTS_ON,
+};
+
 struct ft_options {
 	uint64_t given;			/* private: a bit for each row of the table that was set */
 	char *storage_dir;		/* owned */
@@ -73,6 +78,7 @@ struct ft_options {
 	int ack_sink;			/* enum ft_ack_sink_mode */
 	int control;			/* enum ft_control_mode */
 	int tune_malloc;		/* bool */
+	int events;			/* enum ft_events_mode */
 	uint64_t workers;
 	uint64_t log_size;		/* bytes; once checked whole pages */
 	uint64_t max_file_size;		/* bytes; 0: no limit */

@@ -36,6 +36,7 @@ static const char *const catalog_columns[] = {
 	"UPDATE finished SET number = ?", "UPDATE finished SET hash = ?",
 	"UPDATE answers SET number = ? WHERE number = 2", "UPDATE answers SET result = ?",
 	"UPDATE answers SET client_id = ?", "UPDATE answers SET topic = ?",
+	"UPDATE outbox SET number = ?", "UPDATE outbox SET topic = ?", "UPDATE outbox SET text = ?",
 	"UPDATE answers SET response_topic = ?", "UPDATE answers SET correlation = ?",
 };
 
@@ -106,6 +107,8 @@ static enum ft_status catalog_fill(struct ft_catalog *c)
 	    && (st = ft_catalog_put_durable(c, 1, &held, 0, 10)) == FT_OK
 	    && (st = ft_catalog_put_fin(c, 2, &fin, &ticket)) == FT_OK)
 		st = ft_catalog_put_finished(c, &finished);
+	if (st == FT_OK)
+		st = ft_catalog_put_event(c, 3, "$file-event/c/f", "{}", 2);
 	ft_ranges_release(&held);
 	return st;
 }
@@ -240,6 +243,14 @@ static enum ft_status catalog_check_transfer(void *context, struct ft_unfinished
 	return FT_OK;
 }
 
+static enum ft_status catalog_check_event(void *context, uint64_t number, const char *topic,
+					  const char *text, size_t len)
+{
+	(void)number;
+	*(size_t *)context += strlen(topic) + strnlen(text, len);
+	return FT_OK;
+}
+
 static enum ft_status catalog_check_answer(void *context, const struct ft_answer *answer)
 {
 	fuzz_check(answer->number != 0 && answer->ticket.client_id && answer->ticket.topic);
@@ -270,6 +281,7 @@ static void catalog_use(struct ft_catalog *c)
 		fuzz_check(progress.last_number <= INT64_MAX);
 	(void)(ft_catalog_each_transfer(c, catalog_check_transfer, &seen) == FT_OK);
 	(void)(ft_catalog_each_answer(c, catalog_check_answer, &seen) == FT_OK);
+	(void)(ft_catalog_each_event(c, catalog_check_event, &seen) == FT_OK);
 	(void)(ft_catalog_each_finished_key(c, catalog_check_finished, &seen) == FT_OK);
 	if (ft_catalog_find_finished(c, &key, &finished) == FT_OK)
 		fuzz_check(finished.name[0] != '\0' && !strchr(finished.name, '/'));

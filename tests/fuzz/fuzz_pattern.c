@@ -148,6 +148,9 @@ static void guard_check_subscribe(const char *filter, const char *client)
 		if (guard_sees(seen, secrets[i]))
 			fuzz_check(verdict == FT_GUARD_DENY);
 	}
+	if (guard_sees(seen, "$file-event/somebody%20else/f"))
+		fuzz_check(verdict == FT_GUARD_GRANTED
+			   && !ft_guard_is_own_event(filter, "me", 2));
 	if (strncmp(seen, "$file", 5) != 0 && strncmp(seen, "$ft-ack", 7) != 0)
 		fuzz_check(verdict == FT_GUARD_FOREIGN);
 	if (verdict == FT_GUARD_ALLOW)

@@ -191,6 +191,15 @@ static enum ft_status dump_transfer(void *context, struct ft_unfinished *found)
 	return FT_OK;
 }
 
+static enum ft_status dump_event(void *context, uint64_t number, const char *topic,
+				 const char *text, size_t len)
+{
+	FILE *to = context;
+
+	fprintf(to, "event %" PRIu64 " %s %.*s\n", number, topic, (int)len, text);
+	return FT_OK;
+}
+
 static enum ft_status dump_answer(void *context, const struct ft_answer *answer)
 {
 	const struct ft_request *ticket = &answer->ticket;
@@ -272,6 +281,8 @@ char *catalog_rig_dump(struct ft_catalog *c, enum ft_status *st)
 		*st = ft_catalog_each_transfer(c, dump_transfer, to);
 	if (*st == FT_OK)
 		*st = ft_catalog_each_answer(c, dump_answer, to);
+	if (*st == FT_OK)
+		*st = ft_catalog_each_event(c, dump_event, to);
 	if (*st == FT_OK)
 		*st = dump_finished(to, c);
 	fclose(to);

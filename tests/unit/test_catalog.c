@@ -482,6 +482,20 @@ START_TEST(test_catalog__keeps_progress_which_only_grows)
 }
 END_TEST
 
+START_TEST(test_catalog__keeps_an_event_until_it_is_told)
+{
+	put(ft_catalog_put_event(rig.catalog, 7, "$file-event/cam/f", "{\"a\":1}", 7));
+	put(ft_catalog_put_event(rig.catalog, 0, "$file-event/cam/g", "{}", 2));
+	has("event 7 $file-event/cam/f {\"a\":1}\n", true);
+	has("event 8 $file-event/cam/g {}\n", true);
+	put(ft_catalog_put_event(rig.catalog, 7, "$file-event/cam/f", "{\"a\":2}", 7));
+	put(ft_catalog_drop_event(rig.catalog, 8));
+	put(ft_catalog_drop_event(rig.catalog, 9));
+	has("event 7 $file-event/cam/f {\"a\":2}\n", true);
+	has("event 8", false);
+}
+END_TEST
+
 static enum ft_status stop_at_two(void *context, struct ft_unfinished *found)
 {
 	int *visits = context;
@@ -546,5 +560,6 @@ FT_SUITE_WITH("catalog", setup, teardown, test_catalog__begins_empty,
 	      test_catalog__does_not_change_a_result_that_is_known,
 	      test_catalog__knows_no_such_transfer, test_catalog__holds_nothing_for_a_refused_init,
 	      test_catalog__keeps_progress_which_only_grows,
+	      test_catalog__keeps_an_event_until_it_is_told,
 	      test_catalog__ends_a_walk_with_the_visitors_error,
 	      test_catalog__gives_ranges_away_to_a_visitor);

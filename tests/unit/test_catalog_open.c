@@ -288,6 +288,16 @@ START_TEST(test_catalog_open__refuses_tables_that_are_not_ours)
 }
 END_TEST
 
+START_TEST(test_catalog_open__adds_what_a_later_version_has_added)
+{
+	opens(FT_CATALOG_NEW);
+	ft_catalog_close(&rig.catalog);
+	sql("DROP TABLE outbox");
+	opens(FT_CATALOG_NEW);
+	free(sql_says("SELECT count(*) FROM outbox"));
+}
+END_TEST
+
 START_TEST(test_catalog_open__refuses_a_catalog_without_progress)
 {
 	opens(FT_CATALOG_NEW);
@@ -559,6 +569,7 @@ FT_SUITE_WITH("catalog_open", setup, teardown, test_catalog_open__goes_on_in_the
 	      test_catalog_open__refuses_a_database_of_another_program,
 	      test_catalog_open__refuses_a_newer_version_and_leaves_it,
 	      test_catalog_open__refuses_tables_that_are_not_ours,
+	      test_catalog_open__adds_what_a_later_version_has_added,
 	      test_catalog_open__refuses_a_catalog_without_progress,
 	      test_catalog_open__refuses_a_file_that_was_cut_off,
 	      test_catalog_open__names_a_directory_that_is_not_there,

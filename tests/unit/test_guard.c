@@ -107,7 +107,6 @@ START_TEST(test_guard__leaves_other_subscriptions_to_others)
 		"#", "+", "+/#", "+/+/+", "+/f1/init", "+/me", "a/b", "/", "", "/$file/x",
 		"$file", "$file-async", "$file-response", "$filex/#", "$file-other/#", "$File/#",
 		"$FILE/#", "file/#", " $file/#", "$SYS/#", "$SYS/$file/#", "a/$file/#",
-		"$file-event/#", "$file-event/me/f1",
 	};
 
 	for (size_t i = 0; i < sizeof filters / sizeof filters[0]; i++)
@@ -159,9 +158,40 @@ START_TEST(test_guard__leaves_reading_of_the_rest_to_others)
 	read_is("$filex/y", "me", FT_GUARD_FOREIGN);
 	read_is("$ft-acks", "me", FT_GUARD_FOREIGN);
 	read_is("$file-response", "me", FT_GUARD_FOREIGN);
-	read_is("$file-event/me/f1", "me", FT_GUARD_FOREIGN);
 	read_is("$share/g/$file/x", "me", FT_GUARD_FOREIGN);
 	read_is("$SYS/broker/file-transfer/x", "me", FT_GUARD_FOREIGN);
+}
+END_TEST
+
+START_TEST(test_guard__wants_a_grant_for_events)
+{
+	any_subscribe_is("$file-event/#", FT_GUARD_GRANTED);
+	read_is("$file-event/me/f1", "me", FT_GUARD_GRANTED);
+	read_is("$file-event", "me", FT_GUARD_FOREIGN);
+	read_is("$file-events/me/f1", "me", FT_GUARD_FOREIGN);
+}
+END_TEST
+
+static void own_event_is(const char *topic, const char *owner, bool own)
+{
+	ck_assert_msg(ft_guard_is_own_event(topic, owner, strlen(owner)) == own, "%s of %s", topic,
+		      owner);
+}
+
+START_TEST(test_guard__knows_a_clients_own_events)
+{
+	own_event_is("$file-event/me/f1", "me", true);
+	own_event_is("$file-event/me/#", "me", true);
+	own_event_is("$file-event/me/+", "me", true);
+	own_event_is("$file-event/a%2Fb%2B/f1", "a/b+", true);
+	own_event_is("$file-event/me", "me", false);
+	own_event_is("$file-event/me2/f1", "me", false);
+	own_event_is("$file-event/m/f1", "me", false);
+	own_event_is("$file-event/+/f1", "+", false);
+	own_event_is("$file-event/#", "#", false);
+	own_event_is("$file-event/a/b/f1", "a/b", false);
+	own_event_is("$share/me/$file-event/me/f1", "me", false);
+	own_event_is("$file-response/me/f1", "me", false);
 }
 END_TEST
 
@@ -272,6 +302,8 @@ FT_SUITE("guard",
 	 test_guard__denies_reading_commands,
 	 test_guard__lets_a_client_read_its_own_responses_only,
 	 test_guard__leaves_reading_of_the_rest_to_others,
+	 test_guard__wants_a_grant_for_events,
+	 test_guard__knows_a_clients_own_events,
 	 test_guard__denies_forging_responses_and_events,
 	 test_guard__leaves_sending_of_commands_to_others,
 	 test_guard__never_stops_unsubscribing,

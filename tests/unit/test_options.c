@@ -164,7 +164,7 @@ START_TEST(test_options__refuse_bad_values_and_name_them)
 		{ "max_segment_size", "0" }, { "owner", "user" }, { "owner", "" },
 		{ "finished_ids", "replaced" }, { "segment_responses", "none" },
 		{ "segment_responses", "default" }, { "segment_responses", "" },
-		{ "response_topics", "" }, { "storage_quota", "1G" }, { "events", "on" },
+		{ "response_topics", "" }, { "storage_quota", "1G" }, { "events", "true" },
 	};
 
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
