@@ -112,7 +112,7 @@ WRAPPED := malloc calloc realloc strdup strndup free EVP_MD_CTX_new EVP_MD_CTX_f
 	readdir64 mmap64 fsync fdatasync syncfs fchmodat tsearch mosquitto_property_add_byte mosquitto_property_add_string \
 	mosquitto_property_add_binary
 
-$(BUILD)/tests/fault/test_plugin_calls \
+$(BUILD)/tests/fault/test_plugin_calls $(BUILD)/tests/fault/test_engine_calls \
 	$(BUILD)/tests/fault/test_store_calls $(BUILD)/tests/fault/test_log_calls: \
 	WRAP := $(WRAPPED:%=-Wl,--wrap=%)
 
@@ -127,7 +127,7 @@ $(BUILD)/tests/fault/test_catalog_faults: WRAP := $(patsubst %,-Wl$(comma)--wrap
 	calloc realloc strdup strndup fsync openat64)
 
 $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_engine*.c tests/unit/test_writer*.c \
-	tests/property/test_engine*.c)): $(BUILD)/tests/lib/rig.o $(BUILD)/tests/lib/fake_store.o
+	tests/property/test_engine*.c tests/fault/test_engine*.c)): $(BUILD)/tests/lib/rig.o $(BUILD)/tests/lib/fake_store.o
 
 $(BUILD)/ft-%: $(BUILD)/examples/ft-%.o
 	$(call say,LINK)$(CC) $(FT_CFLAGS) -o $@ $(filter %.o,$^) $(LDFLAGS) $(FT_LDLIBS)

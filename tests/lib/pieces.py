@@ -46,6 +46,7 @@ SECONDS = {
     "test_expiry": 45,
     "test_client_codes": 45,
     "fault/test_plugin_calls": 40,
+    "fault/test_engine_calls": 40,
     "test_client_window": 40,
     "test_client_real": 40,
     "test_growth": 35,
