@@ -6,7 +6,7 @@
 #	make unit		only the unit tests, in seconds
 #	make test-engines	other machines: 32 bit, big-endian, musl, Mosquitto 2.1's headers, packages
 #	make deb		a Debian package of plugin and ft-put, in $(BUILD)/deb
-#	make install		copy the plugin and ft-put into the system (DESTDIR, PREFIX, PLUGINDIR)
+#	make install		copy the plugin, ft-put and ft-ctl into the system (DESTDIR, PREFIX, PLUGINDIR)
 #	make uninstall		remove them
 #	make check		floors, exported symbols, warnings of gcc and clang, shell scripts, tests
 #				that docs/SECURITY.md names, files that docs and headers name
@@ -132,7 +132,10 @@ $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_engine*.c tests/unit/test_w
 $(BUILD)/ft-%: $(BUILD)/examples/ft-%.o
 	$(call say,LINK)$(CC) $(FT_CFLAGS) -o $@ $(filter %.o,$^) $(LDFLAGS) $(FT_LDLIBS)
 
-$(BUILD)/ft-put $(BUILD)/tests/client/driver: FT_LDLIBS += -lssl -lpopt
+$(BUILD)/ft-put $(BUILD)/ft-ctl $(BUILD)/tests/client/driver: FT_LDLIBS += -lssl -lpopt
+# The modules of ft-put that make a connection.
+$(BUILD)/ft-ctl: $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/ft-ctl/*.c)) \
+	$(patsubst %,$(BUILD)/examples/ft-put/%.o,addresses link tls tone)
 $(BUILD)/ft-put: $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/ft-put/*.c))
 
 $(BUILD)/tests/client/driver: $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/ft-put/*.c))
@@ -178,8 +181,9 @@ man = sed '/^\.TH /s/"file transfer over MQTT"/"mosquitto-file-transfer $(VERSIO
 install: all
 	install -d $(DESTDIR)$(PLUGINDIR) $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(MAN1) $(DESTDIR)$(MAN7)
 	install -m 0644 $(PLUGIN) $(DESTDIR)$(PLUGINDIR)/
-	install -m 0755 $(BUILD)/ft-put $(DESTDIR)$(PREFIX)/bin/
+	install -m 0755 $(BUILD)/ft-put $(BUILD)/ft-ctl $(DESTDIR)$(PREFIX)/bin/
 	$(call man,examples/ft-put.1,$(DESTDIR)$(MAN1)/ft-put.1)
+	$(call man,examples/ft-ctl.1,$(DESTDIR)$(MAN1)/ft-ctl.1)
 	$(call man,packaging/mosquitto-file-transfer.7,$(DESTDIR)$(MAN7)/mosquitto-file-transfer.7)
 	@echo "Now add to mosquitto.conf:"
 	@echo "    plugin $(PLUGINDIR)/$(notdir $(PLUGIN))"
@@ -187,7 +191,7 @@ install: all
 
 uninstall:
 	rm -f $(DESTDIR)$(PLUGINDIR)/$(notdir $(PLUGIN)) $(DESTDIR)$(PREFIX)/bin/ft-put \
-		$(DESTDIR)$(MAN1)/ft-put.1 $(DESTDIR)$(MAN7)/mosquitto-file-transfer.7
+		$(DESTDIR)$(PREFIX)/bin/ft-ctl $(DESTDIR)$(MAN1)/ft-ctl.1 $(DESTDIR)$(MAN1)/ft-put.1 $(DESTDIR)$(MAN7)/mosquitto-file-transfer.7
 
 check: check-floors check-exports check-warnings check-shell check-claims check-paths
 

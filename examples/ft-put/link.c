@@ -121,7 +121,10 @@ static void on_connect(struct mosquitto *mosq, void *object, int reason, int fla
 	mosquitto_property_read_int16(properties, MQTT_PROP_RECEIVE_MAXIMUM, &receive_max, false);
 	if (receive_max)
 		link->receive_max = receive_max;
-	subscribe(link);
+	if (link->options->unsubscribed)
+		link->state = LINK_READY;
+	else
+		subscribe(link);
 }
 
 static void on_subscribe(struct mosquitto *mosq, void *object, int mid, int count,

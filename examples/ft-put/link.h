@@ -32,6 +32,7 @@ struct tls;
 
 struct link_options {
 	const char *client_id;
+	bool unsubscribed;		/* answers come without: READY with the CONNACK */
 	const char *host;
 	int port;
 	const char *unix_path;		/* instead of host and port */

@@ -7,7 +7,7 @@
 #include "catalog/query.h"
 #include "catalog/transfers.h"
 
-#define FINISHED_SLICE 20000	/* rows that are looked at between two looks at the clock */
+#define FINISHED_SLICE 5000	/* rows that are looked at between two looks at the clock */
 
 static enum ft_status finished_insert(struct ft_catalog *c, const struct ft_finished *finished)
 {

@@ -8,7 +8,7 @@
 #include "base/escape.h"
 #include "base/system.h"
 
-#define WORKER_PAGE_MS 40		/* then a page ends, however little was found */
+#define WORKER_PAGE_MS 25		/* then a page ends, however little was found */
 #define WORKER_SLICE ((uint64_t)4 * 1024 * 1024)	/* bytes that are verified at a time */
 #define WORKER_BLOCK ((size_t)64 * 1024)
 

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+/*
+ * ft-ctl: shows and steers the file transfers of a broker, by the plugin's admin API
+ * (docs/control.md). One row of the table below for each command.
+ */
+#include <locale.h>
+#include <mosquitto.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ft-ctl/call.h"
+#include "ft-ctl/options.h"
+#include "ft-ctl/pages.h"
+#include "ft-ctl/table.h"
+#include "ft-ctl/top.h"
+
+#define VERIFY_LOOK_MS 500
+
+/* --- printing --- */
+
+static void print_json(const cJSON *json)
+{
+	char *text = cJSON_PrintUnformatted(json);
+
+	if (text)
+		puts(text);
+	cJSON_free(text);
+}
+
+/* Members as lines; those that are objects are indented. */
+static void print_members(const cJSON *data, int indent)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, data) {
+		char *text = cJSON_IsObject(item) ? NULL : cJSON_PrintUnformatted(item);
+
+		printf("%*s%-*s ", indent, "", 24 - indent, item->string ? item->string : "");
+		table_print_text(cJSON_IsString(item) ? item->valuestring : text ? text : "", 0);
+		printf("\n");
+		cJSON_free(text);
+		if (cJSON_IsObject(item))
+			print_members(item, indent + 2);
+	}
+}
+
+static void print_data(const struct settings *settings, const cJSON *data)
+{
+	if (settings->json)
+		print_json(data);
+	else
+		print_members(data, 0);
+}
+
+/* --- lists --- */
+
+/* Each table takes 80 columns. */
+static const struct table_column transfer_columns[] = {
+	{ "CLIENT", -16, cell_client }, { "FILE", -12, cell_file }, { "NAME", -18, cell_name },
+	{ "SIZE", 6, cell_size }, { "DONE", 4, cell_done }, { "RATE", 7, cell_rate },
+	{ "STATE", -11, cell_state },
+	{ NULL, 0, NULL },
+};
+
+static const struct table_column file_columns[] = {
+	{ "COMPLETED (UTC)", -19, cell_completed }, { "CLIENT", -18, cell_client },
+	{ "FILE", -14, cell_file }, { "NAME", -19, cell_name }, { "SIZE", 6, cell_size },
+	{ NULL, 0, NULL },
+};
+
+static const struct table_column pause_columns[] = {
+	{ "SINCE (UTC)", -19, cell_since }, { "WHAT", -8, cell_scope }, { "CLIENT", -25, cell_client },
+	{ "FILE", -25, cell_file },
+	{ NULL, 0, NULL },
+};
+
+struct listing {
+	const struct settings *settings;
+	const struct table_column *columns;
+	unsigned long count;
+};
+
+static bool list_entry(void *context, cJSON *entry)
+{
+	struct listing *listing = context;
+
+	if (listing->settings->json)
+		print_json(entry);
+	else if (listing->count == 0)
+		table_print_head(listing->columns);
+	if (!listing->settings->json)
+		table_print(listing->columns, entry);
+	listing->count++;
+	return true;
+}
+
+static enum exit_code list(struct caller *caller, const struct settings *settings,
+			   const char *command, const char *what, const struct table_column *columns)
+{
+	const struct pages pages = {
+		.command = command, .what = what, .filter = &settings->filter, .limit = settings->limit,
+		.client = settings->argument_count ? settings->arguments[0] : NULL,
+	};
+	struct listing listing = { settings, columns, 0 };
+
+	return pages_each(caller, &pages, list_entry, &listing) ? EXIT_DONE : caller->code;
+}
+
+static enum exit_code do_list(struct caller *caller, const struct settings *settings)
+{
+	return list(caller, settings, "listTransfers", "transfers", transfer_columns);
+}
+
+static enum exit_code do_files(struct caller *caller, const struct settings *settings)
+{
+	return list(caller, settings, "listFiles", "files", file_columns);
+}
+
+static enum exit_code do_pauses(struct caller *caller, const struct settings *settings)
+{
+	struct listing listing = { settings, pause_columns, 0 };
+	cJSON *command = call_new("listPauses"), *data = call(caller, &command), *entry;
+
+	if (!data)
+		return caller->code;
+	cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(data, "pauses"))
+		(void)list_entry(&listing, entry);
+	cJSON_Delete(data);
+	return EXIT_DONE;
+}
+
+/* --- one transfer or file --- */
+
+/* A command about what the arguments name: a client, and perhaps a file. */
+static cJSON *command_about(const struct settings *settings, const char *name)
+{
+	static const char *const keys[] = { "client_id", "file_id" };
+	cJSON *command = call_new(name);
+
+	for (int i = 0; i < settings->argument_count && i < 2; i++)
+		if (command && !cJSON_AddStringToObject(command, keys[i], settings->arguments[i])) {
+			cJSON_Delete(command);
+			command = NULL;
+		}
+	return command;
+}
+
+/* Nothing is printed where there is nothing to tell but success. */
+static enum exit_code run(struct caller *caller, const struct settings *settings, cJSON *command)
+{
+	cJSON *data = call(caller, &command);
+
+	if (!data)
+		return caller->code;
+	if (settings->json || cJSON_GetArraySize(data) > 0)
+		print_data(settings, data);
+	cJSON_Delete(data);
+	return EXIT_DONE;
+}
+
+static enum exit_code do_show(struct caller *caller, const struct settings *settings)
+{
+	cJSON *command = command_about(settings, "getTransfer");
+	cJSON *data = call_quietly(caller, &command);
+
+	if (!data && strcmp(caller->error, "no_such_transfer") == 0)
+		return run(caller, settings, command_about(settings, "getFile"));
+	if (!data && *caller->error)
+		complain(EXIT_REFUSED, "%s: %s", caller->error, caller->detail);
+	if (!data)
+		return caller->code;
+	print_data(settings, data);
+	cJSON_Delete(data);
+	return EXIT_DONE;
+}
+
+static enum exit_code do_abort(struct caller *caller, const struct settings *settings)
+{
+	return run(caller, settings, command_about(settings, "abortTransfer"));
+}
+
+static enum exit_code do_rm(struct caller *caller, const struct settings *settings)
+{
+	return run(caller, settings, command_about(settings, "deleteFile"));
+}
+
+/* Of everybody only where that was said: `pause` alone may be a slip. */
+static enum exit_code pause_or_resume(struct caller *caller, const struct settings *settings,
+				      const char *const commands[3])
+{
+	int named = settings->argument_count;
+
+	if (settings->all == (named > 0))
+		return complain(EXIT_USAGE, "%s wants a CLIENT, CLIENT and FILE, or --all",
+				settings->command);
+	return run(caller, settings, command_about(settings, commands[named]));
+}
+
+static enum exit_code do_pause(struct caller *caller, const struct settings *settings)
+{
+	static const char *const commands[] = { "pauseAll", "pauseClient", "pauseTransfer" };
+
+	return pause_or_resume(caller, settings, commands);
+}
+
+static enum exit_code do_resume(struct caller *caller, const struct settings *settings)
+{
+	static const char *const commands[] = { "resumeAll", "resumeClient", "resumeTransfer" };
+
+	return pause_or_resume(caller, settings, commands);
+}
+
+/* --- the broker --- */
+
+static enum exit_code do_stats(struct caller *caller, const struct settings *settings)
+{
+	enum exit_code code = run(caller, settings, call_new("getStatus"));
+
+	return code == EXIT_DONE ? run(caller, settings, call_new("getMetrics")) : code;
+}
+
+static enum exit_code do_gc(struct caller *caller, const struct settings *settings)
+{
+	return run(caller, settings, call_new("runGc"));
+}
+
+/* Follows a verification to its end. NULL: an error, which was told. */
+static cJSON *follow_verify(struct caller *caller, const struct settings *settings)
+{
+	for (;;) {
+		cJSON *command = call_new("getStatus"), *data = call(caller, &command);
+		cJSON *verify = cJSON_DetachItemFromObjectCaseSensitive(data, "verify");
+		bool running = strcmp(text_of(verify, "state"), "running") == 0;
+
+		cJSON_Delete(data);
+		if (!verify || !running)
+			return verify;
+		if (!settings->json) {
+			char read[32];
+
+			print_size(read, sizeof(read), number_of(verify, "bytes"));
+			fprintf(stderr, "\r%.0f of %.0f files, %s, %.0f damaged  ",
+				number_of(verify, "files"), number_of(verify, "total"), read,
+				number_of(verify, "damaged"));
+		}
+		cJSON_Delete(verify);
+		if (!caller_wait(caller, VERIFY_LOOK_MS))
+			return NULL;
+	}
+}
+
+static enum exit_code do_verify(struct caller *caller, const struct settings *settings)
+{
+	cJSON *command, *verify;
+	enum exit_code code;
+
+	if (settings->cancel)
+		return run(caller, settings, call_new("cancelVerify"));
+	command = call_new("verifyFiles");
+	verify = call_quietly(caller, &command);
+	/* Busy: one goes on already, and that will do. */
+	if (!verify && strcmp(caller->error, "busy") != 0) {
+		if (*caller->error)
+			complain(EXIT_REFUSED, "%s: %s", caller->error, caller->detail);
+		return caller->code;
+	}
+	cJSON_Delete(verify);
+	verify = follow_verify(caller, settings);
+	if (!verify)
+		return caller->code;
+	if (!settings->json)
+		fprintf(stderr, "\n");
+	print_data(settings, verify);
+	code = number_of(verify, "damaged") > 0 ? EXIT_REFUSED : EXIT_DONE;
+	cJSON_Delete(verify);
+	return code;
+}
+
+/* --- all --- */
+
+static const struct {
+	const char *name;
+	int min, max;			/* arguments */
+	enum exit_code (*run)(struct caller *caller, const struct settings *settings);
+} commands[] = {
+	{ "list", 0, 1, do_list },
+	{ "show", 2, 2, do_show },
+	{ "abort", 2, 2, do_abort },
+	{ "pause", 0, 2, do_pause },
+	{ "resume", 0, 2, do_resume },
+	{ "pauses", 0, 0, do_pauses },
+	{ "files", 0, 1, do_files },
+	{ "rm", 2, 2, do_rm },
+	{ "stats", 0, 0, do_stats },
+	{ "top", 0, 1, top_run },
+	{ "verify", 0, 0, do_verify },
+	{ "gc", 0, 0, do_gc },
+};
+
+static enum exit_code run_command(const struct settings *settings)
+{
+	struct caller caller;
+	enum exit_code code;
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(commands[i].name, settings->command) != 0)
+			continue;
+		if (settings->argument_count < commands[i].min
+		    || settings->argument_count > commands[i].max)
+			return complain(EXIT_USAGE, "%s: too %s arguments; try --help",
+					settings->command,
+					settings->argument_count < commands[i].min ? "few" : "many");
+		code = caller_open(&caller, &settings->link) ? commands[i].run(&caller, settings)
+							     : caller.code;
+		caller_close(&caller);
+		return code;
+	}
+	return complain(EXIT_USAGE, "there is no command \"%s\"; try --help", settings->command);
+}
+
+int main(int argc, char **argv)
+{
+	struct settings settings;
+	enum exit_code code = EXIT_INTERNAL;
+
+	setlocale(LC_CTYPE, "");
+	signal(SIGPIPE, SIG_DFL);	/* as of `ft-ctl files | head` */
+	if (options_parse(&settings, argc, argv, &code)) {
+		mosquitto_lib_init();
+		code = run_command(&settings);
+		mosquitto_lib_cleanup();
+	}
+	options_release(&settings);
+	return (int)code;
+}

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include "options.h"
+
+#include <errno.h>
+#include <popt.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../ft-put/tls.h"
+#include "../ft-put/tone.h"
+
+#define CONNECT_TIMEOUT_S 10
+
+enum exit_code complain(enum exit_code code, const char *format, ...)
+{
+	va_list args;
+
+	fprintf(stderr, "%sft-ctl: ", tone_on(STDERR_FILENO, TONE_BAD));
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fprintf(stderr, "%s\n", tone_off(STDERR_FILENO));
+	return code;
+}
+
+/* Keeps a text until options_release(). NULL where memory ran out. */
+static char *options_own(struct settings *s, char *text)
+{
+	char **owned = text ? realloc(s->owned, (size_t)(s->owned_count + 1) * sizeof(*owned)) : NULL;
+
+	if (!owned) {
+		free(text);
+		return NULL;
+	}
+	s->owned = owned;
+	return s->owned[s->owned_count++] = text;
+}
+
+void options_release(struct settings *s)
+{
+	for (int i = 0; i < s->owned_count; i++)
+		free(s->owned[i]);
+	free(s->owned);
+	if (s->parser)
+		poptFreeContext(s->parser);
+}
+
+/* --- values --- */
+
+struct row;
+typedef bool row_take(struct settings *s, const struct row *row, const char *value);
+
+struct row {
+	const char *name;
+	char letter;
+	const char *argument;	/* NULL: a switch */
+	row_take *take;
+	size_t at;		/* in struct settings */
+	const char *wants;	/* what a value has to be */
+	const char *help;	/* NULL: another spelling, not shown */
+};
+
+#define FIELD(type) ((type *)(void *)((char *)s + row->at))
+
+static bool take_text(struct settings *s, const struct row *row, const char *value)
+{
+	*FIELD(const char *) = value;
+	return true;
+}
+
+static bool take_switch(struct settings *s, const struct row *row, const char *value)
+{
+	(void)value;
+	*FIELD(bool) = true;
+	return true;
+}
+
+static bool parse_digits(const char *text, uint64_t max, uint64_t *number, const char **rest)
+{
+	char *end;
+
+	errno = 0;
+	*number = *text >= '0' && *text <= '9' ? strtoull(text, &end, 10) : 0;
+	*rest = *text >= '0' && *text <= '9' ? end : text;
+	return *rest != text && !errno && *number <= max;
+}
+
+static bool take_unsigned(struct settings *s, const struct row *row, const char *value)
+{
+	const char *rest;
+	uint64_t number;
+	bool ok = parse_digits(value, 65535, &number, &rest) && !*rest && number > 0;
+
+	*FIELD(unsigned) = (unsigned)number;
+	return ok;
+}
+
+/* As text, since that is what goes into JSON. */
+static bool take_number_text(struct settings *s, const struct row *row, uint64_t number)
+{
+	char *text = NULL;
+
+	if (number > (uint64_t)1 << 53 || asprintf(&text, "%llu", (unsigned long long)number) < 0)
+		return false;
+	*FIELD(const char *) = options_own(s, text);
+	return *FIELD(const char *) != NULL;
+}
+
+static bool take_size(struct settings *s, const struct row *row, const char *value)
+{
+	static const char letters[] = "kMG";
+	const char *rest, *letter;
+	uint64_t number;
+
+	if (!parse_digits(value, (uint64_t)1 << 53, &number, &rest))
+		return false;
+	letter = *rest ? strchr(letters, *rest) : NULL;
+	if (*rest && (!letter || rest[1] || number >> (53 - 10 * (letter - letters + 1)) > 0))
+		return false;
+	return take_number_text(s, row, letter ? number << 10 * (letter - letters + 1) : number);
+}
+
+/* A date as it is printed, or so long ago: 30m, 2h, 7d. */
+static bool take_time(struct settings *s, const struct row *row, const char *value)
+{
+	static const struct {
+		char letter;
+		uint64_t seconds;
+	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
+	struct tm date = { .tm_isdst = -1 };
+	const char *rest = strptime(value, "%Y-%m-%d", &date);
+	uint64_t number, now = (uint64_t)time(NULL);
+
+	if (rest && *rest)
+		rest = strptime(rest + 1, "%H:%M:%S", &date);
+	if (rest && (!*rest || strcmp(rest, "Z") == 0))
+		return take_number_text(s, row, (uint64_t)timegm(&date));
+	if (!parse_digits(value, UINT32_MAX, &number, &rest))
+		return false;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (*rest == units[i].letter && !rest[1] && number * units[i].seconds <= now)
+			return take_number_text(s, row, now - number * units[i].seconds);
+	return false;
+}
+
+static bool take_host(struct settings *s, const struct row *row, const char *value)
+{
+	(void)row;
+	s->link.host = value;
+	s->link.unix_path = NULL;
+	return *value;
+}
+
+static bool take_version(struct settings *s, const struct row *row, const char *value)
+{
+	(void)row;
+	if (strncmp(value, "mqttv", 5) == 0)
+		value += 5;
+	s->link.mqtt5 = strcmp(value, "5") == 0;
+	return s->link.mqtt5 || strcmp(value, "311") == 0;
+}
+
+static bool take_id(struct settings *s, const struct row *row, const char *value)
+{
+	return *value && take_text(s, row, value);
+}
+
+/* --- the options --- */
+
+#define AT(member) offsetof(struct settings, member)
+#define NUMBER_WANTED "a number from 1 to 65535 is wanted"
+#define SIZE_WANTED "a number of bytes is wanted, perhaps with k, M or G"
+#define TIME_WANTED "2026-01-31, 2026-01-31T12:00:00, or a time ago is wanted: 30m, 2h, 7d"
+
+static const struct row connection_rows[] = {
+	{ "host", 'h', "HOST", take_host, 0, "a host name or address is wanted", "broker (localhost)" },
+	{ "port", 'p', "PORT", take_unsigned, AT(link.port), NUMBER_WANTED,
+	  "port (1883; 8883 with TLS)" },
+	{ "unix", 0, "PATH", take_text, AT(link.unix_path), "", "connect to this Unix socket instead" },
+	{ "username", 'u', "USER", take_text, AT(link.user), "", "user name" },
+	{ "pw", 'P', "PASSWORD", take_text, AT(link.password), "",
+	  "better in the environment, as FT_CTL_PASSWORD" },
+	{ "id", 'i', "ID", take_id, AT(link.client_id), "an id is wanted", "client id" },
+	{ "mqtt", 'V', "VERSION", take_version, 0, "5 or 311 is wanted", "5 or 311 (5)" },
+	{ "cafile", 0, "FILE", take_text, AT(link.cafile), "", "TLS, with the authorities in this file" },
+	{ "capath", 0, "DIR", take_text, AT(link.capath), "",
+	  "TLS, with the authorities in this directory" },
+	{ "cert", 0, "FILE", take_text, AT(link.cert), "", "certificate of this client" },
+	{ "key", 0, "FILE", take_text, AT(link.key), "", "its key" },
+	{ "insecure", 0, NULL, take_switch, AT(link.insecure), "",
+	  "do not compare the certificate's names with HOST" },
+	{ "tls-version", 0, "VERSION", take_text, AT(link.tls_version), "",
+	  "tlsv1.3, tlsv1.2 or tlsv1.1, and no other" },
+	{ "ciphers", 0, "LIST", take_text, AT(link.ciphers), "",
+	  "ciphers of TLS up to 1.2, as OpenSSL calls them" },
+	{ "psk", 0, "HEX", take_text, AT(link.psk), "", "TLS with this pre-shared key" },
+	{ "psk-identity", 0, "ID", take_text, AT(link.psk_identity), "", "whose key that is" },
+};
+
+static const struct row other_rows[] = {
+	{ "name", 0, "PATTERN", take_text, AT(filter.name), "",
+	  "list, files: of names that match, such as '*.jpg'" },
+	{ "since", 0, "TIME", take_time, AT(filter.since), TIME_WANTED,
+	  "begun (list) or completed (files) then or later" },
+	{ "until", 0, "TIME", take_time, AT(filter.until), TIME_WANTED, "... or earlier" },
+	{ "min-size", 0, "N", take_size, AT(filter.min_size), SIZE_WANTED, "so many bytes at least" },
+	{ "max-size", 0, "N", take_size, AT(filter.max_size), SIZE_WANTED, "... at most" },
+	{ "limit", 'n', "N", take_unsigned, AT(limit), NUMBER_WANTED, "list, files: so many at most" },
+	{ "all", 0, NULL, take_switch, AT(all), "", "pause, resume: everybody's" },
+	{ "cancel", 0, NULL, take_switch, AT(cancel), "", "verify: end one that goes on" },
+	{ "interval", 0, "SECONDS", take_unsigned, AT(interval_s), NUMBER_WANTED,
+	  "top: time between two looks (2)" },
+	{ "count", 0, "N", take_unsigned, AT(count), NUMBER_WANTED, "top: so many looks, then end" },
+	{ "json", 0, NULL, take_switch, AT(json), "", "one JSON object a line, for programs" },
+	{ "help", 0, NULL, take_switch, AT(help), "", "this text" },
+};
+
+#define CONNECTION_ROWS (sizeof(connection_rows) / sizeof(connection_rows[0]))
+#define OTHER_ROWS (sizeof(other_rows) / sizeof(other_rows[0]))
+
+static const char help_before[] =
+	"[OPTIONS] COMMAND [ARGUMENTS]\n"
+	"Shows and steers the file transfers of a broker whose plugin has \"control on\".\n\n"
+	"  list [CLIENT]          unfinished transfers\n"
+	"  show CLIENT FILE       one transfer, or finished file\n"
+	"  abort CLIENT FILE      forget a transfer and its bytes\n"
+	"  pause CLIENT [FILE]    refuse what is sent for a while: also --all\n"
+	"  resume CLIENT [FILE]   ... no more; also --all\n"
+	"  pauses                 what is paused\n"
+	"  files [CLIENT]         finished files, the newest first\n"
+	"  rm CLIENT FILE         delete a finished file\n"
+	"  stats                  how the plugin does\n"
+	"  top                    the same, and what is on its way, live\n"
+	"  verify                 compare finished files with their checksums\n"
+	"  gc                     look for what has expired, now\n";
+
+static const char help_after[] =
+	"\n"
+	"CLIENT is the client id, or the user name where the broker has \"owner username\".\n"
+	"\n"
+	"Exit status: 0 done, 1 usage, 3 no connection, 4 denied, 5 refused or damaged,\n"
+	"7 internal error.\n";
+
+static const struct row *row_at(int number)
+{
+	size_t i = (size_t)number - 1;
+
+	return i < CONNECTION_ROWS ? &connection_rows[i] : &other_rows[i - CONNECTION_ROWS];
+}
+
+static void fill_table(struct poptOption *to, const struct row *rows, size_t count, size_t first)
+{
+	for (size_t i = 0; i < count; i++)
+		to[i] = (struct poptOption){
+			.longName = rows[i].name, .shortName = rows[i].letter,
+			.argInfo = rows[i].argument ? POPT_ARG_STRING : POPT_ARG_NONE,
+			.val = (int)(first + i) + 1, .descrip = rows[i].help,
+			.argDescrip = rows[i].argument,
+		};
+}
+
+static bool read_options(struct settings *s)
+{
+	int found;
+
+	while ((found = poptGetNextOpt(s->parser)) > 0) {
+		const struct row *row = row_at(found);
+		char *value = row->argument ? options_own(s, poptGetOptArg(s->parser)) : NULL;
+
+		if (row->argument && !value) {
+			complain(EXIT_INTERNAL, "out of memory");
+			return false;
+		}
+		if (!row->take(s, row, value)) {
+			complain(EXIT_USAGE, "--%s \"%s\": %s", row->name, value, row->wants);
+			return false;
+		}
+	}
+	if (found != -1)
+		complain(EXIT_USAGE, "%s: %s; try --help",
+			 poptBadOption(s->parser, POPT_BADOPTION_NOALIAS), poptStrerror(found));
+	return found == -1;
+}
+
+/* --- what follows from what is said --- */
+
+static bool usage_error(const char *text)
+{
+	complain(EXIT_USAGE, "%s; try --help", text);
+	return false;
+}
+
+static bool check_link(struct settings *s)
+{
+	struct link_options *link = &s->link;
+	char why[TLS_WHY_ROOM];
+	struct tls *tls;
+
+	link->tls = link->cafile || link->capath || link->psk;
+	if (!link->port)
+		link->port = link->tls ? 8883 : 1883;
+	if (!link->password && link->user)
+		link->password = getenv("FT_CTL_PASSWORD");
+	if (!link->cert != !link->key || (link->cert && !link->tls))
+		return usage_error("--cert and --key belong together, and to TLS (--cafile)");
+	if ((link->insecure || link->tls_version || link->ciphers) && !link->tls)
+		return usage_error("--insecure, --tls-version and --ciphers need --cafile, --capath "
+				   "or --psk");
+	if (!link->psk != !link->psk_identity)
+		return usage_error("--psk and --psk-identity belong together");
+	if (link->password && !link->user)
+		return usage_error("a password needs a user");
+	if (!link->tls)
+		return true;
+	/* What they name is opened before anything is sent: a wrong path is wrong usage. */
+	if (!(tls = tls_new(link, why, sizeof(why)))) {
+		complain(EXIT_USAGE, "%s", why);
+		return false;
+	}
+	tls_free(&tls);
+	return true;
+}
+
+/* Another one for each run: the broker throws out the first of two clients with one id. */
+static bool make_client_id(struct settings *s)
+{
+	char host[65] = "", *id = NULL;
+
+	if (s->link.client_id)
+		return true;
+	(void)gethostname(host, sizeof(host) - 1);
+	if (asprintf(&id, "ft-ctl-%s-%ld", host, (long)getpid()) < 0)
+		id = NULL;
+	s->link.client_id = options_own(s, id);
+	return s->link.client_id || usage_error("out of memory");
+}
+
+bool options_parse(struct settings *s, int argc, char **argv, enum exit_code *code)
+{
+	static struct poptOption connection[CONNECTION_ROWS + 1], other[OTHER_ROWS + 1];
+	static const struct poptOption tables[] = {
+		{ .argInfo = POPT_ARG_INCLUDE_TABLE, .arg = connection, .descrip = "Connection:" },
+		{ .argInfo = POPT_ARG_INCLUDE_TABLE, .arg = other, .descrip = "Other:" },
+		POPT_TABLEEND
+	};
+
+	fill_table(connection, connection_rows, CONNECTION_ROWS, 0);
+	fill_table(other, other_rows, OTHER_ROWS, CONNECTION_ROWS);
+	*s = (struct settings){
+		.link = { .host = "localhost", .mqtt5 = true, .unsubscribed = true, .keepalive_s = 60,
+			  .connect_timeout_s = CONNECT_TIMEOUT_S, .window = 1 },
+		.interval_s = 2,
+	};
+	*code = EXIT_USAGE;
+	s->parser = poptGetContext("ft-ctl", argc, (const char **)(uintptr_t)argv, tables, 0);
+	if (!s->parser || !read_options(s))
+		return false;
+	if (s->help) {
+		poptSetOtherOptionHelp(s->parser, help_before);
+		poptPrintHelp(s->parser, stdout, 0);
+		fputs(help_after, stdout);
+		*code = EXIT_DONE;
+		return false;
+	}
+	s->arguments = poptGetArgs(s->parser);
+	if (!s->arguments || !s->arguments[0])
+		return usage_error("which command?");
+	s->command = *s->arguments++;
+	while (s->arguments[s->argument_count])
+		s->argument_count++;
+	return check_link(s) && make_client_id(s);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include "pages.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PAGE 500
+
+static bool pages_add(cJSON *command, const char *key, const char *text)
+{
+	return !text || cJSON_AddStringToObject(command, key, text);
+}
+
+static bool pages_add_number(cJSON *command, const char *key, const char *digits)
+{
+	return !digits || cJSON_AddRawToObject(command, key, digits);
+}
+
+static cJSON *pages_command(const struct pages *pages, const char *cursor, unsigned left)
+{
+	static const struct filter none;
+	const struct filter *filter = pages->filter ? pages->filter : &none;
+	cJSON *command = call_new(pages->command);
+
+	if (command && pages_add(command, "client_id", pages->client)
+	    && pages_add(command, "name", filter->name)
+	    && pages_add_number(command, "since", filter->since)
+	    && pages_add_number(command, "until", filter->until)
+	    && pages_add_number(command, "min_size", filter->min_size)
+	    && pages_add_number(command, "max_size", filter->max_size)
+	    && pages_add(command, "cursor", *cursor ? cursor : NULL)
+	    && cJSON_AddNumberToObject(command, "limit", left && left < PAGE ? left : PAGE))
+		return command;
+	cJSON_Delete(command);
+	return NULL;
+}
+
+bool pages_each(struct caller *caller, const struct pages *pages, page_visit *visit, void *context)
+{
+	char cursor[32] = "";
+	unsigned left = pages->limit;
+	bool more = true;
+
+	while (more) {
+		cJSON *command = pages_command(pages, cursor, left), *entry;
+		cJSON *data = call(caller, &command);
+		const cJSON *next = cJSON_GetObjectItemCaseSensitive(data, "cursor");
+
+		if (!data)
+			return false;
+		cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(data, pages->what)) {
+			if (!more || !visit(context, entry) || (left && --left == 0))
+				more = false;
+		}
+		more = more && cJSON_IsString(next);
+		snprintf(cursor, sizeof(cursor), "%s", more ? next->valuestring : "");
+		cJSON_Delete(data);
+	}
+	return true;
+}

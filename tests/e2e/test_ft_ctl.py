@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+"""ft-ctl, the command line of the admin API, against a real broker."""
+import json
+import os
+import re
+import subprocess
+
+from harness import BUILD, Case, broker_version, rows, spread
+from settings import SETTINGS
+from test_control import CONTENT
+
+TOOL = os.path.join(BUILD, "ft-ctl")
+OK, USAGE, LINK, DENIED, REFUSED = 0, 1, 3, 4, 5
+
+
+class ToolCase(Case):
+    setting = SETTINGS["open"]
+    options = {"control": "trusted"}
+
+    def ctl(self, *arguments, broker=None, status=OK, environment=None):
+        """What it prints; its exit status must be `status`."""
+        broker = broker or self.broker
+        done = subprocess.run([TOOL, "-h", "127.0.0.1", "-p", str(broker.port), *arguments],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, check=False,
+                              env={**os.environ, "LC_ALL": "C.UTF-8", "COLUMNS": "80",
+                                   **(environment or {})})
+        self.assertEqual(done.returncode, status, (arguments, done.stdout, done.stderr))
+        self.said = done.stderr.decode()
+        return done.stdout.decode()
+
+    def json(self, *arguments, **options):
+        return [json.loads(line) for line in
+                self.ctl("--json", *arguments, **options).splitlines()]
+
+    def begun(self, device, file="f1", name="door.mp4", size=4000):
+        self.ok(device.init(file, name, size=size))
+        self.ok(device.segment(file, 0, CONTENT[:1000]))
+        return device
+
+
+@spread
+class Tool(ToolCase):
+    """Each command does what it says."""
+
+    def test_list_shows_what_is_on_its_way(self):
+        device = self.begun(self.device())
+        line = self.ctl("list", device.client_id).splitlines()[1]
+        self.assertRegex(line, rf"^{device.client_id} +f1 +door.mp4 +3.9k +25% .*receiving")
+
+    def test_tables_fit_80_columns_whatever_the_names(self):
+        device = self.device("c" * 70 + "ü😀")
+        for file, name in (("f" * 100, "n" * 200), ("\u4e2d" * 60, "\u4e2d" * 70), ("e", "a\u0301" * 60)):
+            self.begun(device, file, name, 4 * 10**9)
+            self.ok(device.upload("d" + file, CONTENT, name))
+        for command in ("list", "files", "pauses", "top --count 1"):
+            self.ctl("pause", device.client_id)
+            for line in self.ctl(*command.split()).splitlines():
+                wide = sum(2 if c in "\u4e2d😀" else 0 if c == "\u0301" else 1 for c in line)
+                self.assertLessEqual(wide, 80, line)
+        self.ctl("resume", device.client_id)
+
+    def test_show_tells_of_a_transfer_and_of_a_file(self):
+        device = self.begun(self.device())
+        self.assertRegex(self.ctl("show", device.client_id, "f1"), r"received +1000\n")
+        self.ok(device.upload("f2", CONTENT, "x.bin"))
+        self.assertRegex(self.ctl("show", device.client_id, "f2"), r"path +files/.*/f2/x.bin\n")
+        self.ctl("show", device.client_id, "f3", status=REFUSED)
+        self.assertIn("no_such_transfer", self.said)
+
+    def test_abort_ends_a_transfer(self):
+        device = self.begun(self.device())
+        self.ctl("abort", device.client_id, "f1")
+        self.answered(device.segment("f1", 0, b"x"), "no_such_transfer")
+        self.ctl("abort", device.client_id, "f1", status=REFUSED)
+
+    def test_pause_and_resume(self):
+        broker = self.start_broker()
+        device = self.begun(self.device(broker=broker))
+        for whom in ((device.client_id, "f1"), (device.client_id,), ("--all",)):
+            self.ctl("pause", *whom, broker=broker)
+            self.answered(device.segment("f1", 0, b"x"), "paused")
+            self.assertEqual(len(self.ctl("pauses", broker=broker).splitlines()), 2)
+            self.ctl("resume", *whom, broker=broker)
+            self.ok(device.segment("f1", 0, b"x"))
+        self.assertEqual(self.ctl("pauses", broker=broker), "")
+
+    def test_pause_of_everybody_has_to_be_said(self):
+        self.ctl("pause", status=USAGE)
+        self.ctl("pause", "--all", "somebody", status=USAGE)
+
+    def test_files_are_listed_and_filtered(self):
+        device = self.device()
+        for i in range(3):
+            self.ok(device.upload(f"f{i}", CONTENT, f"n{i}.bin"))
+        self.assertEqual([entry["file_id"] for entry in self.json("files", device.client_id)],
+                         ["f2", "f1", "f0"])
+        self.assertEqual(len(self.json("files", device.client_id, "-n", "2")), 2)
+        self.assertEqual(len(self.json("files", device.client_id, "--name", "n1.*")), 1)
+        self.assertEqual(len(self.json("files", device.client_id, "--since", "1h")), 3)
+        self.assertEqual(len(self.json("files", device.client_id, "--until", "1h")), 0)
+        self.assertEqual(len(self.json("files", device.client_id, "--until", "2020-01-31")), 0)
+        self.assertEqual(len(self.json("files", device.client_id, "--min-size", "1M")), 0)
+
+    def test_more_files_than_a_page_has_are_all_listed(self):
+        device = self.device()
+        tickets = []
+        for i in range(520):
+            tickets.append(device.send(f"$file/p{i}/put/x", b"x"))
+            if len(tickets) == 20:
+                self.ok(device.answer(tickets.pop(0)))
+        for ticket in tickets:
+            self.ok(device.answer(ticket))
+        self.assertEqual(len({entry["file_id"] for entry in self.json("files", device.client_id)}),
+                         520)
+
+    def test_rm_deletes_a_file(self):
+        device = self.device()
+        self.ok(device.upload("f1", CONTENT, "x.bin"))
+        self.ctl("rm", device.client_id, "f1")
+        self.assertFalse(os.path.exists(self.broker.storage.finished(device.client_id, "f1",
+                                                                     "x.bin")))
+        self.ctl("rm", device.client_id, "f1", status=REFUSED)
+
+    def test_stats_tell_status_and_metrics(self):
+        text = self.ctl("stats")
+        self.assertRegex(text, r"(?m)^version +\d")
+        self.assertRegex(text, r"(?m)^transfers/active +\d")
+
+    def test_top_shows_bars(self):
+        device = self.begun(self.device())
+        text = self.ctl("top", device.client_id, "--count", "2", "--interval", "1")
+        self.assertEqual(len(re.findall(r"door.mp4 +3.9k +25% \[###\.{9}\]", text)), 2)
+
+    def test_verify_follows_to_the_end_and_tells_of_damage(self):
+        broker = self.start_broker()
+        device = self.device(broker=broker)
+        self.ok(device.upload("f1", CONTENT, "x.bin"))
+        self.assertRegex(self.ctl("verify", broker=broker), r"damaged +0\n")
+        with open(broker.storage.finished(device.client_id, "f1", "x.bin"), "r+b") as file:
+            file.write(b"!")
+        self.assertRegex(self.ctl("verify", broker=broker, status=REFUSED), r"damaged +1\n")
+
+    def test_gc_says_nothing(self):
+        self.assertEqual(self.ctl("gc"), "")
+
+    @rows(("no_command",), ("an_unknown_command", "lst"), ("too_few", "show", "c"),
+          ("too_many", "gc", "now"), ("an_option", "--nonsense", "list"),
+          ("a_time", "files", "--since", "tomorrow"), ("a_size", "files", "--min-size", "1X"),
+          ("a_limit", "files", "-n", "0"), ("a_password_alone", "-P", "x", "list"))
+    def test_wrong_usage_is_told__(self, *arguments):
+        self.ctl(*arguments, status=USAGE)
+        self.assertTrue(self.said.startswith("ft-ctl: "), self.said)
+
+    def test_help_is_told(self):
+        text = self.ctl("--help")
+        self.assertIn("verify", text)
+        self.assertLessEqual(max(map(len, text.splitlines())), 80)
+
+    def test_it_speaks_mqtt_3_1_1(self):
+        self.assertRegex(self.ctl("-V", "311", "stats"), r"version +\d")
+
+
+class Denied(ToolCase):
+    """What it says where it gets no answer."""
+
+    options = {}
+
+    def test_a_broker_without_the_api_is_told_of(self):
+        # 2.1 says at once that nobody serves the topic.
+        self.ctl("list", status=DENIED)
+        self.assertIn("control on", self.said)
+
+    def test_no_broker_is_told_of(self):
+        broker = self.start_broker()
+        broker.stop()
+        self.ctl("list", broker=broker, status=LINK)
+
+    def test_who_may_not_is_told_so(self):
+        broker = self.start_broker({"control": "on", "acl": "guard"}, start=False)
+        path = os.path.join(broker.dir, "acl")
+        with open(path, "w", encoding="ascii") as out:
+            out.write("user root\ntopic write $CONTROL/file-transfer/v1\n")
+        os.chmod(path, 0o644)
+        broker.config = ["acl_file " + path, "allow_anonymous true"]
+        broker.start()
+        self.assertRegex(self.ctl("-u", "root", "stats", broker=broker), r"version +\d")
+        self.assertRegex(self.ctl("-u", "root", "stats", broker=broker,
+                                  environment={"FT_CTL_PASSWORD": "x"}), r"version +\d")
+        self.ctl("-u", "other", "list", broker=broker, status=DENIED)
+        self.assertIn("denied" if broker_version() else "", self.said)
