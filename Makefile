@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 #
 #	make			build the plugin and the examples
-#	make demo		install what is missing, build, show a real upload
+#	make demo		install what is missing, build, show a real upload in 15 seconds
 #	make test		install what is missing, build, run every test
 #	make unit		only the unit tests, in seconds
 #	make test-engines	other machines: 32 bit, big-endian, musl, Mosquitto 2.1's headers, packages
@@ -9,7 +9,7 @@
 #	make install		copy the plugin, ft-put and ft-ctl into the system (DESTDIR, PREFIX, PLUGINDIR)
 #	make uninstall		remove them
 #	make check		floors, exported symbols, warnings of gcc and clang, shell scripts, tests
-#				that docs/SECURITY.md names, files that docs and headers name
+#				that docs/SECURITY.md names, files that docs and headers name, links
 #	make sanitize		the C tests and the end-to-end tests under ASan+UBSan, then TSan
 #	make valgrind		the C tests under valgrind
 #	make coverage		every test with gcov's counters; fails below 95 % lines, 85 % branches
@@ -78,7 +78,8 @@ PARALLEL = $(if $(filter --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .PHONY: all plugin examples tests demo unit test test-engines deb deps install uninstall \
 	check check-floors bench bench-quick crash crash-mutants powercut fuzz kill soak soak-sanitize test-matrix \
-	test-mosquitto model netns check-exports check-warnings check-shell check-claims check-paths sanitize valgrind coverage clean
+	test-mosquitto model netns check-exports check-warnings check-shell check-claims check-paths check-links \
+	sanitize valgrind coverage clean
 .SECONDARY:
 
 all: plugin examples
@@ -149,7 +150,9 @@ deps:
 
 demo:
 	@scripts/deps demo
-	@$(MAKE) --no-print-directory all
+	@mkdir -p $(BUILD) && echo "building" && \
+		{ $(MAKE) --no-print-directory all >$(BUILD)/demo.log 2>&1 || \
+		{ cat $(BUILD)/demo.log; exit 1; }; }
 	@scripts/demo $(BUILD)
 
 # In seconds, for while one writes: neither brokers nor accidents.
@@ -159,6 +162,8 @@ unit:
 	@tests/run --build $(BUILD) --unit --kinds unit
 
 test:
+	@[ -d $(BUILD)/brokers ] || echo "make test: packages that are missing are installed; Mosquitto's" \
+		"other versions and MQTT.js are fetched into $(BUILD), not into the system"
 	@scripts/deps test
 	@$(MAKE) --no-print-directory $(PARALLEL) all tests $(BUILD)/tests/bench/load \
 		$(BUILD)/tests/soak/swarm $(BUILD)/tests/soak/heap_probe.so check
@@ -193,7 +198,7 @@ uninstall:
 	rm -f $(DESTDIR)$(PLUGINDIR)/$(notdir $(PLUGIN)) $(DESTDIR)$(PREFIX)/bin/ft-put \
 		$(DESTDIR)$(PREFIX)/bin/ft-ctl $(DESTDIR)$(MAN1)/ft-ctl.1 $(DESTDIR)$(MAN1)/ft-put.1 $(DESTDIR)$(MAN7)/mosquitto-file-transfer.7
 
-check: check-floors check-exports check-warnings check-shell check-claims check-paths
+check: check-floors check-exports check-warnings check-shell check-claims check-paths check-links
 
 check-floors:
 	@scripts/check-floors
@@ -212,6 +217,9 @@ check-claims:
 
 check-paths:
 	@scripts/check-paths
+
+check-links:
+	@scripts/check-links
 
 check-shell:
 	@shellcheck -x $$(grep -rlE '^#(!.*(bash|/sh)| shellcheck shell=)' scripts tests examples .ci --include='*' \

@@ -7,21 +7,28 @@
 #include <string.h>
 #include <time.h>
 
-/* As in mosquitto/broker.h of 2.1. */
-struct client_21 {
-	char *clientid;
-	char *username;
-	char *auth_method;
-	time_t will_delay_time;
-	time_t session_expiry_time;
-	uint32_t will_delay_interval;
-	uint32_t session_expiry_interval;
-	uint32_t max_packet_size;
-	uint16_t listener_port;
-	uint8_t max_qos;
-	bool retain_available;
-	void *future2[8];
-};
+/*
+ * As in mosquitto/broker.h of 2.1. It has `time_t`, which on 32-bit machines may have 32 bits in
+ * the broker (Debian's i386) and 64 here (_TIME_BITS), or the other way round: both are declared,
+ * and the broker is asked which one is its own.
+ */
+#define CLIENT_21(name, seconds) \
+	struct name { \
+		char *clientid; \
+		char *username; \
+		char *auth_method; \
+		seconds will_delay_time; \
+		seconds session_expiry_time; \
+		uint32_t will_delay_interval; \
+		uint32_t session_expiry_interval; \
+		uint32_t max_packet_size; \
+		uint16_t listener_port; \
+		uint8_t max_qos; \
+		bool retain_available; \
+		void *future2[8]; \
+	}
+CLIENT_21(client_21_time64, int64_t);
+CLIENT_21(client_21_time32, int32_t);
 
 struct subscription_21 {
 	char *clientid;
@@ -54,7 +61,8 @@ struct client_msg_21 {
 /* MOSQ_ERR_INVAL, which 2.1 answers where a client of that id exists. */
 #define ALREADY_THERE 3
 
-typedef int client_add_21(struct client_21 *client);
+typedef int client_add_21(void *client);
+typedef void time_ns_21(void *seconds, long *ns);
 typedef int subscription_add_21(const struct subscription_21 *subscription);
 typedef int msg_clear_21(struct client_msg_21 *msg);
 typedef char *strdup_21(const char *text);
@@ -80,25 +88,66 @@ ft_compat_free *ft_compat_property_free(void)
 	return release ? release : free;
 }
 
+/* By a function that writes one through a pointer: so much of eight bytes is its time_t. */
+static size_t compat_time_size(void)
+{
+	static const unsigned char untouched[4] = { 0xa5, 0xa5, 0xa5, 0xa5 };
+	unsigned char seconds[8];
+	time_ns_21 *time_ns = NULL;
+	long ns = 0;
+
+	LOOK_UP(time_ns, "mosquitto_time_ns");
+	if (!time_ns)
+		return sizeof (time_t);
+	memset(seconds, untouched[0], sizeof seconds);
+	time_ns(seconds, &ns);
+	return memcmp(seconds + 4, untouched, sizeof untouched) == 0 ? 4 : 8;
+}
+
+static int64_t compat_expiry(uint32_t expiry_s)
+{
+	return (int64_t)time(NULL) + expiry_s;
+}
+
+static int compat_add_time64(client_add_21 *add, char *client_id, uint32_t expiry_s)
+{
+	struct client_21_time64 client = {
+		.clientid = client_id,
+		.session_expiry_time = compat_expiry(expiry_s),
+		.session_expiry_interval = expiry_s,
+		.retain_available = true,
+	};
+
+	return add(&client);
+}
+
+static int compat_add_time32(client_add_21 *add, char *client_id, uint32_t expiry_s)
+{
+	int64_t expiry = compat_expiry(expiry_s);
+	struct client_21_time32 client = {
+		.clientid = client_id,
+		.session_expiry_time = expiry < INT32_MAX ? (int32_t)expiry : INT32_MAX,
+		.session_expiry_interval = expiry_s,
+		.retain_available = true,
+	};
+
+	return add(&client);
+}
+
 bool ft_compat_session_add(const char *client_id, uint32_t expiry_s)
 {
 	client_add_21 *add = NULL;
 	strdup_21 *duplicate = NULL;
-	struct client_21 client = {
-		.session_expiry_time = time(NULL) + expiry_s,
-		.session_expiry_interval = expiry_s,
-		.retain_available = true,
-	};
+	char *id;
 	int rc;
 
 	LOOK_UP(add, "mosquitto_persist_client_add");
 	LOOK_UP(duplicate, "mosquitto_strdup");
-	if (!add || !duplicate)
+	if (!add || !duplicate || !(id = duplicate(client_id)))
 		return false;
-	client.clientid = duplicate(client_id);
-	if (!client.clientid)
-		return false;
-	rc = add(&client);	/* takes the id over, also when it fails */
+	/* It takes the id over, also when it fails. */
+	rc = compat_time_size() == 4 ? compat_add_time32(add, id, expiry_s)
+				     : compat_add_time64(add, id, expiry_s);
 	return rc == 0 || rc == ALREADY_THERE;
 }
 

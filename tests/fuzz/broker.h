@@ -131,6 +131,14 @@ static int broker_accept(const void *what)
 	return 0;
 }
 
+static void broker_time_ns(void *seconds, long *ns)
+{
+	const int64_t now = 1;
+
+	memcpy(seconds, &now, sizeof now);
+	*ns = 0;
+}
+
 static void *broker_function(int (*function)(const void *))
 {
 	void *address;
@@ -144,6 +152,7 @@ static void *broker_dlsym(void *handle, const char *name)
 	int (*add)(void *) = broker_client_add;
 	char *(*duplicate)(const char *) = broker_strdup;
 	void (*release)(void *) = mosquitto_free;
+	void (*time_ns)(void *, long *) = broker_time_ns;
 	void *address = NULL;
 
 	(void)handle;
@@ -155,6 +164,8 @@ static void *broker_dlsym(void *handle, const char *name)
 		memcpy(&address, &duplicate, sizeof address);
 	else if (strcmp(name, "mosquitto_free") == 0)
 		memcpy(&address, &release, sizeof address);
+	else if (strcmp(name, "mosquitto_time_ns") == 0)
+		memcpy(&address, &time_ns, sizeof address);
 	else if (strcmp(name, "mosquitto_persist_client_msg_clear") == 0)
 		address = broker_function(broker_msg_clear);
 	else

@@ -277,7 +277,7 @@ static enum ft_status publish_cut(struct publishing *p)
 }
 
 static enum ft_status publish_write(struct publishing *p, const char *name, const void *bytes,
-				    uint64_t len, int *fd)
+				    size_t len, int *fd)
 {
 	*fd = ft_sys_openat(p->aside_fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 			    FS_FILE_MODE);
@@ -330,8 +330,8 @@ static enum ft_status publish_fill(struct publishing *p)
 			return st;
 		ft_sys_close(client);
 	}
-	if (!p->upload && (st = publish_write(p, p->what->name, p->what->bytes, p->what->size,
-					      &p->data_fd)) != FT_OK)
+	if (!p->upload && (st = publish_write(p, p->what->name, p->what->bytes,
+					      (size_t)p->what->size, &p->data_fd)) != FT_OK)
 		return st;
 	return publish_write(p, p->manifest, p->what->manifest, p->what->manifest_len,
 			     &p->manifest_fd);

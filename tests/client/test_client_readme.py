@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+"""What README.md tells a newcomer to type, typed."""
+import os
+import re
+import subprocess
+import unittest
+
+from clientcase import FT_PUT, ROOT, data, sha256
+from ondisk import eventually
+from test_client_real import RealCase
+
+NAME = "two words.jpg"
+
+
+class Readme(RealCase):
+    def setUp(self):
+        super().setUp()
+        with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+            self.blocks = re.findall(r"^```sh\n(.*?)^```", file.read(), re.M | re.S)
+        self.broker_ = self.real_broker()
+        # The port, and the programs, are not those of a newcomer.
+        for program in ("mosquitto_pub", "mosquitto_rr", "ft-put"):
+            with open(os.path.join(self.dir, program), "w", encoding="ascii") as script:
+                real = FT_PUT if program == "ft-put" else f"/usr/bin/{program}"
+                script.write(f'#!/bin/sh\nexec {real} -p {self.broker_.port} "$@"\n')
+            os.chmod(script.name, 0o755)
+        self.env["PATH"] = self.dir + ":" + self.env["PATH"]
+
+    def block(self, *words):
+        found, = (b for b in self.blocks if all(word in b for word in words))
+        return found.replace("broker.example", "127.0.0.1")
+
+    def sh(self, text, *arguments):
+        return subprocess.run(["sh", "-ec", text, "sh", *arguments], env=self.env, cwd=self.dir,
+                              capture_output=True, text=True, timeout=60, check=False)
+
+    def has(self, client, content):
+        eventually(lambda: sha256(content) in self.stored(self.broker_, client), "the file")
+
+    def test_the_first_line_of_all(self):
+        self.file(5000, "door-42.jpg")
+        done = self.sh(self.block("put/door-42.jpg"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.has("camera-7", data(5000))
+        path, = self.broker_.storage.finished_files()
+        self.assertEqual(path, b"files/camera-7/door-42/door-42.jpg")
+
+    def test_the_small_script_tells_whether_the_file_has_arrived(self):
+        self.file(5000, NAME)
+        for _ in range(2):
+            done = self.sh(self.block("mosquitto_rr"), NAME)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertIn('"state":"complete"', done.stdout)
+        self.has("dev1", data(5000))
+        self.assertEqual(len(self.stored(self.broker_, "dev1")), 1)
+        # One that the broker cannot take: a name that no file may have.
+        self.file(50, "a.manifest.json")
+        self.assertNotEqual(self.sh(self.block("mosquitto_rr"), "a.manifest.json").returncode, 0)
+
+    def test_the_client(self):
+        self.file(300000, "door-42.mp4", 1)
+        self.file(2000, "photos/one.jpg", 2)
+        self.file(3000, "photos/more/two.jpg", 3)
+        done = self.sh(self.block("ft-put -h"))
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(len(self.stored(self.broker_, "camera-7")), 3)
+
+
+if __name__ == "__main__":
+    unittest.main()
