@@ -96,7 +96,4 @@ bool ft_ranges_next(const struct ft_ranges *ranges, uint64_t from, struct ft_ran
 bool ft_ranges_next_gap(const struct ft_ranges *ranges, uint64_t from, uint64_t limit,
 			struct ft_range *gap);
 
-/* How many bytes from 0 on are in the set without a gap. */
-uint64_t ft_ranges_prefix(const struct ft_ranges *ranges);
-
 #endif

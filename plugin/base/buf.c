@@ -13,7 +13,7 @@ struct ft_buf ft_buf_on(char *storage, size_t room)
 }
 
 /* Takes back what was appended after `len`: an append is whole or not there. */
-static void cut(struct ft_buf *buf, size_t len)
+static void buf_cut(struct ft_buf *buf, size_t len)
 {
 	buf->len = len;
 	buf->text[len] = '\0';
@@ -29,7 +29,7 @@ void ft_buf_bytes(struct ft_buf *buf, const void *bytes, size_t len)
 	}
 	if (len > 0)
 		memcpy(buf->text + buf->len, bytes, len);
-	cut(buf, buf->len + len);
+	buf_cut(buf, buf->len + len);
 }
 
 void ft_buf_char(struct ft_buf *buf, char c)
@@ -41,7 +41,7 @@ void ft_buf_char(struct ft_buf *buf, char c)
 		return;
 	}
 	buf->text[buf->len] = c;
-	cut(buf, buf->len + 1);
+	buf_cut(buf, buf->len + 1);
 }
 
 /* By hand, since every response has some. */
@@ -67,7 +67,7 @@ void ft_buf_hex(struct ft_buf *buf, const uint8_t *bytes, size_t len)
 		ft_buf_bytes(buf, pair, sizeof pair);
 	}
 	if (buf->overflow)
-		cut(buf, before);
+		buf_cut(buf, before);
 }
 
 void ft_buf_printf(struct ft_buf *buf, const char *format, ...)
@@ -86,49 +86,49 @@ void ft_buf_printf(struct ft_buf *buf, const char *format, ...)
 		return;
 	}
 	buf->overflow = true;
-	cut(buf, buf->len);
+	buf_cut(buf, buf->len);
 }
 
 #define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
 
 /* Bit 7 of each byte that is 0; above one of these, of others too. */
-static uint64_t zeros(uint64_t word)
+static uint64_t buf_zeros(uint64_t word)
 {
 	return (word - EACH(1)) & ~word & EACH(0x80);
 }
 
-static bool is_plain(unsigned char byte)
+static bool buf_is_plain(unsigned char byte)
 {
 	return byte >= 0x20 && byte != '"' && byte != '\\' && byte != 0x7f;
 }
 
-/* Eight bytes at once; as is_plain(). */
-static bool are_plain(uint64_t word)
+/* Eight bytes at once; as buf_is_plain(). */
+static bool buf_are_plain(uint64_t word)
 {
 	uint64_t controls = (word - EACH(0x20)) & ~word & EACH(0x80);
 
-	return (controls | zeros(word ^ EACH('"')) | zeros(word ^ EACH('\\'))
-		| zeros(word ^ EACH(0x7f))) == 0;
+	return (controls | buf_zeros(word ^ EACH('"')) | buf_zeros(word ^ EACH('\\'))
+		| buf_zeros(word ^ EACH(0x7f))) == 0;
 }
 
 /* How many bytes at the beginning go into a JSON string as they are. */
-static size_t plain_run(const char *bytes, size_t len)
+static size_t buf_plain_run(const char *bytes, size_t len)
 {
 	uint64_t word;
 	size_t run = 0;
 
 	for (; len - run >= sizeof word; run += sizeof word) {
 		memcpy(&word, bytes + run, sizeof word);
-		if (!are_plain(word))
+		if (!buf_are_plain(word))
 			break;
 	}
-	while (run < len && is_plain((unsigned char)bytes[run]))
+	while (run < len && buf_is_plain((unsigned char)bytes[run]))
 		run++;
 	return run;
 }
 
 /* A byte that is not plain. */
-static void json_special(struct ft_buf *buf, char c)
+static void buf_json_special(struct ft_buf *buf, char c)
 {
 	static const char short_for[] = "\"\\\b\f\n\r\t";
 	static const char short_form[] = "\"\\bfnrt";
@@ -149,16 +149,16 @@ void ft_buf_json(struct ft_buf *buf, const char *bytes, size_t len)
 
 	ft_buf_char(buf, '"');
 	for (size_t i = 0; i < len && !buf->overflow;) {
-		size_t run = plain_run(bytes + i, len - i);
+		size_t run = buf_plain_run(bytes + i, len - i);
 
 		ft_buf_bytes(buf, bytes + i, run);
 		i += run;
 		if (i < len)
-			json_special(buf, bytes[i++]);
+			buf_json_special(buf, bytes[i++]);
 	}
 	ft_buf_char(buf, '"');
 	if (buf->overflow)
-		cut(buf, before);
+		buf_cut(buf, before);
 }
 
 /* Unlike the others this keeps what fitted: a log line is better cut than lost. */

@@ -10,7 +10,7 @@
 
 static const char hex_upper[] = "0123456789ABCDEF";
 
-static bool is_plain(unsigned char byte)
+static bool escape_is_plain(unsigned char byte)
 {
 	return (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') ||
 	       (byte >= '0' && byte <= '9') || byte == '.' || byte == '_' || byte == '-';
@@ -29,7 +29,7 @@ static void escape_all(struct ft_buf *buf, const char *id, size_t id_len)
 
 	for (size_t i = 0; i < id_len && ft_buf_ok(buf); i++) {
 		unsigned char byte = (unsigned char)id[i];
-		bool keep = byte >= 0x80 ? keep_non_ascii : is_plain(byte);
+		bool keep = byte >= 0x80 ? keep_non_ascii : escape_is_plain(byte);
 
 		/* Leading dots are what makes ".", ".." and hidden files. */
 		if (keep && !(i == 0 && byte == '.'))
@@ -39,7 +39,7 @@ static void escape_all(struct ft_buf *buf, const char *id, size_t id_len)
 	}
 }
 
-static void hash_all(struct ft_buf *buf, const char *id, size_t id_len)
+static void escape_hash_all(struct ft_buf *buf, const char *id, size_t id_len)
 {
 	struct ft_sha256 digest;
 	bool hashed = ft_sha256_of(id, id_len, &digest);
@@ -64,7 +64,7 @@ size_t ft_escape_within(char *name, const char *id, size_t id_len, size_t max)
 	escape_all(&buf, id, id_len);
 	if (!ft_buf_ok(&buf)) {
 		buf = ft_buf_on(name, FT_NAME_ROOM);
-		hash_all(&buf, id, id_len);
+		escape_hash_all(&buf, id, id_len);
 	}
 	assert(ft_buf_ok(&buf) && buf.len <= max);
 	return buf.len;

@@ -55,7 +55,7 @@ void ft_logger_free(struct ft_logger *log)
 }
 
 /* One event is one line: names out of the file system and from clients may hold anything. */
-static void make_one_line(char *text, size_t len)
+static void logger_make_one_line(char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		unsigned char byte = (unsigned char)text[i];
@@ -66,7 +66,7 @@ static void make_one_line(char *text, size_t len)
 }
 
 /* A cut may have gone through the last UTF-8 character: that one goes too. */
-static size_t whole_characters(const char *text, size_t len)
+static size_t logger_whole_characters(const char *text, size_t len)
 {
 	size_t start = len;
 
@@ -76,19 +76,20 @@ static size_t whole_characters(const char *text, size_t len)
 }
 
 __attribute__((format(printf, 2, 0)))
-static size_t format_line(char text[LINE_ROOM], const char *format, va_list args)
+static size_t logger_format_line(char text[LINE_ROOM], const char *format, va_list args)
 {
 	int wanted = vsnprintf(text, LINE_ROOM, format, args);
 	size_t len = wanted < 0 ? 0 : (size_t)wanted;
 
 	if (len >= LINE_ROOM)
-		len = whole_characters(text, LINE_ROOM - 1);
+		len = logger_whole_characters(text, LINE_ROOM - 1);
 	text[len] = '\0';
-	make_one_line(text, len);
+	logger_make_one_line(text, len);
 	return len;
 }
 
-static void enqueue(struct ft_logger *log, enum ft_log_level level, const char *text, size_t len)
+static void logger_enqueue(struct ft_logger *log, enum ft_log_level level, const char *text,
+			   size_t len)
 {
 	struct line *line = malloc(sizeof *line + len + 1);
 
@@ -122,18 +123,18 @@ void ft_logger_printf(struct ft_logger *log, enum ft_log_level level, const char
 	if (!log)
 		return;
 	va_start(args, format);
-	len = format_line(text, format, args);
+	len = logger_format_line(text, format, args);
 	va_end(args);
 	if (pthread_equal(pthread_self(), log->owner)) {
 		ft_logger_drain(log);
 		log->sink(log->context, level, text);
 	} else {
-		enqueue(log, level, text, len);
+		logger_enqueue(log, level, text, len);
 	}
 	errno = saved_errno;
 }
 
-static struct line *take_all(struct ft_logger *log, unsigned long *dropped)
+static struct line *logger_take_all(struct ft_logger *log, unsigned long *dropped)
 {
 	struct line *taken;
 
@@ -149,22 +150,15 @@ static struct line *take_all(struct ft_logger *log, unsigned long *dropped)
 	return taken;
 }
 
-static void tell_dropped(struct ft_logger *log, unsigned long dropped)
-{
-	char text[LINE_ROOM];
-
-	snprintf(text, sizeof text, "%lu log lines were dropped: too many at once", dropped);
-	log->sink(log->context, FT_LOG_WARNING, text);
-}
-
 void ft_logger_drain(struct ft_logger *log)
 {
+	char text[LINE_ROOM];
 	unsigned long dropped;
 	struct line *line;
 
 	if (!log || !atomic_load_explicit(&log->any, memory_order_relaxed))
 		return;
-	line = take_all(log, &dropped);
+	line = logger_take_all(log, &dropped);
 	while (line) {
 		struct line *next = line->next;
 
@@ -172,6 +166,8 @@ void ft_logger_drain(struct ft_logger *log)
 		free(line);
 		line = next;
 	}
-	if (dropped > 0)
-		tell_dropped(log, dropped);
+	if (dropped == 0)
+		return;
+	snprintf(text, sizeof text, "%lu log lines were dropped: too many at once", dropped);
+	log->sink(log->context, FT_LOG_WARNING, text);
 }

@@ -42,7 +42,7 @@ void ft_ranges_release(struct ft_ranges *ranges)
 }
 
 /* The first range that ends after `offset`. */
-static struct place seek(const struct ft_ranges *ranges, uint64_t offset)
+static struct place ranges_seek(const struct ft_ranges *ranges, uint64_t offset)
 {
 	const struct ft_ranges_chunk *chunk;
 	struct place place = { 0, 0 };
@@ -79,32 +79,32 @@ static struct place seek(const struct ft_ranges *ranges, uint64_t offset)
 }
 
 /* The first range that holds or touches `offset`, or lies beyond it: ends at it or later. */
-static struct place seek_touching(const struct ft_ranges *ranges, uint64_t offset)
+static struct place ranges_seek_touching(const struct ft_ranges *ranges, uint64_t offset)
 {
 	/* Ends are at least 1, so all of them are after 0 and none is missed there. */
-	return seek(ranges, offset > 0 ? offset - 1 : 0);
+	return ranges_seek(ranges, offset > 0 ? offset - 1 : 0);
 }
 
-static struct ft_range *at(const struct ft_ranges *ranges, struct place place)
+static struct ft_range *ranges_at(const struct ft_ranges *ranges, struct place place)
 {
 	if (place.chunk == ranges->chunk_count)
 		return NULL;
 	return &ranges->chunks[place.chunk]->items[place.item];
 }
 
-static struct place after(const struct ft_ranges *ranges, struct place place)
+static struct place ranges_after(const struct ft_ranges *ranges, struct place place)
 {
 	if (++place.item == ranges->chunks[place.chunk]->count)
 		place = (struct place){ place.chunk + 1, 0 };
 	return place;
 }
 
-static bool same(struct place a, struct place b)
+static bool ranges_same(struct place a, struct place b)
 {
 	return a.chunk == b.chunk && a.item == b.item;
 }
 
-static struct ft_ranges_chunk *chunk_resize(struct ft_ranges_chunk *chunk, uint32_t room)
+static struct ft_ranges_chunk *ranges_chunk_resize(struct ft_ranges_chunk *chunk, uint32_t room)
 {
 	uint32_t count = chunk ? chunk->count : 0;
 	struct ft_ranges_chunk *resized =
@@ -117,7 +117,7 @@ static struct ft_ranges_chunk *chunk_resize(struct ft_ranges_chunk *chunk, uint3
 	return resized;
 }
 
-static bool reserve_index(struct ft_ranges *ranges)
+static bool ranges_reserve_index(struct ft_ranges *ranges)
 {
 	struct ft_ranges_chunk **chunks;
 	size_t room = ranges->chunk_room > 0 ? 2 * ranges->chunk_room : 1;
@@ -133,12 +133,12 @@ static bool reserve_index(struct ft_ranges *ranges)
 }
 
 /* Moves the items from `from` on into a chunk of their own, behind. */
-static bool chunk_split(struct ft_ranges *ranges, size_t position, uint32_t from)
+static bool ranges_chunk_split(struct ft_ranges *ranges, size_t position, uint32_t from)
 {
 	struct ft_ranges_chunk *low = ranges->chunks[position];
 	struct ft_ranges_chunk *high;
 
-	if (!reserve_index(ranges) || !(high = chunk_resize(NULL, FT_RANGES_CHUNK)))
+	if (!ranges_reserve_index(ranges) || !(high = ranges_chunk_resize(NULL, FT_RANGES_CHUNK)))
 		return false;
 	high->count = low->count - from;
 	memcpy(high->items, &low->items[from], high->count * sizeof low->items[0]);
@@ -151,7 +151,7 @@ static bool chunk_split(struct ft_ranges *ranges, size_t position, uint32_t from
 }
 
 /* Where a new range that belongs before `place` is put: never at the end of everything. */
-static struct place slot_for(const struct ft_ranges *ranges, struct place place)
+static struct place ranges_slot_for(const struct ft_ranges *ranges, struct place place)
 {
 	if (place.chunk < ranges->chunk_count || ranges->chunk_count == 0)
 		return place;
@@ -161,15 +161,15 @@ static struct place slot_for(const struct ft_ranges *ranges, struct place place)
 }
 
 /* Gives the chunk at `position`, or an empty set its first one, more room. */
-static bool chunk_grow(struct ft_ranges *ranges, size_t position)
+static bool ranges_chunk_grow(struct ft_ranges *ranges, size_t position)
 {
 	bool is_first = ranges->chunk_count == 0;
 	struct ft_ranges_chunk *chunk = is_first ? NULL : ranges->chunks[position];
 	uint32_t room = is_first ? CHUNK_FIRST_ROOM : 2 * chunk->room;
 
-	if (is_first && !reserve_index(ranges))
+	if (is_first && !ranges_reserve_index(ranges))
 		return false;
-	chunk = chunk_resize(chunk, room < FT_RANGES_CHUNK ? room : FT_RANGES_CHUNK);
+	chunk = ranges_chunk_resize(chunk, room < FT_RANGES_CHUNK ? room : FT_RANGES_CHUNK);
 	if (!chunk)
 		return false;
 	ranges->chunks[position] = chunk;
@@ -181,24 +181,24 @@ static bool chunk_grow(struct ft_ranges *ranges, size_t position)
  * Makes sure that one range more can be put before `place` or, where there is a
  * range, behind it. The set of ranges is the same as before, but `place` is stale.
  */
-static enum ft_status reserve(struct ft_ranges *ranges, struct place place)
+static enum ft_status ranges_reserve(struct ft_ranges *ranges, struct place place)
 {
-	struct place slot = slot_for(ranges, place);
+	struct place slot = ranges_slot_for(ranges, place);
 	struct ft_ranges_chunk *chunk = ranges->chunk_count > 0 ? ranges->chunks[slot.chunk] : NULL;
 	bool done;
 
 	if (chunk && chunk->count < chunk->room)
 		return FT_OK;
 	if (!chunk || chunk->room < FT_RANGES_CHUNK)
-		done = chunk_grow(ranges, slot.chunk);
+		done = ranges_chunk_grow(ranges, slot.chunk);
 	else /* Who only appends leaves full chunks behind. */
-		done = chunk_split(ranges, slot.chunk,
+		done = ranges_chunk_split(ranges, slot.chunk,
 				   slot.item == chunk->count ? chunk->count - 1 : chunk->count / 2);
 	return done ? FT_OK : FT_NO_MEMORY;
 }
 
 /* Puts a range at `slot`, which is reserved. */
-static void insert(struct ft_ranges *ranges, struct place slot, struct ft_range range)
+static void ranges_insert(struct ft_ranges *ranges, struct place slot, struct ft_range range)
 {
 	struct ft_ranges_chunk *chunk = ranges->chunks[slot.chunk];
 
@@ -211,7 +211,7 @@ static void insert(struct ft_ranges *ranges, struct place slot, struct ft_range 
 }
 
 /* Takes the chunks [first, end) out of the index and frees them. */
-static void index_erase(struct ft_ranges *ranges, size_t first, size_t end)
+static void ranges_index_erase(struct ft_ranges *ranges, size_t first, size_t end)
 {
 	for (size_t i = first; i < end; i++)
 		free(ranges->chunks[i]);
@@ -221,7 +221,7 @@ static void index_erase(struct ft_ranges *ranges, size_t first, size_t end)
 }
 
 /* Without this, filling and thinning out in turn could leave a chunk for every range. */
-static void chunk_join_next(struct ft_ranges *ranges, size_t position)
+static void ranges_chunk_join_next(struct ft_ranges *ranges, size_t position)
 {
 	struct ft_ranges_chunk *low = ranges->chunks[position];
 	struct ft_ranges_chunk *high = ranges->chunks[position + 1];
@@ -230,28 +230,28 @@ static void chunk_join_next(struct ft_ranges *ranges, size_t position)
 	if (count > FT_RANGES_CHUNK / 2)
 		return;
 	if (count > low->room) {
-		low = chunk_resize(low, count);
+		low = ranges_chunk_resize(low, count);
 		if (!low)
 			return;
 		ranges->chunks[position] = low;
 	}
 	memcpy(&low->items[low->count], high->items, high->count * sizeof high->items[0]);
 	low->count = count;
-	index_erase(ranges, position + 1, position + 2);
+	ranges_index_erase(ranges, position + 1, position + 2);
 }
 
-static void chunk_shrink(struct ft_ranges *ranges, size_t position)
+static void ranges_chunk_shrink(struct ft_ranges *ranges, size_t position)
 {
 	struct ft_ranges_chunk *chunk = ranges->chunks[position];
 
 	if (chunk->count > chunk->room / 4)
 		return;
-	chunk = chunk_resize(chunk, 2 * chunk->count);
+	chunk = ranges_chunk_resize(chunk, 2 * chunk->count);
 	if (chunk)
 		ranges->chunks[position] = chunk;
 }
 
-static void index_shrink(struct ft_ranges *ranges)
+static void ranges_index_shrink(struct ft_ranges *ranges)
 {
 	struct ft_ranges_chunk **chunks;
 	size_t room = 2 * ranges->chunk_count;
@@ -269,7 +269,7 @@ static void index_shrink(struct ft_ranges *ranges)
  * Gives room back after ranges were taken out of the chunk at `position`, of the one
  * behind it, or of both. Where memory cannot be moved things stay as they are.
  */
-static void tidy(struct ft_ranges *ranges, size_t position)
+static void ranges_tidy(struct ft_ranges *ranges, size_t position)
 {
 	size_t first = position > 0 ? position - 1 : 0;
 
@@ -279,19 +279,19 @@ static void tidy(struct ft_ranges *ranges, size_t position)
 	}
 	for (size_t i = position + 2; i-- > first;)
 		if (i + 1 < ranges->chunk_count)
-			chunk_join_next(ranges, i);
+			ranges_chunk_join_next(ranges, i);
 	for (size_t i = first; i < position + 2 && i < ranges->chunk_count; i++)
-		chunk_shrink(ranges, i);
-	index_shrink(ranges);
+		ranges_chunk_shrink(ranges, i);
+	ranges_index_shrink(ranges);
 }
 
 /* Takes the ranges out that a walk from `from` to before `to` meets. */
-static void erase(struct ft_ranges *ranges, struct place from, struct place to)
+static void ranges_erase(struct ft_ranges *ranges, struct place from, struct place to)
 {
-	if (same(from, to))
+	if (ranges_same(from, to))
 		return;
-	for (struct place p = from; !same(p, to); p = after(ranges, p)) {
-		ranges->bytes -= at(ranges, p)->end - at(ranges, p)->start;
+	for (struct place p = from; !ranges_same(p, to); p = ranges_after(ranges, p)) {
+		ranges->bytes -= ranges_at(ranges, p)->end - ranges_at(ranges, p)->start;
 		ranges->count--;
 	}
 	if (from.chunk < to.chunk) {
@@ -299,7 +299,7 @@ static void erase(struct ft_ranges *ranges, struct place from, struct place to)
 
 		if (from.item > 0)
 			ranges->chunks[from.chunk]->count = (uint32_t)from.item;
-		index_erase(ranges, first_gone, to.chunk);
+		ranges_index_erase(ranges, first_gone, to.chunk);
 		to.chunk = first_gone;
 		from = (struct place){ first_gone, 0 };
 	}
@@ -310,13 +310,13 @@ static void erase(struct ft_ranges *ranges, struct place from, struct place to)
 			(chunk->count - to.item) * sizeof chunk->items[0]);
 		chunk->count -= (uint32_t)(to.item - from.item);
 	}
-	tidy(ranges, from.chunk > 0 ? from.chunk - 1 : 0);
+	ranges_tidy(ranges, from.chunk > 0 ? from.chunk - 1 : 0);
 }
 
 enum ft_status ft_ranges_prepare(struct ft_ranges *ranges, uint64_t start, uint64_t end)
 {
-	struct place place = seek_touching(ranges, start);
-	const struct ft_range *next = at(ranges, place);
+	struct place place = ranges_seek_touching(ranges, start);
+	const struct ft_range *next = ranges_at(ranges, place);
 
 	assert(start <= end);
 	if (start == end)
@@ -324,31 +324,31 @@ enum ft_status ft_ranges_prepare(struct ft_ranges *ranges, uint64_t start, uint6
 	if (!next || next->start > end) {
 		if (ranges->count >= FT_RANGES_MAX)
 			return FT_QUOTA_EXCEEDED;
-		return reserve(ranges, place);
+		return ranges_reserve(ranges, place);
 	}
 	/* Adding changes nothing here, but removing makes two ranges of one. */
 	if (next->start < start && next->end > end)
-		return reserve(ranges, place);
+		return ranges_reserve(ranges, place);
 	return FT_OK;
 }
 
 /* Replaces the ranges from `first` on that [start, end) touches by one; `first` is one of them. */
-static void merge(struct ft_ranges *ranges, struct place first, uint64_t start, uint64_t end)
+static void ranges_merge(struct ft_ranges *ranges, struct place first, uint64_t start, uint64_t end)
 {
-	struct place last = seek(ranges, end);
-	struct ft_range *merged = at(ranges, first);
-	const struct ft_range *overlapping = at(ranges, last);
+	struct place last = ranges_seek(ranges, end);
+	struct ft_range *merged = ranges_at(ranges, first);
+	const struct ft_range *overlapping = ranges_at(ranges, last);
 
 	if (merged->start < start)
 		start = merged->start;
 	if (overlapping && overlapping->start <= end) {
 		end = overlapping->end;
-		last = after(ranges, last);
+		last = ranges_after(ranges, last);
 	}
 	ranges->bytes -= merged->end - merged->start;
 	*merged = (struct ft_range){ start, end };
 	ranges->bytes += end - start;
-	erase(ranges, after(ranges, first), last);
+	ranges_erase(ranges, ranges_after(ranges, first), last);
 }
 
 enum ft_status ft_ranges_add(struct ft_ranges *ranges, uint64_t start, uint64_t end)
@@ -361,47 +361,47 @@ enum ft_status ft_ranges_add(struct ft_ranges *ranges, uint64_t start, uint64_t 
 
 enum ft_status ft_ranges_restore(struct ft_ranges *ranges, uint64_t start, uint64_t end)
 {
-	struct place place = seek_touching(ranges, start);
-	const struct ft_range *next = at(ranges, place);
+	struct place place = ranges_seek_touching(ranges, start);
+	const struct ft_range *next = ranges_at(ranges, place);
 	enum ft_status st;
 
 	assert(start <= end);
 	if (start == end)
 		return FT_OK;
 	if (next && next->start <= end) {
-		merge(ranges, place, start, end);
+		ranges_merge(ranges, place, start, end);
 		return FT_OK;
 	}
-	if ((st = reserve(ranges, place)) != FT_OK)
+	if ((st = ranges_reserve(ranges, place)) != FT_OK)
 		return st;
-	place = slot_for(ranges, seek_touching(ranges, start));
-	insert(ranges, place, (struct ft_range){ start, end });
+	place = ranges_slot_for(ranges, ranges_seek_touching(ranges, start));
+	ranges_insert(ranges, place, (struct ft_range){ start, end });
 	return FT_OK;
 }
 
 /* Cuts [start, end) out of the range at `place`, which goes on on both sides. */
-static enum ft_status cut_out(struct ft_ranges *ranges, struct place place, uint64_t start,
+static enum ft_status ranges_cut_out(struct ft_ranges *ranges, struct place place, uint64_t start,
 			      uint64_t end)
 {
-	enum ft_status st = reserve(ranges, place);
+	enum ft_status st = ranges_reserve(ranges, place);
 	struct ft_range *low;
 	struct ft_range high;
 
 	if (st != FT_OK)
 		return st;
-	place = seek(ranges, start);
-	low = at(ranges, place);
+	place = ranges_seek(ranges, start);
+	low = ranges_at(ranges, place);
 	high = (struct ft_range){ end, low->end };
 	ranges->bytes -= low->end - start;
 	low->end = start;
-	insert(ranges, (struct place){ place.chunk, place.item + 1 }, high);
+	ranges_insert(ranges, (struct place){ place.chunk, place.item + 1 }, high);
 	return FT_OK;
 }
 
 enum ft_status ft_ranges_remove(struct ft_ranges *ranges, uint64_t start, uint64_t end)
 {
-	struct place from = seek(ranges, start);
-	struct ft_range *first = at(ranges, from);
+	struct place from = ranges_seek(ranges, start);
+	struct ft_range *first = ranges_at(ranges, from);
 	struct ft_range *last;
 	struct place to;
 
@@ -409,26 +409,26 @@ enum ft_status ft_ranges_remove(struct ft_ranges *ranges, uint64_t start, uint64
 	if (start == end || !first || first->start >= end)
 		return FT_OK;
 	if (first->start < start && first->end > end)
-		return cut_out(ranges, from, start, end);
+		return ranges_cut_out(ranges, from, start, end);
 	if (first->start < start) {
 		ranges->bytes -= first->end - start;
 		first->end = start;
-		from = after(ranges, from);
+		from = ranges_after(ranges, from);
 	}
-	to = seek(ranges, end);
-	last = at(ranges, to);
+	to = ranges_seek(ranges, end);
+	last = ranges_at(ranges, to);
 	if (last && last->start < end) {
 		ranges->bytes -= end - last->start;
 		last->start = end;
 	}
-	erase(ranges, from, to);
+	ranges_erase(ranges, from, to);
 	return FT_OK;
 }
 
-static struct ft_ranges_chunk *chunk_copy(const struct ft_ranges_chunk *from)
+static struct ft_ranges_chunk *ranges_chunk_copy(const struct ft_ranges_chunk *from)
 {
 	uint32_t room = from->count > CHUNK_FIRST_ROOM ? from->count : CHUNK_FIRST_ROOM;
-	struct ft_ranges_chunk *copy = chunk_resize(NULL, room);
+	struct ft_ranges_chunk *copy = ranges_chunk_resize(NULL, room);
 
 	if (!copy)
 		return NULL;
@@ -448,7 +448,7 @@ enum ft_status ft_ranges_copy(struct ft_ranges *to, const struct ft_ranges *from
 		return FT_NO_MEMORY;
 	to->chunk_room = from->chunk_count;
 	for (; to->chunk_count < from->chunk_count; to->chunk_count++) {
-		to->chunks[to->chunk_count] = chunk_copy(from->chunks[to->chunk_count]);
+		to->chunks[to->chunk_count] = ranges_chunk_copy(from->chunks[to->chunk_count]);
 		if (!to->chunks[to->chunk_count]) {
 			ft_ranges_release(to);
 			return FT_NO_MEMORY;
@@ -461,7 +461,7 @@ enum ft_status ft_ranges_copy(struct ft_ranges *to, const struct ft_ranges *from
 
 bool ft_ranges_cover(const struct ft_ranges *ranges, uint64_t start, uint64_t end)
 {
-	const struct ft_range *range = at(ranges, seek(ranges, start));
+	const struct ft_range *range = ranges_at(ranges, ranges_seek(ranges, start));
 
 	assert(start <= end);
 	return start == end || (range && range->start <= start && range->end >= end);
@@ -469,7 +469,7 @@ bool ft_ranges_cover(const struct ft_ranges *ranges, uint64_t start, uint64_t en
 
 bool ft_ranges_overlap(const struct ft_ranges *ranges, uint64_t start, uint64_t end)
 {
-	const struct ft_range *range = at(ranges, seek(ranges, start));
+	const struct ft_range *range = ranges_at(ranges, ranges_seek(ranges, start));
 
 	assert(start <= end);
 	return start < end && range && range->start < end;
@@ -477,7 +477,7 @@ bool ft_ranges_overlap(const struct ft_ranges *ranges, uint64_t start, uint64_t 
 
 bool ft_ranges_next(const struct ft_ranges *ranges, uint64_t from, struct ft_range *range)
 {
-	const struct ft_range *found = at(ranges, seek(ranges, from));
+	const struct ft_range *found = ranges_at(ranges, ranges_seek(ranges, from));
 
 	if (!found)
 		return false;
@@ -488,23 +488,16 @@ bool ft_ranges_next(const struct ft_ranges *ranges, uint64_t from, struct ft_ran
 bool ft_ranges_next_gap(const struct ft_ranges *ranges, uint64_t from, uint64_t limit,
 			struct ft_range *gap)
 {
-	struct place place = seek(ranges, from);
-	const struct ft_range *range = at(ranges, place);
+	struct place place = ranges_seek(ranges, from);
+	const struct ft_range *range = ranges_at(ranges, place);
 
 	/* Ranges do not touch: behind the one that holds `from` there is a gap. */
 	if (range && range->start <= from) {
 		from = range->end;
-		range = at(ranges, after(ranges, place));
+		range = ranges_at(ranges, ranges_after(ranges, place));
 	}
 	if (from >= limit)
 		return false;
 	*gap = (struct ft_range){ from, range && range->start < limit ? range->start : limit };
 	return true;
-}
-
-uint64_t ft_ranges_prefix(const struct ft_ranges *ranges)
-{
-	const struct ft_range *first = at(ranges, seek(ranges, 0));
-
-	return first && first->start == 0 ? first->end : 0;
 }

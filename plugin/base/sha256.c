@@ -18,7 +18,7 @@ struct ft_hasher {
  * An explicitly fetched EVP_MD spares EVP_DigestInit() and every copy made for
  * ft_hasher_digest() the search through libcrypto's providers.
  */
-static bool begin(EVP_MD_CTX *evp)
+static bool sha256_begin(EVP_MD_CTX *evp)
 {
 	EVP_MD *sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
 	bool begun = sha256 && EVP_DigestInit_ex(evp, sha256, NULL) == 1;
@@ -34,7 +34,7 @@ struct ft_hasher *ft_hasher_new(void)
 	if (!hasher)
 		return NULL;
 	hasher->evp = EVP_MD_CTX_new();
-	if (hasher->evp && begin(hasher->evp))
+	if (hasher->evp && sha256_begin(hasher->evp))
 		return hasher;
 	ft_hasher_free(hasher);
 	return NULL;
@@ -90,16 +90,8 @@ bool ft_sha256_parse(struct ft_sha256 *digest, const char *hex, size_t len)
 {
 	struct ft_sha256 parsed;
 
-	if (len != FT_SHA256_HEX_LEN)
+	if (len != FT_SHA256_HEX_LEN || !ft_hex_decode(parsed.bytes, hex, FT_SHA256_LEN))
 		return false;
-	for (size_t i = 0; i < FT_SHA256_LEN; i++) {
-		int high = ft_hex_digit(hex[2 * i]);
-		int low = ft_hex_digit(hex[2 * i + 1]);
-
-		if (high < 0 || low < 0)
-			return false;
-		parsed.bytes[i] = (uint8_t)(high << 4 | low);
-	}
 	*digest = parsed;
 	return true;
 }

@@ -67,12 +67,6 @@ FT_SYS_CALL(ssize_t, getrandom, (void *bytes, size_t len, unsigned flags), bytes
 FT_SYS_CALL(int, sync_file_range, (int fd, off_t offset, off_t len, unsigned flags),
 	    fd, offset, len, flags)
 
-/* A directory stream on a descriptor, which it takes over when it succeeds. */
-static inline DIR *ft_sys_fdopendir(int fd)
-{
-	return fdopendir(fd);
-}
-
 /* The next entry but "." and "..". NULL at the end (errno 0) or on error. */
 static inline struct dirent *ft_sys_readdir(DIR *dir)
 {

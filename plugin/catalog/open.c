@@ -70,22 +70,12 @@ static enum ft_status file_make(struct ft_catalog_shared *shared)
 /* Without it a power cut may take away the names of the database and of its log. */
 static enum ft_status file_sync_directory(struct ft_catalog_shared *shared)
 {
-	const char *slash = strrchr(shared->path, '/');
-	char *dir = slash ? strndup(shared->path, (size_t)(slash - shared->path) + 1) : strdup(".");
-	enum ft_status st = FT_OK;
-	int fd;
+	int error;
 
-	if (!dir)
-		return FT_NO_MEMORY;
-	fd = ft_sys_openat(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-	if (fd < 0 || ft_sys_fsync(fd) != 0) {
-		int error = errno;
-
-		st = open_refuse(shared, ft_sys_status(error), "its directory cannot be synced");
-	}
-	ft_sys_close(fd);
-	free(dir);
-	return st;
+	if (ft_sys_sync_parent(shared->path) == 0)
+		return FT_OK;
+	error = errno;
+	return open_refuse(shared, ft_sys_status(error), "its directory cannot be synced");
 }
 
 static enum ft_status rename_one(const char *from, const char *to, const char *suffix)

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/utf8.h"
 #include "catalog/hash.h"
 
@@ -68,13 +69,9 @@ void ft_query_blob(struct ft_query *q, const void *bytes, size_t len)
 void ft_query_sha256(struct ft_query *q, const struct ft_sha256 *digest,
 		     char room[FT_SHA256_HEX_LEN + 1])
 {
-	static const char digits[] = "0123456789abcdef";
+	struct ft_buf hex = ft_buf_on(room, FT_SHA256_HEX_LEN + 1);
 
-	for (size_t i = 0; i < FT_SHA256_LEN; i++) {
-		room[2 * i] = digits[digest->bytes[i] >> 4];
-		room[2 * i + 1] = digits[digest->bytes[i] & 15];
-	}
-	room[FT_SHA256_HEX_LEN] = '\0';
+	ft_buf_hex(&hex, digest->bytes, FT_SHA256_LEN);
 	ft_query_text(q, room);
 }
 

@@ -77,17 +77,13 @@ static void control_hex(struct control_reader *r, const char *hex, const char **
 {
 	size_t digits = strlen(hex);
 
-	for (size_t i = 0; i < digits; i++)
-		if (ft_hex_digit(hex[i]) < 0)
-			r->wrong = "client_id_hex and file_id_hex are pairs of hex digits";
-	if (digits % 2 != 0)
+	if (digits % 2 != 0 || !ft_hex_decode(r->ids, hex, digits / 2)) {
 		r->wrong = "client_id_hex and file_id_hex are pairs of hex digits";
-	if (r->wrong)
 		return;
+	}
 	*id = r->ids;
 	*len = digits / 2;
-	for (size_t i = 0; i < digits; i += 2)
-		*r->ids++ = (char)(ft_hex_digit(hex[i]) << 4 | ft_hex_digit(hex[i + 1]));
+	r->ids += *len;
 }
 
 static void control_id(struct control_reader *r, const char *key, const char *key_hex,

@@ -4,16 +4,17 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/hex.h"
 #include "base/utf8.h"
 
-#define SUFFIX_LEN (sizeof FT_MANIFEST_SUFFIX - 1)
+#define MANIFEST_SUFFIX_LEN (sizeof FT_MANIFEST_SUFFIX - 1)
 
 /* --- names --- */
 
 /* Also for manifests of former versions, which took every suffix. NULL: nothing is wrong. */
-static const char *name_fault(const char *name, size_t len)
+static const char *manifest_name_fault(const char *name, size_t len)
 {
 	if (len == 0 || len > FT_FILE_NAME_MAX)
 		return "\"name\" must be a string of 1 to 240 bytes";
@@ -27,169 +28,284 @@ static const char *name_fault(const char *name, size_t len)
 
 enum ft_status ft_name_check(const char *name, size_t len, const char **why)
 {
-	*why = name_fault(name, len);
-	if (!*why && len >= SUFFIX_LEN
-	    && memcmp(name + len - SUFFIX_LEN, FT_MANIFEST_SUFFIX, SUFFIX_LEN) == 0)
+	*why = manifest_name_fault(name, len);
+	if (!*why && len >= MANIFEST_SUFFIX_LEN
+	    && memcmp(name + len - MANIFEST_SUFFIX_LEN, FT_MANIFEST_SUFFIX, MANIFEST_SUFFIX_LEN) == 0)
 		*why = "\"name\" must not end in " FT_MANIFEST_SUFFIX ", as manifests do";
 	return *why ? FT_INVALID_FILEMETA : FT_OK;
 }
 
-/* --- the payload of init --- */
+/* --- reading: the payload of init, and a finished file's manifest --- */
 
-/* A SHA-256 in hex; common clients print it as a number, without its leading zeros. */
-static bool init_read_sha256(const struct ft_json_text *value, struct ft_sha256 *digest)
-{
-	char digits[FT_SHA256_HEX_LEN + 1], padded[FT_SHA256_HEX_LEN];
-	size_t len;
+enum manifest_of {
+	MANIFEST_OF_INIT = 1,
+	MANIFEST_OF_FILE = 2,
+	MANIFEST_OF_BOTH = MANIFEST_OF_INIT | MANIFEST_OF_FILE,
+};
 
-	if (!ft_json_string(value, digits, sizeof digits, &len) || len == 0)
-		return false;
-	memset(padded, '0', sizeof padded);
-	memcpy(padded + sizeof padded - len, digits, len);
-	return ft_sha256_parse(digest, padded, sizeof padded);
-}
+struct manifest_in {
+	enum manifest_of of;
+	struct ft_meta meta;
+	struct ft_terms terms;
+	/* a file's */
+	struct ft_key key;		/* in `ids` */
+	char *ids;			/* room for all that the text can hold */
+	char transfer_id[FT_UUID_ROOM];
+	bool has_completed;
+	int64_t completed_ms;
+};
 
-static const char *init_read_name(struct ft_init *init, const struct ft_json_member *member)
+static const char *manifest_read_name(struct manifest_in *in, const struct ft_json_member *member)
 {
 	const char *why;
 	size_t len = 0;
 
 	/* No string, or a longer one, counts as an empty one: the fault has the same words. */
-	if (!ft_json_string(&member->value, init->meta.name, sizeof init->meta.name, &len))
+	if (!ft_json_string(&member->value, in->meta.name, sizeof in->meta.name, &len))
 		len = 0;
-	return ft_name_check(init->meta.name, len, &why) == FT_OK ? NULL : why;
+	if (in->of == MANIFEST_OF_FILE)
+		return manifest_name_fault(in->meta.name, len);
+	return ft_name_check(in->meta.name, len, &why) == FT_OK ? NULL : why;
 }
 
-static const char *init_read_size(struct ft_init *init, const struct ft_json_member *member)
+static const char *manifest_read_size(struct manifest_in *in, const struct ft_json_member *member)
 {
-	init->meta.has_size = true;
-	if (!ft_json_integer(&member->value, FT_JSON_INTEGER_MAX, &init->meta.size))
-		return "\"size\" must be an integer from 0 to 2^53";
-	return NULL;
+	uint64_t max = in->of == MANIFEST_OF_FILE ? INT64_MAX : FT_JSON_INTEGER_MAX;
+
+	in->meta.has_size = true;
+	return ft_json_integer(&member->value, max, &in->meta.size)
+	       ? NULL : "\"size\" must be an integer from 0 to 2^53";
 }
 
-static const char *init_read_checksum(struct ft_init *init, const struct ft_json_member *member)
+/* Common clients print a SHA-256 as a number, without its leading zeros; a manifest has them. */
+static const char *manifest_read_sha256(struct manifest_in *in,
+					const struct ft_json_member *member)
 {
-	init->meta.has_checksum = true;
-	if (!init_read_sha256(&member->value, &init->meta.checksum))
-		return "\"checksum\" must be SHA-256 in 64 hex digits";
-	return NULL;
+	char digits[FT_SHA256_HEX_LEN + 1], padded[FT_SHA256_HEX_LEN];
+	size_t len;
+
+	in->meta.has_checksum = true;
+	memset(padded, '0', sizeof padded);
+	if (ft_json_string(&member->value, digits, sizeof digits, &len) && len > 0
+	    && (len == FT_SHA256_HEX_LEN || in->of == MANIFEST_OF_INIT)) {
+		memcpy(padded + sizeof padded - len, digits, len);
+		if (ft_sha256_parse(&in->meta.checksum, padded, sizeof padded))
+			return NULL;
+	}
+	return "\"checksum\" must be SHA-256 in 64 hex digits";
 }
 
-static const char *init_read_expire_at(struct ft_init *init, const struct ft_json_member *member)
+static const char *manifest_read_expire_at(struct manifest_in *in,
+					   const struct ft_json_member *member)
 {
 	uint64_t seconds;
 
 	if (!ft_json_integer(&member->value, FT_JSON_INTEGER_MAX, &seconds))
 		return "\"expire_at\" must be an integer, in Unix seconds";
-	init->terms.has_expire_at = true;
-	init->terms.expire_at = (int64_t)seconds;
+	in->terms.has_expire_at = true;
+	in->terms.expire_at = (int64_t)seconds;
 	return NULL;
 }
 
-static const char *init_read_segments_ttl(struct ft_init *init,
-					  const struct ft_json_member *member)
+static const char *manifest_read_segments_ttl(struct manifest_in *in,
+					      const struct ft_json_member *member)
 {
-	if (!ft_json_integer(&member->value, FT_JSON_INTEGER_MAX, &init->terms.segments_ttl)
-	    || init->terms.segments_ttl == 0)
-		return "\"segments_ttl\" must be an integer of at least 1, in seconds";
-	return NULL;
+	uint64_t *ttl = &in->terms.segments_ttl;
+
+	return ft_json_integer(&member->value, FT_JSON_INTEGER_MAX, ttl) && *ttl > 0
+	       ? NULL : "\"segments_ttl\" must be an integer of at least 1, in seconds";
 }
 
-static const char *init_read_responses(struct ft_init *init, const struct ft_json_member *member)
+static const char *manifest_read_responses(struct manifest_in *in,
+					   const struct ft_json_member *member)
 {
-	static const struct {
-		const char *word;
-		enum ft_responses responses;
-	} words[] = {
-		{ "all", FT_RESPONSES_ALL },
-		{ "errors", FT_RESPONSES_ERRORS },
-	};
 	char word[8];
 	size_t len;
 
 	if (!ft_json_string(&member->value, word, sizeof word, &len))
 		word[0] = '\0';
-	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-		if (strcmp(words[i].word, word) == 0) {
-			init->terms.responses = words[i].responses;
-			return NULL;
-		}
-	}
-	return "\"responses\" must be \"all\" or \"errors\"";
+	in->terms.responses = strcmp(word, "all") == 0 ? FT_RESPONSES_ALL
+			      : strcmp(word, "errors") == 0 ? FT_RESPONSES_ERRORS
+			      : FT_RESPONSES_DEFAULT;
+	return in->terms.responses != FT_RESPONSES_DEFAULT
+	       ? NULL : "\"responses\" must be \"all\" or \"errors\"";
 }
 
-static const char *init_read_user_data(struct ft_init *init, const struct ft_json_member *member)
+static const char *manifest_read_user_data(struct manifest_in *in,
+					   const struct ft_json_member *member)
 {
 	if (member->depth > FT_USER_DATA_DEPTH_MAX)
 		return "\"user_data\" must be nested 64 deep at most";
-	init->terms.user_data = member->value;
+	in->terms.user_data = member->value;
 	return NULL;
 }
 
-/* Each returns what is wrong, or NULL; none is called for a key that is absent or null. */
-static const struct {
-	const char *key;
-	const char *(*read)(struct ft_init *init, const struct ft_json_member *member);
-} init_keys[] = {
-	{ "name", init_read_name },
-	{ "size", init_read_size },
-	{ "checksum", init_read_checksum },
-	{ "expire_at", init_read_expire_at },
-	{ "segments_ttl", init_read_segments_ttl },
-	{ "user_data", init_read_user_data },
-	{ "responses", init_read_responses },
-};
-
-#define INIT_KEYS (sizeof init_keys / sizeof init_keys[0])
-
-static enum ft_status init_refuse(struct ft_buf *detail, enum ft_status status, const char *why)
+/* An id under the first of its two keys that is there; it takes less room than its text. */
+static const char *manifest_read_id(const char **id, size_t *id_len, char *to,
+				    const struct ft_json_member *member)
 {
-	ft_buf_str(detail, why);
-	return status;
+	const char *suffix = strstr(member->key, "_hex"), *digits = member->value.at + 1;
+	size_t len = member->value.len;
+
+	if (*id)
+		return NULL;
+	*id = to;
+	if (!suffix)
+		return ft_json_string(&member->value, to, len, id_len) ? NULL : member->key;
+	*id_len = len / 2 - 1;	/* between quotes */
+	return digits[-1] == '"' && len % 2 == 0 && ft_hex_decode(to, digits, *id_len)
+	       ? NULL : member->key;
 }
 
-static enum ft_status init_read(struct ft_init *init, const struct ft_json_member *members,
-				struct ft_buf *detail)
+static const char *manifest_read_owner(struct manifest_in *in, const struct ft_json_member *member)
 {
-	for (size_t i = 0; i < INIT_KEYS; i++) {
-		const char *why = members[i].value.len > 0 ? init_keys[i].read(init, &members[i])
-							   : NULL;
+	return manifest_read_id(&in->key.owner, &in->key.owner_len, in->ids, member);
+}
 
-		if (why)
-			return init_refuse(detail, FT_INVALID_FILEMETA, why);
+static const char *manifest_read_file(struct manifest_in *in, const struct ft_json_member *member)
+{
+	return manifest_read_id(&in->key.file, &in->key.file_len, in->ids + in->key.owner_len,
+				member);
+}
+
+static const char *manifest_read_transfer_id(struct manifest_in *in,
+					     const struct ft_json_member *member)
+{
+	size_t len;
+
+	return ft_json_string(&member->value, in->transfer_id, sizeof in->transfer_id, &len)
+	       && strlen(in->transfer_id) == len ? NULL : member->key;
+}
+
+/* What ft_rfc3339() writes, and nothing else. */
+static const char *manifest_read_completed_at(struct manifest_in *in,
+					      const struct ft_json_member *member)
+{
+	char text[FT_RFC3339_ROOM], again[FT_RFC3339_ROOM];
+	struct tm utc = { 0 };
+	const char *end;
+	size_t len;
+
+	if (!ft_json_string(&member->value, text, sizeof text, &len)
+	    || !(end = strptime(text, "%Y-%m-%dT%H:%M:%S.", &utc)))
+		return member->key;
+	in->completed_ms = (int64_t)timegm(&utc) * 1000 + strtol(end, NULL, 10);
+	in->has_completed = true;
+	ft_rfc3339(again, in->completed_ms);
+	return strcmp(text, again) == 0 ? NULL : member->key;
+}
+
+/*
+ * In the order in which they are read, wherever they stand: the owner before the file. Each
+ * returns what is wrong, or NULL; none is called for a key that is absent or null.
+ */
+static const struct {
+	const char *key;
+	enum manifest_of of;
+	const char *(*read)(struct manifest_in *in, const struct ft_json_member *member);
+} manifest_keys[] = {
+	{ "name", MANIFEST_OF_BOTH, manifest_read_name },
+	{ "size", MANIFEST_OF_BOTH, manifest_read_size },
+	{ "checksum", MANIFEST_OF_INIT, manifest_read_sha256 },
+	{ "sha256", MANIFEST_OF_FILE, manifest_read_sha256 },
+	{ "expire_at", MANIFEST_OF_BOTH, manifest_read_expire_at },
+	{ "segments_ttl", MANIFEST_OF_INIT, manifest_read_segments_ttl },
+	{ "user_data", MANIFEST_OF_INIT, manifest_read_user_data },
+	{ "responses", MANIFEST_OF_INIT, manifest_read_responses },
+	{ "client_id", MANIFEST_OF_FILE, manifest_read_owner },
+	{ "client_id_hex", MANIFEST_OF_FILE, manifest_read_owner },
+	{ "file_id", MANIFEST_OF_FILE, manifest_read_file },
+	{ "file_id_hex", MANIFEST_OF_FILE, manifest_read_file },
+	{ "transfer_id", MANIFEST_OF_FILE, manifest_read_transfer_id },
+	{ "completed_at", MANIFEST_OF_FILE, manifest_read_completed_at },
+};
+
+#define MANIFEST_KEYS (sizeof manifest_keys / sizeof manifest_keys[0])
+
+/* Errors: FT_INVALID_FILEMETA_JSON, FT_INVALID_FILEMETA; `why` says what is wrong. */
+static enum ft_status manifest_read(struct manifest_in *in, const char *text, size_t len,
+				    const char **why)
+{
+	struct ft_json_member members[MANIFEST_KEYS];
+	size_t rows[MANIFEST_KEYS], count = 0;
+
+	for (size_t i = 0; i < MANIFEST_KEYS; i++) {
+		if (manifest_keys[i].of & in->of) {
+			members[count].key = manifest_keys[i].key;
+			rows[count++] = i;
+		}
 	}
-	if (init->meta.name[0] == '\0')
-		return init_refuse(detail, FT_INVALID_FILEMETA, "\"name\" is missing");
-	return FT_OK;
+	*why = "the payload is not UTF-8";
+	if (!ft_utf8_valid(text, len))
+		return FT_INVALID_FILEMETA_JSON;
+	switch (ft_json_find(text, len, members, count)) {
+	case FT_JSON_BROKEN:
+		*why = "the payload is not JSON";
+		return FT_INVALID_FILEMETA_JSON;
+	case FT_JSON_NO_OBJECT:
+		*why = "the payload must be a JSON object";
+		return FT_INVALID_FILEMETA;
+	case FT_JSON_OBJECT:
+		break;
+	}
+	for (size_t i = 0; i < count; i++)
+		if (members[i].value.len > 0
+		    && (*why = manifest_keys[rows[i]].read(in, &members[i])) != NULL)
+			return FT_INVALID_FILEMETA;
+	*why = "\"name\" is missing";
+	return in->meta.name[0] ? FT_OK : FT_INVALID_FILEMETA;
 }
 
 enum ft_status ft_init_parse(struct ft_init *init, const void *payload, size_t len,
 			     struct ft_buf *detail)
 {
-	struct ft_json_member members[INIT_KEYS];
+	struct manifest_in in = { .of = MANIFEST_OF_INIT };
+	enum ft_status st = FT_INVALID_FILEMETA;
+	const char *why = "the payload is larger than 64 KiB";
 
-	memset(init, 0, sizeof *init);
-	if (len > FT_INIT_PAYLOAD_MAX)
-		return init_refuse(detail, FT_INVALID_FILEMETA, "the payload is larger than 64 KiB");
-	if (len == 0)
-		return init_refuse(detail, FT_INVALID_FILEMETA_JSON, "the payload is empty");
-	if (!ft_utf8_valid(payload, len))
-		return init_refuse(detail, FT_INVALID_FILEMETA_JSON, "the payload is not UTF-8");
-	for (size_t i = 0; i < INIT_KEYS; i++)
-		members[i].key = init_keys[i].key;
-	switch (ft_json_find(payload, len, members, INIT_KEYS)) {
-	case FT_JSON_BROKEN:
-		return init_refuse(detail, FT_INVALID_FILEMETA_JSON, "the payload is not JSON");
-	case FT_JSON_NO_OBJECT:
-		return init_refuse(detail, FT_INVALID_FILEMETA, "the payload must be a JSON object");
-	case FT_JSON_OBJECT:
-		break;
+	if (len == 0) {
+		st = FT_INVALID_FILEMETA_JSON;
+		why = "the payload is empty";
+	} else if (len <= FT_INIT_PAYLOAD_MAX) {
+		st = manifest_read(&in, payload, len, &why);
 	}
-	return init_read(init, members, detail);
+	*init = (struct ft_init){ .meta = in.meta, .terms = in.terms };
+	if (st != FT_OK)
+		ft_buf_str(detail, why);
+	return st;
 }
 
-/* --- manifests --- */
+enum ft_status ft_manifest_read(struct ft_finished *finished, char **ids, const char *text,
+				size_t len)
+{
+	struct manifest_in in = { .of = MANIFEST_OF_FILE };
+	const struct ft_key *key = &in.key;
+	const char *why;
+
+	memset(finished, 0, sizeof *finished);
+	if (!(*ids = in.ids = malloc(len + 1)))
+		return FT_NO_MEMORY;
+	/* Without the time of its end a file would have expired in 1970. */
+	if (manifest_read(&in, text, len, &why) != FT_OK || !in.meta.has_size
+	    || !in.meta.has_checksum || !in.transfer_id[0] || !in.has_completed || !key->owner
+	    || key->owner_len > FT_OWNER_MAX || !key->file || key->file_len == 0
+	    || key->file_len > FT_FILE_ID_MAX || memchr(key->file, '/', key->file_len)) {
+		free(*ids);
+		*ids = NULL;
+		return FT_DAMAGED;
+	}
+	finished->key = in.key;
+	memcpy(finished->name, in.meta.name, sizeof finished->name);
+	finished->size = in.meta.size;
+	finished->checksum = in.meta.checksum;
+	memcpy(finished->transfer_id, in.transfer_id, sizeof finished->transfer_id);
+	finished->completed_ms = in.completed_ms;
+	finished->has_expire_at = in.terms.has_expire_at;
+	finished->expire_at = in.terms.expire_at;
+	return FT_OK;
+}
+
+/* --- writing: the manifest of a finished file --- */
 
 static void manifest_key(struct ft_buf *buf, const char *key)
 {
@@ -275,178 +391,4 @@ enum ft_status ft_manifest_write(const struct ft_facts *facts, uint64_t size,
 	assert(ft_buf_ok(&buf));
 	*len = buf.len;
 	return FT_OK;
-}
-
-/* `count` digits at *at, which moves behind them and behind `separator`; -1: there are none. */
-static int64_t manifest_digits(const char **at, int count, char separator)
-{
-	int64_t number = 0;
-
-	for (; count > 0; count--, (*at)++) {
-		if (**at < '0' || **at > '9')
-			return -1;
-		number = number * 10 + (**at - '0');
-	}
-	if (*(*at)++ != separator)
-		return -1;
-	return number;
-}
-
-/* Days from 1970-01-01 to a date of the Gregorian calendar; years begin in March here. */
-static int64_t manifest_days(int64_t year, int64_t month, int64_t day)
-{
-	int64_t y = month > 2 ? year : year - 1;
-	int64_t since_march = (month + 9) % 12;
-
-	return 365 * y + y / 4 - y / 100 + y / 400 + (153 * since_march + 2) / 5 + day - 719469;
-}
-
-/* What ft_rfc3339() writes, and nothing else. */
-static bool manifest_read_time(const struct ft_json_text *value, int64_t *unix_ms)
-{
-	static const struct {
-		int digits;
-		char separator;
-		int64_t min, max;
-	} parts[] = {
-		{ 4, '-', 0, 9999 }, { 2, '-', 1, 12 }, { 2, 'T', 1, 31 }, { 2, ':', 0, 23 },
-		{ 2, ':', 0, 59 }, { 2, '.', 0, 60 }, { 3, 'Z', 0, 999 },
-	};
-	char text[FT_RFC3339_ROOM];
-	const char *at = text;
-	int64_t part[7];
-	size_t len;
-
-	if (!ft_json_string(value, text, sizeof text, &len))
-		return false;
-	for (size_t i = 0; i < 7; i++) {
-		part[i] = manifest_digits(&at, parts[i].digits, parts[i].separator);
-		if (part[i] < parts[i].min || part[i] > parts[i].max)
-			return false;
-	}
-	*unix_ms = (((manifest_days(part[0], part[1], part[2]) * 24 + part[3]) * 60 + part[4]) * 60
-		    + part[5]) * 1000 + part[6];
-	return *at == '\0';
-}
-
-enum manifest_member {
-	MANIFEST_CLIENT_ID,
-	MANIFEST_CLIENT_ID_HEX,
-	MANIFEST_FILE_ID,
-	MANIFEST_FILE_ID_HEX,
-	MANIFEST_NAME,
-	MANIFEST_SIZE,
-	MANIFEST_SHA256,
-	MANIFEST_TRANSFER_ID,
-	MANIFEST_COMPLETED_AT,
-	MANIFEST_EXPIRE_AT,
-	MANIFEST_MEMBERS,
-};
-
-static bool manifest_read_hex(char *to, size_t *len, const struct ft_json_text *value)
-{
-	const char *digits = value->at + 1;	/* between quotes */
-
-	if (*value->at != '"' || value->len % 2 != 0)
-		return false;
-	*len = (value->len - 2) / 2;
-	for (size_t i = 0; i < *len; i++) {
-		int high = ft_hex_digit(digits[2 * i]), low = ft_hex_digit(digits[2 * i + 1]);
-
-		if (high < 0 || low < 0)
-			return false;
-		to[i] = (char)(high << 4 | low);
-	}
-	return true;
-}
-
-/* The id under one of two keys; it takes less room than its text. */
-static bool manifest_read_id(char *to, size_t *len, const struct ft_json_text *plain,
-			     const struct ft_json_text *hex)
-{
-	if (plain->len > 0)
-		return ft_json_string(plain, to, plain->len, len);
-	return hex->len > 0 && manifest_read_hex(to, len, hex);
-}
-
-static bool manifest_read_key(struct ft_key *key, char *ids, const struct ft_json_member *members)
-{
-	if (!manifest_read_id(ids, &key->owner_len, &members[MANIFEST_CLIENT_ID].value,
-			      &members[MANIFEST_CLIENT_ID_HEX].value))
-		return false;
-	key->owner = ids;
-	key->file = ids + key->owner_len;
-	if (!manifest_read_id(ids + key->owner_len, &key->file_len, &members[MANIFEST_FILE_ID].value,
-			      &members[MANIFEST_FILE_ID_HEX].value))
-		return false;
-	return key->owner_len <= FT_OWNER_MAX && key->file_len >= 1
-	       && key->file_len <= FT_FILE_ID_MAX && !memchr(key->file, '/', key->file_len);
-}
-
-static bool manifest_read_name(struct ft_finished *finished, const struct ft_json_text *value)
-{
-	size_t len;
-
-	return value->len > 0 && ft_json_string(value, finished->name, sizeof finished->name, &len)
-	       && !name_fault(finished->name, len);
-}
-
-/* Without the time of its end a file would have expired in 1970. */
-static bool manifest_read_facts(struct ft_finished *finished, const struct ft_json_member *members)
-{
-	const struct ft_json_text *transfer_id = &members[MANIFEST_TRANSFER_ID].value;
-	const struct ft_json_text *expire_at = &members[MANIFEST_EXPIRE_AT].value;
-	char digits[FT_SHA256_HEX_LEN + 1];
-	uint64_t seconds = 0;
-	size_t len;
-
-	if (!manifest_read_name(finished, &members[MANIFEST_NAME].value))
-		return false;
-	for (enum manifest_member i = MANIFEST_SIZE; i <= MANIFEST_COMPLETED_AT; i++)
-		if (members[i].value.len == 0)
-			return false;
-	finished->has_expire_at = expire_at->len > 0;
-	if (finished->has_expire_at && !ft_json_integer(expire_at, FT_JSON_INTEGER_MAX, &seconds))
-		return false;
-	finished->expire_at = (int64_t)seconds;
-	return ft_json_integer(&members[MANIFEST_SIZE].value, INT64_MAX, &finished->size)
-	       && ft_json_string(&members[MANIFEST_SHA256].value, digits, sizeof digits, &len)
-	       && ft_sha256_parse(&finished->checksum, digits, len)
-	       && ft_json_string(transfer_id, finished->transfer_id, sizeof finished->transfer_id,
-				 &len)
-	       && strlen(finished->transfer_id) == len
-	       && manifest_read_time(&members[MANIFEST_COMPLETED_AT].value,
-				     &finished->completed_ms);
-}
-
-enum ft_status ft_manifest_read(struct ft_finished *finished, char **ids, const char *text,
-				size_t len)
-{
-	struct ft_json_member members[MANIFEST_MEMBERS] = {
-		[MANIFEST_CLIENT_ID] = { .key = "client_id" },
-		[MANIFEST_CLIENT_ID_HEX] = { .key = "client_id_hex" },
-		[MANIFEST_FILE_ID] = { .key = "file_id" },
-		[MANIFEST_FILE_ID_HEX] = { .key = "file_id_hex" },
-		[MANIFEST_NAME] = { .key = "name" },
-		[MANIFEST_SIZE] = { .key = "size" },
-		[MANIFEST_SHA256] = { .key = "sha256" },
-		[MANIFEST_TRANSFER_ID] = { .key = "transfer_id" },
-		[MANIFEST_COMPLETED_AT] = { .key = "completed_at" },
-		[MANIFEST_EXPIRE_AT] = { .key = "expire_at" },
-	};
-
-	memset(finished, 0, sizeof *finished);
-	*ids = NULL;
-	if (!ft_utf8_valid(text, len)
-	    || ft_json_find(text, len, members, MANIFEST_MEMBERS) != FT_JSON_OBJECT)
-		return FT_DAMAGED;
-	if (!(*ids = malloc(len)))
-		return FT_NO_MEMORY;
-	if (manifest_read_key(&finished->key, *ids, members)
-	    && manifest_read_facts(finished, members))
-		return FT_OK;
-	free(*ids);
-	*ids = NULL;
-	memset(finished, 0, sizeof *finished);
-	return FT_DAMAGED;
 }

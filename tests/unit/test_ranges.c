@@ -59,7 +59,6 @@ START_TEST(test_ranges__begin_empty)
 	ck_assert(!ft_ranges_cover(&held, 0, 1));
 	ck_assert(ft_ranges_cover(&held, 3, 3));
 	ck_assert(!ft_ranges_overlap(&held, 0, UINT64_MAX));
-	ck_assert_uint_eq(ft_ranges_prefix(&held), 0);
 }
 END_TEST
 
@@ -241,17 +240,6 @@ START_TEST(test_ranges__gaps_end_at_the_limit)
 }
 END_TEST
 
-START_TEST(test_ranges__prefix_ends_at_the_first_gap)
-{
-	add(5, 10);
-	ck_assert_uint_eq(ft_ranges_prefix(&held), 0);
-	add(0, 4);
-	ck_assert_uint_eq(ft_ranges_prefix(&held), 4);
-	add(4, 5);
-	ck_assert_uint_eq(ft_ranges_prefix(&held), 10);
-}
-END_TEST
-
 START_TEST(test_ranges__copy_is_independent)
 {
 	struct ft_ranges copy;
@@ -393,7 +381,6 @@ FT_SUITE_WITH("ranges", setup, teardown,
 	 test_ranges__overlaps_where_one_byte_is_held,
 	 test_ranges__next_is_whole_though_it_began_before,
 	 test_ranges__gaps_end_at_the_limit,
-	 test_ranges__prefix_ends_at_the_first_gap,
 	 test_ranges__copy_is_independent,
 	 test_ranges__are_usable_after_release,
 	 test_ranges__prepare_changes_nothing,

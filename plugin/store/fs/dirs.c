@@ -208,7 +208,7 @@ enum ft_status fs_manifest_read(int dir, const char *name, char **text, size_t *
 
 enum ft_status fs_each(int *dir, fs_visit *visit, void *context)
 {
-	DIR *stream = ft_sys_fdopendir(*dir);
+	DIR *stream = fdopendir(*dir);
 	enum ft_status st = FT_OK;
 	struct dirent *entry;
 
