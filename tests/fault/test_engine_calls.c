@@ -148,7 +148,9 @@ static void play(const struct calls_plan *plan)
 	check_others();
 	for (size_t i = 0; i < FILES; i++)
 		finish_at_last(&files[i]);
+	must(!rig.abandoned);
 	rig_teardown(&rig);
+	must(!rig.abandoned);
 	runs_end(&before);
 }
 

@@ -72,8 +72,25 @@ static inline bool runs_threads_end(size_t wanted)
 	return false;
 }
 
+/* What is open, for whoever looks for what is open still. */
+static inline void runs_print_descriptors(void)
+{
+	char path[32], target[256];
+
+	for (int fd = 0; fd < 64; fd++) {
+		ssize_t len;
+
+		snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+		len = readlink(path, target, sizeof target);
+		if (len > 0)
+			fprintf(stderr, "%d: %.*s\n", fd, (int)len, target);
+	}
+}
+
 static inline void runs_end(const struct runs_count *before)
 {
+	if (tree_entries("/proc/self/fd") != before->descriptors)
+		runs_print_descriptors();
 	must(tree_entries("/proc/self/fd") == before->descriptors);
 	must(runs_threads_end(before->threads));
 	must(calls.live == before->allocations);
