@@ -68,7 +68,8 @@ PLUGIN := $(BUILD)/mosquitto_file_transfer.so
 ARCHIVE := $(BUILD)/libfile_transfer.a
 SOURCES := $(sort $(wildcard plugin/*/*.c plugin/*/*/*.c))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
-EXAMPLES := $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/ft-*.c))
+CTRL := $(BUILD)/mosquitto_ctrl_file-transfer.so
+EXAMPLES := $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/ft-*.c)) $(CTRL)
 TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c tests/contract/test_*.c \
 	tests/property/test_*.c tests/fault/test_*.c tests/crash/test_*.c \
 	tests/fuzz/test_*.c))
@@ -133,6 +134,9 @@ $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_engine*.c tests/unit/test_w
 $(BUILD)/ft-%: $(BUILD)/examples/ft-%.o
 	$(call say,LINK)$(CC) $(FT_CFLAGS) -o $@ $(filter %.o,$^) $(LDFLAGS) $(FT_LDLIBS)
 
+$(CTRL): $(BUILD)/examples/mosquitto_ctrl.o
+	$(call say,LINK)$(CC) $(FT_CFLAGS) -shared -Wl,-z,relro,-z,now -o $@ $^ $(LDFLAGS)
+
 $(BUILD)/ft-put $(BUILD)/ft-ctl $(BUILD)/tests/client/driver: FT_LDLIBS += -lssl -lpopt
 # The modules of ft-put that make a connection.
 $(BUILD)/ft-ctl: $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/ft-ctl/*.c)) \
@@ -185,7 +189,7 @@ man = sed '/^\.TH /s/"file transfer over MQTT"/"mosquitto-file-transfer $(VERSIO
 
 install: all
 	install -d $(DESTDIR)$(PLUGINDIR) $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(MAN1) $(DESTDIR)$(MAN7)
-	install -m 0644 $(PLUGIN) $(DESTDIR)$(PLUGINDIR)/
+	install -m 0644 $(PLUGIN) $(CTRL) $(DESTDIR)$(PLUGINDIR)/
 	install -m 0755 $(BUILD)/ft-put $(BUILD)/ft-ctl $(DESTDIR)$(PREFIX)/bin/
 	$(call man,examples/ft-put.1,$(DESTDIR)$(MAN1)/ft-put.1)
 	$(call man,examples/ft-ctl.1,$(DESTDIR)$(MAN1)/ft-ctl.1)
@@ -195,7 +199,8 @@ install: all
 	@echo "    plugin_opt_storage_dir /var/lib/mosquitto/files"
 
 uninstall:
-	rm -f $(DESTDIR)$(PLUGINDIR)/$(notdir $(PLUGIN)) $(DESTDIR)$(PREFIX)/bin/ft-put \
+	rm -f $(DESTDIR)$(PLUGINDIR)/$(notdir $(PLUGIN)) $(DESTDIR)$(PLUGINDIR)/$(notdir $(CTRL)) \
+		$(DESTDIR)$(PREFIX)/bin/ft-put \
 		$(DESTDIR)$(PREFIX)/bin/ft-ctl $(DESTDIR)$(MAN1)/ft-ctl.1 $(DESTDIR)$(MAN1)/ft-put.1 $(DESTDIR)$(MAN7)/mosquitto-file-transfer.7
 
 check: check-floors check-exports check-warnings check-shell check-claims check-paths check-links

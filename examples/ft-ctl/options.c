@@ -360,14 +360,15 @@ bool options_parse(struct settings *s, int argc, char **argv, enum exit_code *co
 	s->parser = poptGetContext("ft-ctl", argc, (const char **)(uintptr_t)argv, tables, 0);
 	if (!s->parser || !read_options(s))
 		return false;
-	if (s->help) {
+	s->arguments = poptGetArgs(s->parser);
+	/* As mosquitto_ctrl has it. */
+	if (s->help || (s->arguments && s->arguments[0] && strcmp(s->arguments[0], "help") == 0)) {
 		poptSetOtherOptionHelp(s->parser, help_before);
 		poptPrintHelp(s->parser, stdout, 0);
 		fputs(help_after, stdout);
 		*code = EXIT_DONE;
 		return false;
 	}
-	s->arguments = poptGetArgs(s->parser);
 	if (!s->arguments || !s->arguments[0])
 		return usage_error("which command?");
 	s->command = *s->arguments++;

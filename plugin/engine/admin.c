@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/system.h"
 #include "base/wildcard.h"
 #include "engine/admin_worker.h"
 #include "engine/engine_private.h"
@@ -365,7 +366,10 @@ static enum ft_status admin_abort_transfer(struct admin_call *call, struct ft_tr
 	if (behind) {	/* whether it is aborted is counted when it is known */
 		ft_transfer_move(t, FT_TRANSFER_ABORTING);
 	} else {
-		e->metrics.aborted += t->state == FT_TRANSFER_RECEIVING;
+		if (t->state == FT_TRANSFER_RECEIVING) {
+			e->metrics.aborted++;
+			engine_tell_transfer(e, t, FT_EVENT_ABORTED, FT_OK);
+		}
 		engine_answer_everybody(e, t, FT_NO_SUCH_TRANSFER);
 		engine_remove_transfer(e, &t);
 	}
@@ -654,6 +658,25 @@ static void admin_log(struct ft_engine *e, const struct admin_message *m,
 				 m->client_id);
 }
 
+/* The id is unknown then, whoever has removed the file. */
+static void admin_take_deletion(struct ft_engine *e, const struct ft_admin_job *job)
+{
+	static const struct ft_json_text no_user_data;
+	const struct ft_key *key = &job->command->key;
+	struct ft_event event;
+
+	if (job->job.status != FT_OK && job->job.status != FT_NO_SUCH_TRANSFER)
+		return;
+	ft_finished_set_remove(&e->finished, ft_registry_hash(&e->registry, key));
+	if (job->job.status != FT_OK)
+		return;
+	e->metrics.deleted++;
+	event = ft_event_of_finished(&job->deleted, &no_user_data);
+	event.type = FT_EVENT_DELETED;
+	event.at_ms = ft_clock_unix_ms();
+	(void)engine_tell_event(e, &event);
+}
+
 void engine_take_admin(struct ft_engine *e, struct ft_admin_job *job)
 {
 	struct admin_message *m = admin_first(e);
@@ -664,11 +687,8 @@ void engine_take_admin(struct ft_engine *e, struct ft_admin_job *job)
 	assert(e->admin.out == job && m && command == &m->control->commands[m->next]);
 	e->admin.out = NULL;
 	admin_take_pause(e, job);
-	if (command->verb == FT_CONTROL_DELETE_FILE && done->status == FT_OK)
-		e->metrics.deleted++;
-	if (command->verb == FT_CONTROL_DELETE_FILE
-	    && (done->status == FT_OK || done->status == FT_NO_SUCH_TRANSFER))
-		ft_finished_set_remove(&e->finished, ft_registry_hash(&e->registry, &command->key));
+	if (command->verb == FT_CONTROL_DELETE_FILE)
+		admin_take_deletion(e, job);
 	if (done->status == FT_NO_SUCH_TRANSFER)
 		detail = "no finished file has this id";
 	admin_log(e, m, job);

@@ -163,6 +163,7 @@ struct ft_admin_job {
 	struct ft_job job;		/* status: the result */
 	const struct ft_control_command *command;	/* the message's, which waits for the job */
 	struct ft_buf *data;		/* the message's: members of the answer */
+	struct ft_finished deleted;	/* result of deleteFile; its key is the command's */
 };
 
 /* How far the verification of all finished files is. */

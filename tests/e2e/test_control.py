@@ -250,6 +250,20 @@ class Files(ControlCase):
                          "no_such_transfer")
         self.ok(device.upload("f1", b"anew"))
 
+    def test_what_an_operator_ends_is_told_by_events(self):
+        broker = self.start_broker({"events": "on"})
+        device, operator = self.device(broker=broker), self.operator(broker=broker)
+        self.finished(device, "f1")
+        self.begun(device, "f2")
+        watcher = self.client(broker=broker)
+        watcher.subscribe("$file-event/#")
+        operator.do("deleteFile", client_id=device.client_id, file_id="f1")
+        operator.do("abortTransfer", client_id=device.client_id, file_id="f2")
+        told = [json.loads(watcher.message().payload) for _ in range(2)]
+        self.assertEqual([(event["type"], event["file_id"]) for event in told],
+                         [("deleted", "f1"), ("aborted", "f2")])
+        self.assertEqual(told[0]["sha256"], sha256(CONTENT))
+
     def test_a_file_is_not_deleted_while_its_id_is_uploaded_again(self):
         broker = self.start_broker({"finished_ids": "replace"})
         device, operator = self.device(broker=broker), self.operator(broker=broker)

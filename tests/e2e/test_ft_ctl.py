@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 
-from harness import BUILD, Case, broker_version, rows, spread
+from harness import BUILD, COMMAND, Case, broker_version, rows, spread
 from settings import SETTINGS
 from test_control import CONTENT
 
@@ -151,8 +151,22 @@ class Tool(ToolCase):
         self.ctl(*arguments, status=USAGE)
         self.assertTrue(self.said.startswith("ft-ctl: "), self.said)
 
-    def test_help_is_told(self):
-        text = self.ctl("--help")
+    def test_mosquitto_ctrl_does_the_same(self):
+        self.begun(self.device("by-ctrl"))
+        tool = [*COMMAND[:-1], os.path.join(os.path.dirname(os.path.dirname(COMMAND[-1])), "bin",
+                                            "mosquitto_ctrl")]
+        if len(tool) > 1:
+            self.skipTest("this broker's is started by a loader, which is part of its command line")
+        done = subprocess.run([*tool, "-h", "127.0.0.1", "-p", str(self.broker.port),
+                               "file-transfer", "list", "by-ctrl", "--json"], check=True,
+                              stdout=subprocess.PIPE, timeout=60,
+                              env={**os.environ, "LD_LIBRARY_PATH": BUILD,
+                                   "PATH": BUILD + ":" + os.environ["PATH"]})
+        self.assertEqual(json.loads(done.stdout)["file_id"], "f1")
+
+    @rows(("as_an_option", "--help"), ("as_a_command", "help"))
+    def test_help_is_told(self, how):
+        text = self.ctl(how)
         self.assertIn("verify", text)
         self.assertLessEqual(max(map(len, text.splitlines())), 80)
 
