@@ -32,29 +32,19 @@ static const char *json_skip_digits(const char *at, const char *end)
 	return at > begin ? at : NULL;
 }
 
-static const char *json_skip_fraction(const char *at, const char *end)
-{
-	return at < end && *at == '.' ? json_skip_digits(at + 1, end) : at;
-}
-
-static const char *json_skip_exponent(const char *at, const char *end)
-{
-	if (at == end || (*at != 'e' && *at != 'E'))
-		return at;
-	at++;
-	if (at < end && (*at == '+' || *at == '-'))
-		at++;
-	return json_skip_digits(at, end);
-}
-
 static const char *json_skip_number(const char *at, const char *end)
 {
 	if (*at == '-')
 		at++;
 	at = at < end && *at == '0' ? at + 1 : json_skip_digits(at, end);
-	if (at)
-		at = json_skip_fraction(at, end);
-	return at ? json_skip_exponent(at, end) : NULL;
+	if (at && at < end && *at == '.')
+		at = json_skip_digits(at + 1, end);
+	if (!at || at == end || (*at != 'e' && *at != 'E'))
+		return at;
+	at++;
+	if (at < end && (*at == '+' || *at == '-'))
+		at++;
+	return json_skip_digits(at, end);
 }
 
 /* The value of four hex digits, or -1. */
@@ -141,22 +131,6 @@ struct json_nest {
 	uint8_t is_object[JSON_DEPTH_MAX / 8];
 };
 
-static bool json_nest_open(struct json_nest *nest, char bracket)
-{
-	uint8_t bit = (uint8_t)(1u << nest->depth % 8);
-
-	if (nest->depth == JSON_DEPTH_MAX)
-		return false;
-	if (bracket == '{')
-		nest->is_object[nest->depth / 8] |= bit;
-	else
-		nest->is_object[nest->depth / 8] &= (uint8_t)~bit;
-	nest->depth++;
-	if (nest->depth > nest->deepest)
-		nest->deepest = nest->depth;
-	return true;
-}
-
 static bool json_nest_in_object(const struct json_nest *nest)
 {
 	size_t inner = nest->depth - 1;
@@ -195,8 +169,14 @@ static const char *json_leave(struct json_nest *nest, const char *at, const char
 /* At an opening bracket: to the first value in it, or behind it if it is empty. */
 static const char *json_enter(struct json_nest *nest, const char *at, const char *end)
 {
-	if (!json_nest_open(nest, *at))
+	uint8_t *bits = &nest->is_object[nest->depth / 8];
+	uint8_t bit = (uint8_t)(1u << nest->depth % 8);
+
+	if (nest->depth == JSON_DEPTH_MAX)
 		return NULL;
+	*bits = *at == '{' ? *bits | bit : *bits & (uint8_t)~bit;
+	if (++nest->depth > nest->deepest)
+		nest->deepest = nest->depth;
 	at = json_skip_space(at + 1, end);
 	if (at < end && *at == json_nest_closing(nest))
 		return json_leave(nest, at, end);
@@ -333,7 +313,8 @@ static bool json_scale(const char *at, const char *end, int64_t exponent, uint64
 	for (; at < end; at++) {
 		if (at == point)
 			continue;
-		if (wanted-- > 0 ? !json_add_digit(&number, (unsigned)(*at - '0'), max) : *at != '0')
+		if (wanted-- > 0 ? !json_add_digit(&number, (unsigned)(*at - '0'), max)
+				 : *at != '0')
 			return false;
 	}
 	for (; wanted > 0 && number > 0; wanted--)
@@ -366,26 +347,13 @@ bool ft_json_integer(const struct ft_json_text *value, uint64_t max, uint64_t *i
 
 static size_t json_put_utf8(char *to, uint32_t c)
 {
-	if (c < 0x80) {
-		to[0] = (char)c;
-		return 1;
-	}
-	if (c < 0x800) {
-		to[0] = (char)(0xc0 | c >> 6);
-		to[1] = (char)(0x80 | (c & 0x3f));
-		return 2;
-	}
-	if (c < 0x10000) {
-		to[0] = (char)(0xe0 | c >> 12);
-		to[1] = (char)(0x80 | (c >> 6 & 0x3f));
-		to[2] = (char)(0x80 | (c & 0x3f));
-		return 3;
-	}
-	to[0] = (char)(0xf0 | c >> 18);
-	to[1] = (char)(0x80 | (c >> 12 & 0x3f));
-	to[2] = (char)(0x80 | (c >> 6 & 0x3f));
-	to[3] = (char)(0x80 | (c & 0x3f));
-	return 4;
+	static const uint8_t first[] = { 0, 0xc0, 0xe0, 0xf0 };
+	size_t more = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
+
+	to[0] = (char)(first[more] | c >> 6 * more);
+	for (size_t i = 1; i <= more; i++)
+		to[i] = (char)(0x80 | (c >> 6 * (more - i) & 0x3f));
+	return more + 1;
 }
 
 /* The character at *at, in UTF-8; moves *at behind it. */

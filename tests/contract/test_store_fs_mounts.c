@@ -143,7 +143,8 @@ END_TEST
 
 /* --- full, read-only, limited --- */
 
-static void expect_full(struct rig *rig)
+/* On what is mounted. */
+static void expect_full(void)
 {
 	static char bytes[64 * 1024];
 	struct ft_key key = rig_key("c", "f"), other = rig_key("c", "g");
@@ -151,49 +152,43 @@ static void expect_full(struct rig *rig)
 	struct ft_upload *upload;
 	enum ft_status st = FT_OK;
 	uint64_t at = 0;
+	struct rig rig;
 
+	prepare(&rig);
+	rig_start(&rig);
 	memset(bytes, 'x', sizeof bytes);
-	upload = rig_create(rig, &key);
-	while ((st = rig->ops->write(upload, at, bytes, sizeof bytes)) == FT_OK)
+	upload = rig_create(&rig, &key);
+	while ((st = rig.ops->write(upload, at, bytes, sizeof bytes)) == FT_OK)
 		at += sizeof bytes;
 	ck_assert_int_eq(st, FT_DISK_FULL);
-	ck_assert(rig_said(rig, "No space left"));
-	ck_assert(rig_said(rig, "free space"));
-	ck_assert_uint_eq(rig->log_lines, 1);
+	ck_assert(rig_said(&rig, "No space left"));
+	ck_assert(rig_said(&rig, "free space"));
+	ck_assert_uint_eq(rig.log_lines, 1);
 	what = rig_publication(&other, "n", "id-1.", bytes, NULL, sizeof bytes);
-	ck_assert_int_eq(rig_publish(rig, &what), FT_DISK_FULL);
-	ck_assert_int_eq(rig->ops->find(rig->store, &other, "n"), FT_NO_SUCH_TRANSFER);
+	ck_assert_int_eq(rig_publish(&rig, &what), FT_DISK_FULL);
+	ck_assert_int_eq(rig.ops->find(rig.store, &other, "n"), FT_NO_SUCH_TRANSFER);
 	/* What was held is still held, and room that is given back is used. */
-	rig_expect(rig, upload, at - sizeof bytes, bytes, sizeof bytes);
-	ck_assert_int_eq(rig->ops->discard(upload), FT_OK);
-	rig->ops->upload_close(&upload);
-	ck_assert_int_eq(rig_publish(rig, &what), FT_OK);
-	ck_assert_uint_eq(tree_entries(rig_path(rig, "tmp")), 0);
+	rig_expect(&rig, upload, at - sizeof bytes, bytes, sizeof bytes);
+	ck_assert_int_eq(rig.ops->discard(upload), FT_OK);
+	rig.ops->upload_close(&upload);
+	ck_assert_int_eq(rig_publish(&rig, &what), FT_OK);
+	ck_assert_uint_eq(tree_entries(rig_path(&rig, "tmp")), 0);
+	rig_stop(&rig);
 }
 
 START_TEST(test_store_fs_mounts__a_full_disk_loses_nothing)
 {
-	struct rig rig;
-
 	if (mount("tmpfs", disk, "tmpfs", 0, "size=2m") != 0)
 		FT_SKIP("mounting is not permitted");
-	prepare(&rig);
-	rig_start(&rig);
-	expect_full(&rig);
-	rig_stop(&rig);
+	expect_full();
 }
 END_TEST
 
 START_TEST(test_store_fs_mounts__a_full_ext4_loses_nothing)
 {
-	struct rig rig;
-
 	if (!mount_image(8, "mkfs.ext4 -q -m 0", "mount"))
 		FT_SKIP("mounting is not permitted");
-	prepare(&rig);
-	rig_start(&rig);
-	expect_full(&rig);
-	rig_stop(&rig);
+	expect_full();
 }
 END_TEST
 

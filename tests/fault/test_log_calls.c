@@ -5,9 +5,7 @@
  * still there, and what was not acknowledged does not count.
  */
 #include "../lib/runs.h"
-
-#include "log/log.h"
-
+#include "../lib/log_rig.h"
 #include "../suite.h"
 
 #define SIZE ((uint64_t)16384)
@@ -22,28 +20,12 @@ struct story {
 	void (*after)(void);
 };
 
-static char dir[256];
-static char path[300];
-static char lines[4096];
-static struct ft_logger *logger;
-static struct ft_log_config config;
-static struct ft_log *ring;
-static uint8_t id[FT_LOG_ID_LEN];
-static enum ft_log_past past;
 static enum ft_status said;
-
-static void sink(void *context, enum ft_log_level level, const char *line)
-{
-	size_t len = strlen(lines);
-
-	(void)context;
-	(void)level;
-	snprintf(lines + len, sizeof lines - len, "%s\n", line);
-}
+static struct ft_log_config ready;	/* as each run begins with */
 
 static void open_log(void)
 {
-	said = ft_log_open(&config, &ring, &past, id);
+	said = log_rig_open();
 }
 
 static void open_former(void)
@@ -284,9 +266,8 @@ static bool run(const struct story *story, const struct calls_plan *plan, unsign
 	struct runs_count before;
 	bool hit;
 
-	config = (struct ft_log_config){ .path = path, .size = SIZE, .identity = HERE,
-					 .logger = logger };
 	before = runs_begin();
+	config = ready;
 	story->before();
 	lines[0] = '\0';
 	calls_arm(plan);
@@ -319,13 +300,11 @@ static void run_all(const struct story *story)
 
 START_TEST(test_log__keeps_its_word_whatever_call_fails)
 {
-	ck_assert(tree_make(dir, sizeof dir, "log"));
-	snprintf(path, sizeof path, "%s/log", dir);
-	logger = ft_logger_new(sink, NULL);
+	log_rig_set_up(SIZE, HERE);
+	ready = config;
 	runs_prepare();
 	run_all(&stories[_i]);
-	ft_logger_free(logger);
-	tree_remove(dir);
+	log_rig_tear_down();
 }
 END_TEST
 

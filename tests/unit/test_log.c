@@ -11,10 +11,9 @@
 #include "base/crc32c.h"
 #include "base/endian.h"
 #include "base/system.h"
-#include "log/log.h"
 
+#include "../lib/log_rig.h"
 #include "../suite.h"
-#include "../tree.h"
 
 /* Where things are, by log.h's definition of the format. */
 #define HEADER 4096
@@ -30,45 +29,15 @@
 #define HERE "boot=1 fsid=2 dev=8:1 ns=4 mnt=5"
 #define AFTER_BOOT "boot=9 fsid=2 dev=8:1 ns=4 mnt=5"
 
-static char dir[256];
-static char path[300];
-static char lines[4096];
-static struct ft_logger *logger;
-static struct ft_log *ring;
-static enum ft_log_past past;
-static uint8_t id[FT_LOG_ID_LEN];
-
-static struct ft_log_config config;
-
-static void sink(void *context, enum ft_log_level level, const char *line)
-{
-	size_t len = strlen(lines);
-
-	(void)context;
-	(void)level;
-	snprintf(lines + len, sizeof lines - len, "%s\n", line);
-}
-
 static void set_up(void)
 {
-	ck_assert(tree_make(dir, sizeof dir, "log"));
-	snprintf(path, sizeof path, "%s/log", dir);
-	logger = ft_logger_new(sink, NULL);
-	config = (struct ft_log_config){ .path = path, .size = SIZE, .identity = HERE,
-					 .logger = logger };
-}
-
-static void tear_down(void)
-{
-	ft_log_close(&ring);
-	ft_logger_free(logger);
-	tree_remove(dir);
+	log_rig_set_up(SIZE, HERE);
 }
 
 static enum ft_status try_open(void)
 {
 	lines[0] = '\0';
-	return ft_log_open(&config, &ring, &past, id);
+	return log_rig_open();
 }
 
 static void open_log(enum ft_log_past expected)
@@ -1173,7 +1142,7 @@ int main(void)
 {
 	fill_pattern();
 	return ft_suite_run(&(struct ft_suite){
-		.name = "log", .set_up = set_up, .tear_down = tear_down,
+		.name = "log", .set_up = set_up, .tear_down = log_rig_tear_down,
 		FT_TESTS(test_log__is_made_whole_and_for_its_user_only,
 			 test_log__gives_back_what_was_appended,
 			 test_log__takes_in_order_and_once,
