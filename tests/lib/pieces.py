@@ -30,8 +30,8 @@ QUIET = [
     {"probe/waking", "probe/waking_by_bell", "probe/waking_by_knocks", "probe/waking_by_bell_unix",
      "probe/waking_by_bell_tls", "probe/waking_by_knocks_tls", "probe/idle"},
 ]
-# Seconds on a machine with two processors, about, of what takes more than a few. First the downloads
-# that bring pieces.
+# Seconds on a machine with two processors, about, of what takes more than a few. Downloads are first,
+# since they bring pieces.
 SECONDS = {
     "brokers/bookworm-backports": 300,
     "brokers/forky": 300,
@@ -45,6 +45,7 @@ SECONDS = {
     "unit/test_engine_store": 48,
     "test_expiry": 45,
     "test_client_codes": 45,
+    "test_client_put": 45,
     "fault/test_plugin_calls": 40,
     "fault/test_engine_calls": 40,
     "test_client_window": 40,
@@ -57,6 +58,8 @@ SECONDS = {
     "test_client_refused": 30,
     "fuzz/test_corpora": 25,
     "crash/test_catalog_power": 25,
+    "crash/powercut": 25,
+    "test_done": 25,
     "test_hostile": 25,
     "test_client_control": 22,
     "test_isolation": 20,
@@ -170,7 +173,7 @@ def run_all(pieces, jobs=0):
         quiet = [one for one in pieces if one.name in group]
         run_side_by_side(quiet, jobs or len(quiet), len(quiet))
         pieces = [one for one in pieces if one not in quiet]
-    run_side_by_side(pieces, jobs or PROCESSORS + 1, jobs or PROCESSORS * 4)
+    run_side_by_side(pieces, jobs or PROCESSORS * 2, jobs or PROCESSORS * 4)
 
 
 def longest_first(pieces):
