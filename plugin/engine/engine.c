@@ -327,7 +327,7 @@ static enum ft_status engine_take_in(struct ft_engine *e, struct ft_finished *fi
 		return FT_OK;
 	if (st != FT_OK && st != FT_NO_SUCH_TRANSFER)
 		return st;
-	st = ft_catalog_put_finished(e->core.catalog, finished);
+	st = ft_catalog_put_finished(e->core.catalog, finished, NULL);
 	/* Whether consumers were told of it nobody knows any more. */
 	if (st == FT_OK && e->options->done == FT_DONE_ON && found->size != FT_STORE_TAKEN)
 		st = ft_catalog_put_notice(e->core.catalog, found->manifest, found->manifest_len);
@@ -373,10 +373,11 @@ static enum ft_status engine_list_finished(struct ft_engine *e)
 	return st;
 }
 
-static enum ft_status engine_load_finished(void *context, const struct ft_key *key)
+static enum ft_status engine_load_finished(void *context, const struct ft_key *key, uint64_t size)
 {
 	struct ft_engine *e = context;
 
+	(void)size;
 	return ft_finished_set_add(&e->finished, ft_registry_hash(&e->registry, key));
 }
 

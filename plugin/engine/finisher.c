@@ -184,7 +184,7 @@ static enum ft_status finisher_prepare(struct finisher *f, struct ft_finish *job
 static enum ft_status finisher_enter_one(struct finisher *f, const struct ft_finish *job)
 {
 	const struct ft_finished finished = ft_finish_result(job);
-	enum ft_status st = ft_catalog_put_finished(f->catalog, &finished);
+	enum ft_status st = ft_catalog_put_finished(f->catalog, &finished, NULL);
 
 	if (st == FT_OK && f->all->core->options->events == FT_EVENTS_ON)
 		st = ft_events_put(f->catalog, &finished, &job->facts->terms.user_data);
