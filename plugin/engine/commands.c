@@ -11,6 +11,7 @@
 
 #include "base/system.h"
 #include "log/record.h"
+#include "protocol/glob.h"
 #include "protocol/manifest.h"
 #include "protocol/topic.h"
 
@@ -192,6 +193,8 @@ static enum ft_status check_init(struct call *call, const struct ft_meta *meta)
 {
 	enum ft_status st = meta->has_size ? check_file_size(call, meta->size) : FT_OK;
 
+	if (st == FT_OK)
+		st = ft_name_allowed(call->engine->options, meta->name, &call->detail);
 	if (st == FT_OK && (st = ft_store_check_name(call->engine->core.store, meta->name)) != FT_OK)
 		ft_buf_str(&call->detail, "the broker's file system cannot hold such a name");
 	return st;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "protocol/glob.h"
 #include "protocol/pattern.h"
 
 #define KIB ((uint64_t)1024)
@@ -94,6 +95,8 @@ static const struct option table[] = {
 	{ FIELD(gc_interval), DURATION, AT(gc_interval), MINUTE, 1, DAY, NULL },
 	{ FIELD(events), WORD, AT(events), FT_EVENTS_OFF, 0, 0, switch_words },
 	{ FIELD(sys_interval), DURATION, AT(sys_interval), 10, 0, DAY, NULL },
+	{ FIELD(allow_names), TEXT, AT(allow_names), 0, 0, 0, NULL },
+	{ FIELD(deny_names), TEXT, AT(deny_names), 0, 0, 0, NULL },
 	{ FIELD(response_topics), TEXT, AT(response_topics), 0, 0, 0, NULL },
 	{ FIELD(acl), WORD, AT(acl), FT_ACL_NONE, 0, 0, acl_words },
 	{ FIELD(ack_sink), WORD, AT(ack_sink), FT_ACK_SINK_AUTO, 0, 0, ack_sink_words },
@@ -384,6 +387,22 @@ static bool options_check_control(struct ft_options *options, struct ft_buf *why
 	return false;
 }
 
+static bool options_check_names(struct ft_options *options, struct ft_buf *why)
+{
+	const char *const lists[] = { options->allow_names, options->deny_names };
+	static const char *const names[] = { "allow_names", "deny_names" };
+
+	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+		const char *wrong = ft_globs_check(lists[i]);
+
+		if (!wrong)
+			continue;
+		ft_buf_printf(why, "plugin_opt_%s %.200s: %s", names[i], lists[i], wrong);
+		return false;
+	}
+	return true;
+}
+
 bool ft_options_check(struct ft_options *options, struct ft_buf *why)
 {
 	static bool (*const checks[])(struct ft_options *options, struct ft_buf *why) = {
@@ -392,6 +411,7 @@ bool ft_options_check(struct ft_options *options, struct ft_buf *why)
 		options_check_segments,
 		options_check_response_topics,
 		options_check_control,
+		options_check_names,
 	};
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 

@@ -69,6 +69,8 @@ struct ft_options {
 	char *log_dir;			/* owned; NULL: auto */
 	char *store;			/* owned; a backend's name, NULL: the default */
 	char *response_topics;		/* owned; comma separated filters, NULL: none */
+	char *allow_names;		/* owned; comma separated patterns (glob.h), NULL: all names */
+	char *deny_names;		/* owned; the same, NULL: none */
 	int durability;			/* enum ft_durability */
 	int owner;			/* enum ft_owner_mode */
 	int finished_ids;		/* enum ft_finished_ids */

@@ -47,6 +47,7 @@ START_TEST(test_options__have_the_documented_defaults)
 	ck_assert_int_eq(options.segment_responses, FT_RESPONSES_ALL);
 	ck_assert_uint_eq(options.max_memory, 64 << 20);
 	ck_assert(options.response_topics == NULL);
+	ck_assert(!options.allow_names && !options.deny_names);
 	ck_assert_int_eq(options.durability, FT_DURABILITY_FILE);
 	ck_assert_int_eq(options.acl, FT_ACL_NONE);
 	ck_assert_int_eq(options.ack_sink, FT_ACK_SINK_AUTO);
@@ -164,7 +165,8 @@ START_TEST(test_options__refuse_bad_values_and_name_them)
 		{ "max_segment_size", "0" }, { "owner", "user" }, { "owner", "" },
 		{ "finished_ids", "replaced" }, { "segment_responses", "none" },
 		{ "segment_responses", "default" }, { "segment_responses", "" },
-		{ "response_topics", "" }, { "storage_quota", "1G" }, { "events", "true" },
+		{ "response_topics", "" }, { "allow_names", "" }, { "deny_names", "" },
+		{ "storage_quota", "1G" }, { "events", "true" },
 	};
 
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
@@ -306,6 +308,20 @@ START_TEST(test_options__want_response_topics_that_are_filters)
 }
 END_TEST
 
+START_TEST(test_options__want_patterns_of_names_that_can_match)
+{
+	static const char *const keys[] = { "allow_names", "deny_names" };
+
+	for (size_t i = 0; i < 2; i++) {
+		ft_options_init(&options);
+		ck_assert(set("storage_dir", "/a") && set(keys[i], "*.jpg, a/*"));
+		ck_assert(!check());
+		ck_assert(strstr(why, keys[i]) && strstr(why, "no name of a file has a /"));
+		ft_options_release(&options);
+	}
+}
+END_TEST
+
 START_TEST(test_options__want_ttl_bounds_in_order)
 {
 	ft_options_init(&options);
@@ -371,8 +387,10 @@ START_TEST(test_options__are_those_of_the_example_with_their_defaults)
 	for (const char *at = strstr(why, "there are"); (at = strchr(at, ',')) != NULL; at++)
 		count--;
 	ck_assert_uint_eq(count, 1);
-	/* These two have no default: the example's value is one that is useful. */
+	/* These have no default: the example's value is one that is useful. */
 	ck_assert_str_eq(options.response_topics, "replies/%c/#");
+	ck_assert_str_eq(options.allow_names, "*.jpg,*.mp4,*.log");
+	ck_assert_str_eq(options.deny_names, ".*,*.exe");
 	ck_assert_uint_eq(options.max_file_size, 1 << 30);
 	options.max_file_size = 0;
 	ft_options_init(&defaults);
@@ -397,6 +415,7 @@ FT_SUITE("options",
 	 test_options__round_the_log_up_to_whole_pages,
 	 test_options__say_which_sizes_are_possible,
 	 test_options__want_response_topics_that_are_filters,
+	 test_options__want_patterns_of_names_that_can_match,
 	 test_options__want_ttl_bounds_in_order,
 	 test_options__want_a_guard_where_control_is_on,
 	 test_options__are_those_of_the_example_with_their_defaults);
