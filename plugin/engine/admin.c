@@ -664,8 +664,10 @@ void engine_take_admin(struct ft_engine *e, struct ft_admin_job *job)
 	assert(e->admin.out == job && m && command == &m->control->commands[m->next]);
 	e->admin.out = NULL;
 	admin_take_pause(e, job);
-	if (command->verb == FT_CONTROL_DELETE_FILE && done->status == FT_OK)
+	if (command->verb == FT_CONTROL_DELETE_FILE && done->status == FT_OK) {
 		e->metrics.deleted++;
+		engine_remove_finished_bytes(e, &command->key, job->freed);
+	}
 	if (command->verb == FT_CONTROL_DELETE_FILE
 	    && (done->status == FT_OK || done->status == FT_NO_SUCH_TRANSFER))
 		ft_finished_set_remove(&e->finished, ft_registry_hash(&e->registry, &command->key));

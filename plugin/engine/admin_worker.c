@@ -131,6 +131,7 @@ static enum ft_status worker_delete_file(struct ft_core *core, struct ft_catalog
 	    || (st = ft_catalog_begin(catalog)) != FT_OK)
 		return st;
 	st = worker_commit(core, catalog, ft_catalog_drop_finished(catalog, key, file.number));
+	job->freed = file.size;
 	if (st == FT_OK)
 		ft_control_put_number(job->data, "size", file.size);
 	return st;

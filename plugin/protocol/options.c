@@ -82,12 +82,17 @@ static const struct option table[] = {
 	{ FIELD(done), WORD, AT(done), FT_DONE_OFF, 0, 0, switch_words },
 	{ FIELD(segment_responses), WORD, AT(segment_responses), FT_RESPONSES_ALL,
 	  FT_RESPONSES_ALL, 0, responses_words },
-	{ FIELD(max_file_size), SIZE, AT(max_file_size), 0, 1, INT64_MAX, NULL },
-	{ FIELD(max_segment_size), SIZE, AT(max_segment_size), 0, 1, INT64_MAX, NULL },
+	{ FIELD(max_file_size), SIZE, AT(limits.max_file_size), 0, 1, INT64_MAX, NULL },
+	{ FIELD(max_segment_size), SIZE, AT(limits.max_segment_size), 0, 1, INT64_MAX, NULL },
 	{ FIELD(max_memory), SIZE, AT(max_memory), 64 * MIB, MIB, INT64_MAX, NULL },
 	{ FIELD(max_transfers), COUNT, AT(max_transfers), 10000, 1, 10000000, NULL },
-	{ FIELD(max_transfers_per_client), COUNT, AT(max_transfers_per_client), 100, 1, 10000000,
-	  NULL },
+	{ FIELD(max_transfers_per_client), COUNT, AT(limits.max_transfers_per_client), 100, 1,
+	  10000000, NULL },
+	{ FIELD(storage_quota), SIZE, AT(limits.storage_quota), 0, 1, INT64_MAX, NULL },
+	{ FIELD(client_quota), SIZE, AT(limits.client_quota), 0, 1, INT64_MAX, NULL },
+	{ FIELD(client_bandwidth), SIZE, AT(limits.client_bandwidth), 0, 1, 1024 * GIB, NULL },
+	{ FIELD(client_rate), COUNT, AT(limits.client_rate), 0, 1, 1000000, NULL },
+	{ FIELD(limits_file), PATH, AT(limits_file), 0, 0, 0, NULL },
 	{ FIELD(min_free_space), SIZE, AT(min_free_space), 256 * MIB, 0, INT64_MAX, NULL },
 	{ FIELD(segments_ttl), DURATION, AT(segments_ttl), DAY, 1, 3650 * DAY, NULL },
 	{ FIELD(segments_ttl_min), DURATION, AT(segments_ttl_min), 5 * MINUTE, 1, 3650 * DAY, NULL },
@@ -325,6 +330,20 @@ bool ft_options_set(struct ft_options *options, const char *key, const char *val
 	return false;
 }
 
+bool ft_options_number(const char *name, const char *value, uint64_t *number, struct ft_buf *why)
+{
+	const struct option *option = table;
+
+	while (strcmp(option->name, name) != 0)
+		option++;
+	assert(option < table + TABLE_LEN && !options_is_text(option) && option->kind != WORD);
+	if (options_set_field(number, option, value))
+		return true;
+	ft_buf_printf(why, "%s %.100s: ", name, value);
+	options_explain(option, why);
+	return false;
+}
+
 /* --- what concerns more than one option --- */
 
 static bool options_check_storage_dir(struct ft_options *options, struct ft_buf *why)
@@ -351,13 +370,14 @@ static bool options_check_ttl(struct ft_options *options, struct ft_buf *why)
 static bool options_check_segments(struct ft_options *options, struct ft_buf *why)
 {
 	uint64_t half = options->log_size / 2;
+	uint64_t *size = &options->limits.max_segment_size;
 
-	if (options->max_segment_size == 0)
-		options->max_segment_size = half < SEGMENT_SIZE_DEFAULT ? half : SEGMENT_SIZE_DEFAULT;
-	if (options->max_segment_size <= half)
+	if (*size == 0)
+		*size = half < SEGMENT_SIZE_DEFAULT ? half : SEGMENT_SIZE_DEFAULT;
+	if (*size <= half)
 		return true;
 	ft_buf_str(why, "plugin_opt_max_segment_size ");
-	options_print_size(options->max_segment_size, why);
+	options_print_size(*size, why);
 	ft_buf_str(why, ": must be at most half of plugin_opt_log_size, which is ");
 	options_print_size(options->log_size, why);
 	return false;
