@@ -58,6 +58,13 @@ static void limits_explain_json(const char *text, const char *at, struct ft_buf 
 	ft_buf_char(why, '\'');
 }
 
+/* The file may have anything for one. */
+static void limits_say_key(struct ft_buf *why, const cJSON *item)
+{
+	ft_buf_printable(why, item->string, strlen(item->string), LIMITS_ID_SHOWN);
+	ft_buf_str(why, ": ");
+}
+
 /* A value as an option would be given it. */
 static bool limits_value(const cJSON *item, uint64_t *value, struct ft_buf *why)
 {
@@ -116,7 +123,8 @@ static bool limits_read_member(struct ft_override *row, const cJSON *item,
 	for (size_t i = 0; i < LIMITS_COUNT; i++)
 		if (strcmp(item->string, limits_table[i].name) == 0)
 			return limits_read_limit(row, i, item, options, why);
-	ft_buf_printf(why, "%.60s: there is no such key; there are client, user", item->string);
+	limits_say_key(why, item);
+	ft_buf_str(why, "there is no such key; there are client, user");
 	for (size_t i = 0; i < LIMITS_COUNT; i++)
 		ft_buf_printf(why, ", %s", limits_table[i].name);
 	return false;
@@ -140,7 +148,8 @@ static bool limits_read_row(struct ft_override *row, const cJSON *object,
 	}
 	cJSON_ArrayForEach(item, object) {
 		if (!limits_is_first(object, item)) {
-			ft_buf_printf(why, "%.60s: is there twice", item->string);
+			limits_say_key(why, item);
+			ft_buf_str(why, "is there twice");
 			return false;
 		}
 		if (!limits_read_member(row, item, options, why))
@@ -194,8 +203,8 @@ static enum ft_status limits_read_root(const cJSON *root, const struct ft_option
 	}
 	cJSON_ArrayForEach(item, root) {
 		if (item != list) {
-			ft_buf_printf(why, "%.60s: there is no such key, or it is there twice; there "
-				      "is overrides", item->string);
+			limits_say_key(why, item);
+			ft_buf_str(why, "there is no such key, or it is there twice; there is overrides");
 			return FT_INVALID_FILEMETA;
 		}
 	}

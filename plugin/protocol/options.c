@@ -339,7 +339,9 @@ bool ft_options_number(const char *name, const char *value, uint64_t *number, st
 	assert(option < table + TABLE_LEN && !options_is_text(option) && option->kind != WORD);
 	if (options_set_field(number, option, value))
 		return true;
-	ft_buf_printf(why, "%s %.100s: ", name, value);
+	ft_buf_printf(why, "%s ", name);
+	ft_buf_printable(why, value, strlen(value), 100);
+	ft_buf_str(why, ": ");
 	options_explain(option, why);
 	return false;
 }
