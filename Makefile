@@ -21,6 +21,7 @@
 #	make powercut ROUNDS=40	the power of a real file system fails under a real broker (root)
 #	make model TIME=600	random sequences on a real broker against a model; SEED=N: that one
 #	make soak TIME=120	5,000 clients, honest and hostile: speed, memory, descriptors
+#	make rates CLIENTS=2000	so many clients, of whom each gets the share that its rate says
 #	make soak-sanitize	the same for TIME=1800 seconds each under ASan+UBSan and TSan
 #	make netns		ft-put on a bad link: 5 % loss, 1 Mbit/s (root)
 #	make fuzz TIME=60	each fuzz target for so many seconds (clang)
@@ -78,7 +79,7 @@ TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c tests/contract
 PARALLEL = $(if $(filter --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .PHONY: all plugin examples tests demo unit test test-engines deb deps install uninstall \
-	check check-floors bench bench-quick crash crash-mutants powercut fuzz kill soak soak-sanitize test-matrix \
+	check check-floors bench bench-quick crash crash-mutants powercut fuzz kill rates soak soak-sanitize test-matrix \
 	test-mosquitto model netns check-exports check-warnings check-shell check-claims check-paths check-links \
 	sanitize valgrind coverage clean
 .SECONDARY:
@@ -147,6 +148,7 @@ $(BUILD)/tests/client/driver: $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/ft
 $(BUILD)/tests/bench/load: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/load*.c))
 $(BUILD)/tests/soak/heap_probe.so: tests/soak/heap_probe.c
 	$(call say,LINK)mkdir -p $(@D) && $(CC) $(FT_CPPFLAGS) $(FT_CFLAGS) -shared -o $@ $< -ldl
+$(BUILD)/tests/soak/paced: $(patsubst %,$(BUILD)/tests/soak/%.o,swarm_peer swarm_tools)
 $(BUILD)/tests/soak/swarm: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/soak/swarm*.c))
 
 deps:
@@ -170,7 +172,7 @@ test:
 		"other versions and MQTT.js are fetched into $(BUILD), not into the system"
 	@scripts/deps test
 	@$(MAKE) --no-print-directory $(PARALLEL) all tests $(BUILD)/tests/bench/load \
-		$(BUILD)/tests/soak/swarm $(BUILD)/tests/soak/heap_probe.so check
+		$(BUILD)/tests/soak/swarm $(BUILD)/tests/soak/paced $(BUILD)/tests/soak/heap_probe.so check
 	@tests/run --build $(BUILD)
 
 test-engines:
@@ -279,6 +281,11 @@ soak:
 	@scripts/deps test
 	@$(MAKE) --no-print-directory plugin $(BUILD)/tests/soak/swarm $(BUILD)/tests/soak/heap_probe.so
 	@tests/soak/run --build $(BUILD) --time $(or $(TIME),120) $(if $(SEED),--seed $(SEED))
+
+rates:
+	@scripts/deps test
+	@$(MAKE) --no-print-directory plugin $(BUILD)/tests/soak/paced
+	@tests/soak/rates --build $(BUILD) --clients $(or $(CLIENTS),2000) --time $(or $(TIME),30)
 
 soak-sanitize:
 	@scripts/deps test

@@ -195,6 +195,7 @@ struct ft_store_ops {
 	/*
 	 * Whether the finished file `name` of a key is there: FT_OK where its manifest or the
 	 * file itself is (consumers take either away at any time), else FT_NO_SUCH_TRANSFER.
+	 * May come on another thread than that of a transfer that is unfinished under the key.
 	 */
 	enum ft_status (*find)(struct ft_store *store, const struct ft_key *key, const char *name);
 

@@ -7,7 +7,7 @@
 static const char *wildcard_match_set(const char *pattern, unsigned char c)
 {
 	const char *p = pattern + 1;
-	bool inverted = *p == '^', in = false;
+	bool inverted = *p == '^' || *p == '!', in = false;
 
 	p += inverted;
 	for (const char *first = p; *p && (*p != ']' || p == first); p++) {
@@ -38,8 +38,10 @@ static bool wildcard_match_one(const char **pattern, const char **text)
 		if (!(p = wildcard_match_set(p, (unsigned char)*t)))
 			return false;
 		t++;
-	} else if (*p++ != *t++) {
-		return false;
+	} else {
+		p += *p == '\\' && p[1];
+		if (*p++ != *t++)
+			return false;
 	}
 	*pattern = p;
 	*text = t;

@@ -9,9 +9,9 @@
 #include <stdbool.h>
 
 /*
- * Whether the whole text matches: `*` any characters, `?` one, `[a-z]` or `[^a-z]` one of these.
- * A bracket that is never closed matches nothing. Characters are bytes, but for `?`, which is one
- * of UTF-8. Nothing is escaped; `[*]` is a star.
+ * Whether the whole text matches: `*` any characters, `?` one, `[a-z]` one of these, `[!a-z]` or
+ * `[^a-z]` none of these, `\` the next one itself. A bracket that is never closed matches nothing.
+ * Characters are bytes, but for `?`, which is one of UTF-8. Case matters.
  */
 bool ft_wildcard_match(const char *pattern, const char *text);
 

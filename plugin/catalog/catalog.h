@@ -196,20 +196,31 @@ enum ft_status ft_catalog_each_transfer(struct ft_catalog *c, ft_catalog_visit *
 
 /* --- finished files --- */
 
-/* Adds a finished file and forgets the unfinished transfer of its number. Replaces one of the same key. */
-enum ft_status ft_catalog_put_finished(struct ft_catalog *c,
-				       const struct ft_finished *finished) FT_MUST_USE;
+/*
+ * Adds a finished file and forgets the unfinished transfer of its number. Replaces one of the
+ * same key, whose size *replaced gets; 0 where there was none. `replaced` may be NULL.
+ */
+enum ft_status ft_catalog_put_finished(struct ft_catalog *c, const struct ft_finished *finished,
+				       uint64_t *replaced) FT_MUST_USE;
 
 /* FT_NO_SUCH_TRANSFER where the key is not finished. `key` of the result is that of the call. */
 enum ft_status ft_catalog_find_finished(struct ft_catalog *c, const struct ft_key *key,
 					struct ft_finished *found) FT_MUST_USE;
 
-/* Forgets one, unless another transfer has finished under the key since. */
+/* Forgets one. FT_NO_SUCH_TRANSFER: it is not there, or another has finished under the key since. */
 enum ft_status ft_catalog_drop_finished(struct ft_catalog *c, const struct ft_key *key,
 					uint64_t number) FT_MUST_USE;
 
-/* Visits the keys of all finished files, in any order: 1,000,000 in a second. */
-typedef enum ft_status ft_catalog_visit_key(void *context, const struct ft_key *key);
+/*
+ * The first finished file behind *place, which is 0 at first and is moved to it; the order is
+ * any. FT_NO_SUCH_TRANSFER: there are no more. The key lives until the next call of this, or of
+ * ft_catalog_find_transfer().
+ */
+enum ft_status ft_catalog_next_finished(struct ft_catalog *c, int64_t *place,
+					struct ft_finished *found) FT_MUST_USE;
+
+/* Visits the keys and sizes of all finished files, in any order: 1,000,000 in a second. */
+typedef enum ft_status ft_catalog_visit_key(void *context, const struct ft_key *key, uint64_t size);
 enum ft_status ft_catalog_each_finished_key(struct ft_catalog *c, ft_catalog_visit_key *visit,
 					    void *context) FT_MUST_USE;
 

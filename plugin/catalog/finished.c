@@ -28,19 +28,38 @@ static enum ft_status finished_insert(struct ft_catalog *c, const struct ft_fini
 	return ft_query_run(&q);
 }
 
-enum ft_status ft_catalog_put_finished(struct ft_catalog *c, const struct ft_finished *finished)
+/* What is finished under the key makes room; its size. */
+static enum ft_status finished_supersede(struct ft_catalog *c, const struct ft_key *key,
+					 uint64_t *size)
 {
-	struct ft_query q;
+	struct ft_query q = ft_query(c, FT_SQL_SIZE_FINISHED);
+	enum ft_status st;
+	bool row;
+
+	*size = 0;
+	ft_query_key(&q, key);
+	if ((row = ft_query_row(&q)))
+		*size = ft_row_u64(&q);
+	if ((st = ft_query_end(&q)) != FT_OK || !row)
+		return st;
+	q = ft_query(c, FT_SQL_REPLACE_FINISHED);
+	ft_query_key(&q, key);
+	return ft_query_run(&q);
+}
+
+enum ft_status ft_catalog_put_finished(struct ft_catalog *c, const struct ft_finished *finished,
+				       uint64_t *replaced)
+{
+	uint64_t size;
 	enum ft_status st;
 
 	assert(c->transaction != FT_TRANSACTION_IDLE);
 	if ((st = ft_transfer_remove(c, finished->number)) != FT_OK
-	    || (st = ft_answer_put_result(c, finished->number, FT_OK)) != FT_OK)
+	    || (st = ft_answer_put_result(c, finished->number, FT_OK)) != FT_OK
+	    || (st = finished_supersede(c, &finished->key, &size)) != FT_OK)
 		return st;
-	q = ft_query(c, FT_SQL_REPLACE_FINISHED);
-	ft_query_key(&q, &finished->key);
-	if ((st = ft_query_run(&q)) != FT_OK)
-		return st;
+	if (replaced)
+		*replaced = size;
 	return finished_insert(c, finished);
 }
 
@@ -78,11 +97,37 @@ enum ft_status ft_catalog_drop_finished(struct ft_catalog *c, const struct ft_ke
 					uint64_t number)
 {
 	struct ft_query q = ft_query(c, FT_SQL_DROP_FINISHED);
+	enum ft_status st;
 
 	assert(c->transaction != FT_TRANSACTION_IDLE);
 	ft_query_key(&q, key);
 	ft_query_u64(&q, number);
-	return ft_query_run(&q);
+	if ((st = ft_query_run(&q)) != FT_OK)
+		return st;
+	return ft_query_changed(&q) ? FT_OK : FT_NO_SUCH_TRANSFER;
+}
+
+enum ft_status ft_catalog_next_finished(struct ft_catalog *c, int64_t *place,
+					struct ft_finished *found)
+{
+	struct ft_query q = ft_query(c, FT_SQL_NEXT_FINISHED);
+	enum ft_status st;
+	bool row;
+
+	memset(found, 0, sizeof *found);
+	ft_query_i64(&q, *place);
+	row = ft_query_row(&q);
+	if (row) {
+		*place = ft_row_i64(&q);
+		ft_row_key(&q, &found->key);
+		ft_row_name(&q, found->name);
+		found->size = ft_row_u64(&q);
+		found->number = ft_row_u64(&q);
+	}
+	if (row && q.status == FT_OK)
+		q.status = ft_transfer_keep_key(c, &found->key);
+	st = ft_query_end(&q);
+	return st == FT_OK && !row ? FT_NO_SUCH_TRANSFER : st;
 }
 
 enum ft_status ft_catalog_each_finished_key(struct ft_catalog *c, ft_catalog_visit_key *visit,
@@ -92,9 +137,12 @@ enum ft_status ft_catalog_each_finished_key(struct ft_catalog *c, ft_catalog_vis
 	struct ft_key key;
 
 	while (ft_query_row(&q)) {
+		uint64_t size;
+
 		ft_row_key(&q, &key);
+		size = ft_row_u64(&q);
 		if (q.status == FT_OK)
-			q.status = visit(context, &key);
+			q.status = visit(context, &key, size);
 	}
 	return ft_query_end(&q);
 }

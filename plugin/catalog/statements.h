@@ -57,7 +57,10 @@
 	  " number FROM finished" FT_SQL_KEY) \
 	X(REPLACE_FINISHED, "DELETE FROM finished" FT_SQL_KEY) \
 	X(DROP_FINISHED, "DELETE FROM finished" FT_SQL_KEY " AND number = ?") \
-	X(EACH_FINISHED_KEY, "SELECT owner, file FROM finished") \
+	X(SIZE_FINISHED, "SELECT size FROM finished" FT_SQL_KEY) \
+	X(NEXT_FINISHED, "SELECT rowid, owner, file, name, size, number FROM finished" \
+	  " WHERE rowid > ? ORDER BY rowid LIMIT 1") \
+	X(EACH_FINISHED_KEY, "SELECT owner, file, size FROM finished") \
 	X(NEWEST_FINISHED, "SELECT coalesce(max(rowid), 0) FROM finished") \
 	X(PAGE_FINISHED, "SELECT rowid, owner, file, name, size, sha256, completed_ms, expire_at," \
 	  " transfer_id, number FROM finished WHERE rowid > ? AND rowid <= ?" \

@@ -261,6 +261,15 @@ static enum ft_status transfer_keep_texts(struct ft_catalog *c, struct ft_facts 
 	return FT_OK;
 }
 
+enum ft_status ft_transfer_keep_key(struct ft_catalog *c, struct ft_key *key)
+{
+	struct ft_facts facts = { .key = *key };
+	enum ft_status st = transfer_keep_texts(c, &facts);
+
+	*key = facts.key;
+	return st;
+}
+
 enum ft_status ft_catalog_find_transfer(struct ft_catalog *c, uint64_t number,
 					struct ft_unfinished *found)
 {

@@ -8,4 +8,7 @@
 /* Removes a transfer with its ranges; who waits for its fin is not told. */
 enum ft_status ft_transfer_remove(struct ft_catalog *c, uint64_t number) FT_MUST_USE;
 
+/* Copies a key that points into a row to where it stays until this or ft_catalog_find_transfer() is called. */
+enum ft_status ft_transfer_keep_key(struct ft_catalog *c, struct ft_key *key) FT_MUST_USE;
+
 #endif

@@ -671,6 +671,7 @@ static void admin_take_deletion(struct ft_engine *e, const struct ft_admin_job *
 	if (job->job.status != FT_OK)
 		return;
 	e->metrics.deleted++;
+	engine_remove_finished_bytes(e, key, job->deleted.size);
 	event = ft_event_of_finished(&job->deleted, &no_user_data);
 	event.type = FT_EVENT_DELETED;
 	event.at_ms = ft_clock_unix_ms();

@@ -11,6 +11,7 @@
 
 #include "base/system.h"
 #include "log/record.h"
+#include "protocol/glob.h"
 #include "protocol/manifest.h"
 #include "protocol/topic.h"
 
@@ -27,6 +28,7 @@ struct call {
 	struct ft_key key;
 	const void *payload;
 	size_t len;
+	const struct ft_limits *limits;
 	struct ft_reply reply;
 	enum { ANSWER_NOW, ANSWER_LATER, ANSWER_NEVER } answer;
 	struct ft_buf detail;
@@ -138,7 +140,7 @@ static enum ft_status check_space(struct call *call, uint64_t len)
 
 static enum ft_status check_file_size(struct call *call, uint64_t size)
 {
-	uint64_t most = call->engine->options->max_file_size;
+	uint64_t most = call->limits->max_file_size;
 
 	if (most == 0 || size <= most)
 		return FT_OK;
@@ -149,11 +151,16 @@ static enum ft_status check_file_size(struct call *call, uint64_t size)
 
 static enum ft_status check_count(struct call *call, const char *what, size_t count, uint64_t most)
 {
-	if (count < most)
+	if (most == 0 || count < most)
 		return FT_OK;
 	ft_buf_printf(&call->detail, "%zu unfinished transfers, %s is %llu", count, what,
 		      (unsigned long long)most);
 	return FT_TOO_MANY_TRANSFERS;
+}
+
+static enum ft_status check_quota(struct call *call, uint64_t more)
+{
+	return engine_check_quota(call->engine, call->limits, &call->key, more, &call->detail);
 }
 
 static enum ft_status check_memory(struct call *call, size_t more)
@@ -177,7 +184,7 @@ static enum ft_status check_begin(struct call *call, const struct ft_meta *meta)
 	if (st == FT_OK)
 		st = check_count(call, "max_transfers_per_client",
 				 ft_registry_owner_count(&e->registry, &call->key),
-				 o->max_transfers_per_client);
+				 call->limits->max_transfers_per_client);
 	if (st == FT_OK)
 		st = check_memory(call, ft_registry_cost(&e->registry, &call->key));
 	if (st == FT_OK && e->space_known && e->space.files < COMMANDS_MIN_FILES
@@ -185,13 +192,17 @@ static enum ft_status check_begin(struct call *call, const struct ft_meta *meta)
 		ft_buf_printf(&call->detail, "fewer than %d inodes are free", COMMANDS_MIN_FILES);
 		st = FT_DISK_FULL;
 	}
-	return st == FT_OK ? check_space(call, meta->has_size ? meta->size : 0) : st;
+	if (st == FT_OK && meta->has_size && (st = check_quota(call, meta->size)) == FT_OK)
+		st = check_space(call, meta->size);
+	return st;
 }
 
 static enum ft_status check_init(struct call *call, const struct ft_meta *meta)
 {
 	enum ft_status st = meta->has_size ? check_file_size(call, meta->size) : FT_OK;
 
+	if (st == FT_OK)
+		st = ft_name_allowed(call->engine->options, meta->name, &call->detail);
 	if (st == FT_OK && (st = ft_store_check_name(call->engine->core.store, meta->name)) != FT_OK)
 		ft_buf_str(&call->detail, "the broker's file system cannot hold such a name");
 	return st;
@@ -251,6 +262,68 @@ static enum ft_status begin(struct call *call, const struct ft_init *init, struc
 	return st;
 }
 
+/* --- questions about finished ids --- */
+
+/* Either of `fin` and `meta` is NULL where the command has none. */
+static enum ft_status look_up(struct call *call, const struct ft_fin *fin, const struct ft_meta *meta)
+{
+	struct ft_engine *e = call->engine;
+	size_t ids = call->key.owner_len + call->key.file_len;
+	bool has_bytes = call->command.verb == FT_VERB_SEGMENT || call->command.verb == FT_VERB_PUT;
+	size_t len = has_bytes ? call->len : 0;
+	size_t cost = sizeof(struct ft_lookup) + ids + len;
+	struct ft_lookup *lookup;
+	enum ft_status st;
+	char *room;
+
+	if (e->lookups >= COMMANDS_LOOKUPS_MAX)
+		return FT_BUSY;
+	if ((st = check_memory(call, cost + ft_ticket_size(call->request))) != FT_OK)
+		return st;
+	if (!(lookup = calloc(1, cost + 1)))
+		return FT_NO_MEMORY;
+	if ((st = engine_make_ticket(e, call->request, &lookup->ticket)) != FT_OK) {
+		free(lookup);
+		return st;
+	}
+	room = (char *)(lookup + 1);
+	if (call->key.owner_len > 0)
+		memcpy(room, call->key.owner, call->key.owner_len);
+	memcpy(room + call->key.owner_len, call->key.file, call->key.file_len);
+	if (len > 0)
+		memcpy(room + ids, call->payload, len);
+	lookup->job.kind = FT_JOB_LOOKUP;
+	ft_link_init(&lookup->job.link);
+	lookup->key = (struct ft_key){
+		.owner = room, .owner_len = call->key.owner_len,
+		.file = room + call->key.owner_len, .file_len = call->key.file_len,
+	};
+	lookup->verb = call->command.verb;
+	lookup->offset = call->command.number;
+	lookup->bytes = (const uint8_t *)room + ids;
+	lookup->len = len;
+	if (fin)
+		lookup->fin = *fin;
+	if (meta)
+		lookup->meta = *meta;
+	lookup->charged = cost;
+	e->charged += cost;
+	e->lookups++;
+	call->answer = ANSWER_LATER;
+	ft_core_submit(&e->core, FT_LANE_QUICK, &lookup->job);
+	return FT_OK;
+}
+
+/* What is finished already needs no room: the id may be, with just this file. */
+static enum ft_status look_up_for_room(struct call *call, const struct ft_meta *meta)
+{
+	if (!may_be_finished(call))
+		return FT_QUOTA_EXCEEDED;
+	call->detail.text[0] = '\0';
+	call->detail.len = 0;
+	return look_up(call, NULL, meta);
+}
+
 /* --- init --- */
 
 /* The answer to init and status: at once, or with the verdict. */
@@ -284,6 +357,8 @@ static enum ft_status init_new(struct call *call, const struct ft_init *init)
 	struct ft_transfer *t;
 	enum ft_status st = begin(call, init, &t);
 
+	if (st == FT_QUOTA_EXCEEDED)
+		return look_up_for_room(call, &init->meta);
 	if (st != FT_OK)
 		return st;
 	tell_started(call, t);
@@ -354,64 +429,15 @@ static enum ft_status command_init(struct call *call, struct ft_transfer *t)
 	return t ? init_again(call, t, &init) : init_new(call, &init);
 }
 
-/* --- questions about finished ids --- */
-
-static enum ft_status look_up(struct call *call, const struct ft_fin *fin)
-{
-	struct ft_engine *e = call->engine;
-	size_t ids = call->key.owner_len + call->key.file_len;
-	size_t len = call->command.verb == FT_VERB_SEGMENT ? call->len : 0;
-	size_t cost = sizeof(struct ft_lookup) + ids + len;
-	struct ft_lookup *lookup;
-	enum ft_status st;
-	char *room;
-
-	if (e->lookups >= COMMANDS_LOOKUPS_MAX)
-		return FT_BUSY;
-	if ((st = check_memory(call, cost + ft_ticket_size(call->request))) != FT_OK)
-		return st;
-	if (!(lookup = calloc(1, cost + 1)))
-		return FT_NO_MEMORY;
-	if ((st = engine_make_ticket(e, call->request, &lookup->ticket)) != FT_OK) {
-		free(lookup);
-		return st;
-	}
-	room = (char *)(lookup + 1);
-	if (call->key.owner_len > 0)
-		memcpy(room, call->key.owner, call->key.owner_len);
-	memcpy(room + call->key.owner_len, call->key.file, call->key.file_len);
-	if (len > 0)
-		memcpy(room + ids, call->payload, len);
-	lookup->job.kind = FT_JOB_LOOKUP;
-	ft_link_init(&lookup->job.link);
-	lookup->key = (struct ft_key){
-		.owner = room, .owner_len = call->key.owner_len,
-		.file = room + call->key.owner_len, .file_len = call->key.file_len,
-	};
-	lookup->verb = call->command.verb;
-	lookup->offset = call->command.number;
-	lookup->bytes = (const uint8_t *)room + ids;
-	lookup->len = len;
-	if (fin)
-		lookup->fin = *fin;
-	lookup->charged = cost;
-	e->charged += cost;
-	e->lookups++;
-	call->answer = ANSWER_LATER;
-	ft_core_submit(&e->core, FT_LANE_QUICK, &lookup->job);
-	return FT_OK;
-}
-
 /* --- segment --- */
 
 static enum ft_status check_segment(struct call *call)
 {
-	const struct ft_options *options = call->engine->options;
 	uint64_t offset = call->command.number;
 
-	if (call->len > options->max_segment_size) {
+	if (call->len > call->limits->max_segment_size) {
 		ft_buf_printf(&call->detail, "%zu bytes, max_segment_size is %llu", call->len,
-			      (unsigned long long)options->max_segment_size);
+			      (unsigned long long)call->limits->max_segment_size);
 		return FT_SEGMENT_TOO_LARGE;
 	}
 	if (call->len > FT_NUMBER_MAX - offset)
@@ -447,7 +473,18 @@ static enum ft_status check_receiving(const struct ft_transfer *t)
 	return FT_BUSY;
 }
 
-/* Puts the payload into the log; what is held already needs no room on the disk. */
+/* How many bytes of [start, end) are not held. */
+static uint64_t count_missing(const struct ft_ranges *held, uint64_t start, uint64_t end)
+{
+	struct ft_range gap = { .end = start };
+	uint64_t missing = 0;
+
+	while (ft_ranges_next_gap(held, gap.end, end, &gap))
+		missing += gap.end - gap.start;
+	return missing;
+}
+
+/* Puts the payload into the log; what is held already needs no room. */
 static enum ft_status take_bytes(struct call *call, struct ft_transfer *t, uint64_t offset,
 				 uint16_t flags)
 {
@@ -455,7 +492,9 @@ static enum ft_status take_bytes(struct call *call, struct ft_transfer *t, uint6
 	uint64_t end = offset + call->len, held = t->held.bytes;
 	enum ft_status st;
 
-	if (!ft_ranges_cover(&t->held, offset, end) && (st = check_space(call, call->len)) != FT_OK)
+	if (!ft_ranges_cover(&t->held, offset, end)
+	    && ((st = check_quota(call, count_missing(&t->held, offset, end))) != FT_OK
+		|| (st = check_space(call, call->len)) != FT_OK))
 		return st;
 	if ((st = check_memory(call, ENGINE_RANGE_COST)) != FT_OK)
 		return st;
@@ -513,7 +552,7 @@ static enum ft_status command_segment(struct call *call, struct ft_transfer *t)
 	if ((st = verify_payload(call, FT_CHECKSUM_MISMATCH)) != FT_OK)
 		return st;
 	if (!t)
-		return look_up(call, NULL);
+		return look_up(call, NULL, NULL);
 	if (call->len > 0)
 		return take_segment(call, t);
 	engine_note_news(call->engine, t);
@@ -588,7 +627,7 @@ static enum ft_status command_fin(struct call *call, struct ft_transfer *t)
 	enum ft_status st;
 
 	if (!t)
-		return may_be_finished(call) ? look_up(call, &fin) : FT_NO_SUCH_TRANSFER;
+		return may_be_finished(call) ? look_up(call, &fin, NULL) : FT_NO_SUCH_TRANSFER;
 	if (t->state == FT_TRANSFER_ASSEMBLING || t->state == FT_TRANSFER_ABORTING)
 		return fin_again(call, t, &fin);
 	if ((st = check_receiving(t)) != FT_OK || (st = check_file_size(call, fin.size)) != FT_OK)
@@ -670,6 +709,8 @@ static enum ft_status put_new(struct call *call, const struct ft_init *init)
 	struct ft_transfer *t;
 	enum ft_status st = begin(call, init, &t);
 
+	if (st == FT_QUOTA_EXCEEDED)
+		return look_up_for_room(call, &init->meta);
 	if (st != FT_OK)
 		return st;
 	if ((st = put_into(call, t)) == FT_OK) {
@@ -758,7 +799,7 @@ static enum ft_status command_abort(struct call *call, struct ft_transfer *t)
 	if (t && t->state == FT_TRANSFER_CONFLICT && (st = drop_conflict(call, &t)) != FT_OK)
 		return st;
 	if (!t && may_be_finished(call))
-		return look_up(call, NULL);
+		return look_up(call, NULL, NULL);
 	if (t && t->state == FT_TRANSFER_ABORTING)
 		return FT_BUSY;
 	call->reply.state = FT_STATE_NONE;
@@ -777,7 +818,7 @@ static enum ft_status command_status(struct call *call, struct ft_transfer *t)
 	/* Of an id whose init was refused, what is finished under it is told. */
 	if (t ? t->state == FT_TRANSFER_CONFLICT || t->verdict == FT_VERDICT_CONFLICT
 	      : may_be_finished(call))
-		return look_up(call, NULL);
+		return look_up(call, NULL, NULL);
 	if (t) {
 		engine_note_news(call->engine, t);
 		return say_transfer(call, t);
@@ -838,7 +879,10 @@ enum ft_status ft_engine_command(struct ft_engine *engine, const struct ft_reque
 	enum ft_status st;
 
 	engine->now_ms = now_ms;
-	st = carry_out(&call);
+	call.limits = engine_limits_of(engine, request);
+	st = engine_take_rate(engine, call.limits, request, len, &call.reply.retry_after, &call.detail);
+	if (st == FT_OK)
+		st = carry_out(&call);
 	if (call.answer == ANSWER_LATER)
 		return st;
 	if (call.answer == ANSWER_NEVER && st == FT_OK)

@@ -43,6 +43,7 @@ void engine_charge_ranges(struct ft_engine *e, struct ft_transfer *t)
 	e->charged += cost;
 	e->charged -= t->charged;
 	t->charged = cost;
+	ft_registry_count_held(&e->registry, t);
 }
 
 enum ft_status engine_add_transfer(struct ft_engine *e, const struct ft_facts *facts,
@@ -327,7 +328,7 @@ static enum ft_status engine_take_in(struct ft_engine *e, struct ft_finished *fi
 		return FT_OK;
 	if (st != FT_OK && st != FT_NO_SUCH_TRANSFER)
 		return st;
-	st = ft_catalog_put_finished(e->core.catalog, finished);
+	st = ft_catalog_put_finished(e->core.catalog, finished, NULL);
 	/* Whether consumers were told of it nobody knows any more. */
 	if (st == FT_OK && e->options->done == FT_DONE_ON && found->size != FT_STORE_TAKEN)
 		st = ft_catalog_put_notice(e->core.catalog, found->manifest, found->manifest_len);
@@ -373,10 +374,11 @@ static enum ft_status engine_list_finished(struct ft_engine *e)
 	return st;
 }
 
-static enum ft_status engine_load_finished(void *context, const struct ft_key *key)
+static enum ft_status engine_load_finished(void *context, const struct ft_key *key, uint64_t size)
 {
 	struct ft_engine *e = context;
 
+	engine_add_finished_bytes(e, key, size);
 	return ft_finished_set_add(&e->finished, ft_registry_hash(&e->registry, key));
 }
 
@@ -553,7 +555,8 @@ static enum ft_status engine_start(struct ft_engine *e, const struct ft_engine_c
 	for (size_t i = 0; i < FT_LANES; i++)
 		if ((st = ft_queue_init(&e->core.lanes[i])) != FT_OK)
 			return st;
-	if ((st = engine_open(e, config, &e->past)) != FT_OK)
+	if ((st = engine_start_limits(e)) != FT_OK
+	    || (st = engine_open(e, config, &e->past)) != FT_OK)
 		return st;
 	if ((st = ft_announce_check(&e->core)) != FT_OK)
 		return st;
@@ -645,6 +648,7 @@ int64_t ft_engine_due_ms(const struct ft_engine *e)
 {
 	const int64_t due_ms[] = {
 		engine_transfers_due_ms(e), engine_metrics_due_ms(e), engine_untold_due_ms(e),
+		engine_limits_due_ms(e),
 	};
 	int64_t first_ms = INT64_MAX;
 
@@ -775,6 +779,7 @@ enum ft_status ft_engine_free(struct ft_engine **engine)
 		e->core.ops->close(&e->core.store);
 	ft_registry_release(&e->registry);
 	ft_finished_set_release(&e->finished);
+	engine_release_limits(e);
 	ft_refusals_free(&e->refusals);
 	free(e);
 	return FT_OK;

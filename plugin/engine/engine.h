@@ -93,6 +93,9 @@ void ft_engine_control(struct ft_engine *engine, const char *client_id, const vo
 /* Takes results and looks at timers. Returns whether more results wait. */
 bool ft_engine_run(struct ft_engine *engine, int64_t now_ms);
 
+/* Reads limits_file again, on another thread. What is wrong with it is logged, and all stays as it was. */
+void ft_engine_reload(struct ft_engine *engine);
+
 /*
  * Another pass of the broker's loop has begun. Cheap. What is published leaves with the pass; a
  * broker that stops drops what was published last, which is then told again after the start.

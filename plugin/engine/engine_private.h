@@ -12,6 +12,7 @@
 #include "engine/engine.h"
 #include "engine/finished_set.h"
 #include "engine/finisher.h"
+#include "engine/limits.h"
 #include "engine/metrics.h"
 #include "engine/refusals.h"
 #include "engine/registry.h"
@@ -35,6 +36,7 @@ struct ft_engine {
 	struct ft_finished_set finished;
 	struct ft_refusals *refusals;
 	struct ft_metrics metrics;
+	struct engine_limits limits;
 	struct ft_writer *writer;
 	struct ft_finishers *finishers;
 	uint64_t last_number;
@@ -103,7 +105,7 @@ enum ft_status engine_append_plain(struct ft_engine *e, enum ft_record_kind kind
 /* Whether so many bytes more may be kept for clients, but for fins and aborts: FT_BUSY. */
 enum ft_status engine_check_memory(const struct ft_engine *e, size_t more) FT_MUST_USE;
 
-/* Brings the memory account up to date with a transfer's ranges. */
+/* Brings the memory account and the sums of bytes held up to date with a transfer's ranges. */
 void engine_charge_ranges(struct ft_engine *e, struct ft_transfer *t);
 
 /* Adds to the registry and to the account. FT_NO_MEMORY. */

@@ -11,6 +11,7 @@
 #include "engine/admin_worker.h"
 #include "engine/announcer.h"
 #include "engine/events.h"
+#include "engine/limits.h"
 #include "protocol/manifest.h"
 
 #define FINISHER_TOGETHER 64		/* files published in one go, at most */
@@ -181,10 +182,10 @@ static enum ft_status finisher_prepare(struct finisher *f, struct ft_finish *job
 /* --- enter into the catalog --- */
 
 /* One file, with what is to be told of it. */
-static enum ft_status finisher_enter_one(struct finisher *f, const struct ft_finish *job)
+static enum ft_status finisher_enter_one(struct finisher *f, struct ft_finish *job)
 {
 	const struct ft_finished finished = ft_finish_result(job);
-	enum ft_status st = ft_catalog_put_finished(f->catalog, &finished);
+	enum ft_status st = ft_catalog_put_finished(f->catalog, &finished, &job->replaced);
 
 	if (st == FT_OK && f->all->core->options->events == FT_EVENTS_ON)
 		st = ft_events_put(f->catalog, &finished, &job->facts->terms.user_data);
@@ -323,20 +324,26 @@ static enum ft_status finisher_compare(struct finisher *f, const struct ft_looku
 
 /* The finished file, if it is still there; consumers may have taken it with its manifest. */
 static enum ft_status finisher_find(struct finisher *f, const struct ft_key *key,
-				    struct ft_finished *finished)
+				    struct ft_finished *finished, uint64_t *freed)
 {
 	const struct ft_core *core = f->all->core;
 	enum ft_status st = ft_catalog_find_finished(f->catalog, key, finished);
 
 	if (st != FT_OK || core->ops->find(core->store, key, finished->name) != FT_NO_SUCH_TRANSFER)
 		return st;
-	if ((st = ft_catalog_begin(f->catalog)) == FT_OK)
-		st = ft_catalog_drop_finished(f->catalog, key, finished->number);
-	if (st == FT_OK)
-		st = ft_catalog_commit(f->catalog);
-	if (st != FT_OK)
-		ft_catalog_rollback(f->catalog);
+	if (ft_taken_forget(f->catalog, finished) == FT_OK)
+		*freed = finished->size;
 	return FT_NO_SUCH_TRANSFER;
+}
+
+/* A quota has no room for another file, but what is finished already needs none. */
+static enum ft_status finisher_answer_no_room(struct finisher *f, const struct ft_lookup *job,
+					      const struct ft_finished *finished)
+{
+	if (ft_meta_fits(&job->meta, finished))
+		return finisher_compare(f, job, finished);
+	return f->all->core->options->finished_ids == FT_FINISHED_IDS_REPLACE
+	       ? FT_QUOTA_EXCEEDED : FT_FILEMETA_CONFLICT;
 }
 
 /* The answer to a command for an id that nobody has begun, and that may be finished. */
@@ -350,27 +357,41 @@ static enum ft_status finisher_answer(struct finisher *f, struct ft_lookup *job,
 		return ft_fin_fits(&job->fin, finished) ? FT_OK : FT_ALREADY_COMPLETE;
 	case FT_VERB_ABORT:
 		return FT_ALREADY_COMPLETE;
-	default:
-		return FT_OK;
+	case FT_VERB_INIT:
+	case FT_VERB_PUT:
+		return finisher_answer_no_room(f, job, finished);
+	case FT_VERB_STATUS:
+		break;
 	}
+	return FT_OK;
 }
 
 static enum ft_status finisher_answer_unknown(const struct ft_lookup *job)
 {
-	return job->verb == FT_VERB_ABORT || job->verb == FT_VERB_STATUS ? FT_OK
-									 : FT_NO_SUCH_TRANSFER;
+	switch (job->verb) {
+	case FT_VERB_ABORT:
+	case FT_VERB_STATUS:
+		return FT_OK;
+	case FT_VERB_INIT:
+	case FT_VERB_PUT:
+		return FT_QUOTA_EXCEEDED;
+	case FT_VERB_SEGMENT:
+	case FT_VERB_FIN:
+		break;
+	}
+	return FT_NO_SUCH_TRANSFER;
 }
 
 static void finisher_lookup(struct finisher *f, struct ft_lookup *job)
 {
 	struct ft_finished finished;
-	enum ft_status st = finisher_find(f, &job->key, &finished);
+	enum ft_status st = finisher_find(f, &job->key, &finished, &job->freed);
 
 	job->found = st == FT_OK;
 	job->size = job->found ? finished.size : 0;
 	if (job->found)
 		st = finisher_answer(f, job, &finished);
-	else if (st == FT_NO_SUCH_TRANSFER)
+	else if ((job->is_unknown = st == FT_NO_SUCH_TRANSFER))
 		st = finisher_answer_unknown(job);
 	job->job.status = st;
 	ft_core_tell_broker(f->all->core, &job->job);
@@ -391,6 +412,14 @@ static void finisher_run(struct finisher *f, struct ft_job *job)
 	case FT_JOB_ANNOUNCE:
 		ft_announce(f->all->core, f->catalog);
 		ft_job_free(&job);
+		break;
+	case FT_JOB_LIMITS:
+		ft_limits_file_run(f->all->core, FT_CONTAINER(job, struct ft_limits_file, job));
+		ft_core_tell_broker(f->all->core, job);
+		break;
+	case FT_JOB_TAKEN:
+		ft_taken_run(f->all->core, f->catalog, FT_CONTAINER(job, struct ft_taken, job));
+		ft_core_tell_broker(f->all->core, job);
 		break;
 	case FT_JOB_LOOKUP:
 		finisher_lookup(f, FT_CONTAINER(job, struct ft_lookup, job));

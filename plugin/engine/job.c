@@ -19,6 +19,14 @@ struct ft_finished ft_finish_result(const struct ft_finish *job)
 	return finished;
 }
 
+static void job_free_taken(struct ft_taken *taken)
+{
+	struct ft_link *link;
+
+	while ((link = ft_list_pop(&taken->files)) != NULL)
+		free(FT_CONTAINER(link, struct ft_taken_file, link));
+}
+
 void ft_job_free(struct ft_job **pointer)
 {
 	struct ft_job *job = *pointer;
@@ -46,6 +54,12 @@ void ft_job_free(struct ft_job **pointer)
 		break;
 	case FT_JOB_RETOLD:
 		ft_ticket_free(&FT_CONTAINER(job, struct ft_retold, job)->ticket);
+		break;
+	case FT_JOB_LIMITS:
+		ft_overrides_free(&FT_CONTAINER(job, struct ft_limits_file, job)->overrides);
+		break;
+	case FT_JOB_TAKEN:
+		job_free_taken(FT_CONTAINER(job, struct ft_taken, job));
 		break;
 	case FT_JOB_DISCARD:
 		assert(!FT_CONTAINER(job, struct ft_discard, job)->upload);

@@ -15,6 +15,7 @@
  *	VERIFY		broker -> finisher				again and again, until it is done
  *	RETOLD		start -> broker -> writer			what an earlier process could not tell
  *	UNTOLD		broker -> writer			an event that was left in the outbox
+ *	LIMITS, TAKEN	broker -> finisher -> broker
  *	VERDICT, SEGMENT, LOST, SPACE	writer -> broker
  */
 #ifndef FT_ENGINE_JOB_H
@@ -29,6 +30,7 @@
 #include "file_transfer/store.h"
 #include "protocol/control.h"
 #include "protocol/facts.h"
+#include "protocol/limits.h"
 #include "protocol/request.h"
 #include "protocol/topic.h"
 
@@ -48,6 +50,8 @@ enum ft_job_kind {
 	FT_JOB_SPACE,
 	FT_JOB_ADMIN,
 	FT_JOB_VERIFY,
+	FT_JOB_LIMITS,
+	FT_JOB_TAKEN,
 };
 
 /* What every job begins with. */
@@ -78,6 +82,7 @@ struct ft_finish {
 	bool unsynced_lost;		/* result: an fsync failed; what none covered before is lost */
 	uint64_t lost_start, lost_end;	/* result: bytes that could not be read; equal: none */
 	struct ft_sha256 digest;	/* result */
+	uint64_t replaced;		/* result: size of the finished file whose place it took */
 	int64_t completed_ms;		/* result: Unix ms */
 	bool returning;			/* from the broker's thread, which has the result */
 	bool told;			/* ... and has published it */
@@ -108,11 +113,14 @@ struct ft_lookup {
 	enum ft_verb verb;
 	uint64_t offset;		/* SEGMENT */
 	struct ft_fin fin;		/* FIN */
-	const uint8_t *bytes;		/* SEGMENT; points into the job */
+	struct ft_meta meta;		/* INIT, PUT: only what is finished already needs no room */
+	const uint8_t *bytes;		/* SEGMENT, PUT; points into the job */
 	size_t len;
 	struct ft_ticket *ticket;	/* owned */
 	bool found;			/* result: it is finished */
+	bool is_unknown;		/* result: it is not; neither: that could not be told */
 	uint64_t size;			/* result, where found */
+	uint64_t freed;			/* result: size of a file that consumers took, and is forgotten now */
 	size_t charged;			/* bytes on the memory account */
 };
 
@@ -156,6 +164,28 @@ struct ft_untold {
 struct ft_space_news {
 	struct ft_job job;
 	struct ft_space space;
+};
+
+/* Read limits_file. */
+struct ft_limits_file {
+	struct ft_job job;
+	const struct ft_overrides *former;	/* the broker's, who leaves them alone meanwhile; NULL: the start */
+	struct ft_overrides *overrides;		/* owned; result */
+};
+
+/* Which of the next finished files have consumers taken? */
+struct ft_taken {
+	struct ft_job job;
+	int64_t from;			/* see ft_catalog_next_finished() */
+	int64_t place;			/* result: where to go on */
+	bool ended;			/* result: there are no more */
+	struct ft_list files;		/* result: those that are gone, and forgotten now */
+};
+
+struct ft_taken_file {
+	struct ft_link link;
+	struct ft_key key;		/* points behind this */
+	uint64_t size;
 };
 
 /* An operator's command. */

@@ -173,6 +173,7 @@ void engine_take_metrics(struct ft_engine *e)
 	m->queue_background = ft_queue_count(&e->core.lanes[FT_LANE_BACKGROUND]);
 	m->disk_free = e->space_known ? e->space.bytes : 0;
 	m->memory_used = e->registry.bytes + e->charged;
+	m->quota_used = engine_used_bytes(e);
 	metrics_take_latencies(e);
 }
 

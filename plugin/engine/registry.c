@@ -40,7 +40,7 @@ static uint64_t registry_hash_bytes(uint64_t hash, const char *bytes, size_t len
 	return hash ^ hash >> 32;
 }
 
-static uint64_t registry_hash_owner(const struct ft_registry *registry, const struct ft_key *key)
+uint64_t ft_registry_hash_owner(const struct ft_registry *registry, const struct ft_key *key)
 {
 	return registry_hash_bytes(registry->seed ^ 0xcbf29ce484222325u, key->owner,
 				   key->owner_len);
@@ -48,7 +48,7 @@ static uint64_t registry_hash_owner(const struct ft_registry *registry, const st
 
 uint64_t ft_registry_hash(const struct ft_registry *registry, const struct ft_key *key)
 {
-	return registry_hash_bytes(registry_hash_owner(registry, key), key->file, key->file_len);
+	return registry_hash_bytes(ft_registry_hash_owner(registry, key), key->file, key->file_len);
 }
 
 static size_t registry_number_bucket(const struct ft_registry *registry, uint64_t number)
@@ -164,7 +164,7 @@ struct ft_transfer *ft_registry_find_number(const struct ft_registry *registry, 
 static struct ft_owner *registry_find_owner(const struct ft_registry *registry,
 					    const struct ft_key *key)
 {
-	return *registry_owner_slot(registry, registry_hash_owner(registry, key), key);
+	return *registry_owner_slot(registry, ft_registry_hash_owner(registry, key), key);
 }
 
 size_t ft_registry_owner_count(const struct ft_registry *registry, const struct ft_key *key)
@@ -172,6 +172,27 @@ size_t ft_registry_owner_count(const struct ft_registry *registry, const struct 
 	const struct ft_owner *owner = registry_find_owner(registry, key);
 
 	return owner ? owner->transfers : 0;
+}
+
+uint64_t ft_registry_owner_held(const struct ft_registry *registry, const struct ft_key *key)
+{
+	const struct ft_owner *owner = registry_find_owner(registry, key);
+
+	return owner ? owner->held : 0;
+}
+
+static void registry_set_counted(struct ft_registry *registry, struct ft_transfer *t,
+				 uint64_t bytes)
+{
+	assert(t->owner->held >= t->counted && registry->held >= t->owner->held);
+	t->owner->held += bytes - t->counted;
+	registry->held += bytes - t->counted;
+	t->counted = bytes;
+}
+
+void ft_registry_count_held(struct ft_registry *registry, struct ft_transfer *transfer)
+{
+	registry_set_counted(registry, transfer, transfer->held.bytes);
 }
 
 static size_t registry_transfer_bytes(size_t file_len)
@@ -233,7 +254,7 @@ static void registry_grow(struct ft_registry *registry)
 /* The owner's entry, made where there is none; NULL: out of memory. */
 static struct ft_owner *registry_take_owner(struct ft_registry *registry, const struct ft_key *key)
 {
-	uint64_t hash = registry_hash_owner(registry, key);
+	uint64_t hash = ft_registry_hash_owner(registry, key);
 	struct ft_owner **slot = registry_owner_slot(registry, hash, key);
 	struct ft_owner *owner = *slot;
 
@@ -320,6 +341,7 @@ void ft_registry_remove(struct ft_registry *registry, struct ft_transfer **trans
 	*slot = t->next_number;
 	registry->count--;
 	registry->bytes -= registry_transfer_bytes(t->file_len);
+	registry_set_counted(registry, t, 0);
 	t->owner->transfers--;
 	registry_drop_owner(registry, &t->owner);
 	registry_free_transfer(transfer);

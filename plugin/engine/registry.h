@@ -56,6 +56,7 @@ struct ft_owner {
 	struct ft_owner *next;		/* in its bucket */
 	uint64_t hash;
 	size_t transfers;
+	uint64_t held;			/* bytes of them */
 	bool paused;			/* by an operator; kept without transfers, too */
 	size_t id_len;
 	char id[];
@@ -101,6 +102,7 @@ struct ft_transfer {
 	int64_t assembling_ms;		/* since then somebody waits */
 	struct ft_ticket *abort;	/* owned; ABORTING */
 	size_t charged;			/* bytes of ranges on the memory account */
+	uint64_t counted;		/* bytes held, as the sums know them */
 
 	size_t file_len;
 	char file[];			/* NUL-terminated besides */
@@ -116,6 +118,7 @@ struct ft_registry {
 	struct ft_list by_age;		/* all, in the order of their numbers: the oldest is the first */
 	size_t paused_owners;
 	size_t bytes;			/* of all entries: ids and metadata */
+	uint64_t held;			/* bytes of all transfers */
 	uint64_t seed;			/* so that clients cannot aim at one bucket */
 };
 
@@ -131,8 +134,15 @@ uint64_t ft_registry_hash(const struct ft_registry *registry, const struct ft_ke
 struct ft_transfer *ft_registry_find(const struct ft_registry *registry, const struct ft_key *key);
 struct ft_transfer *ft_registry_find_number(const struct ft_registry *registry, uint64_t number);
 
-/* How many unfinished transfers an owner has. */
+/* How many unfinished transfers an owner has, and how many bytes of them are held. */
 size_t ft_registry_owner_count(const struct ft_registry *registry, const struct ft_key *key);
+uint64_t ft_registry_owner_held(const struct ft_registry *registry, const struct ft_key *key);
+
+/* The hash of a key's owner in this registry. */
+uint64_t ft_registry_hash_owner(const struct ft_registry *registry, const struct ft_key *key);
+
+/* Brings the sums of bytes held up to date with a transfer's ranges. */
+void ft_registry_count_held(struct ft_registry *registry, struct ft_transfer *transfer);
 
 /* Bytes that an entry for this key would cost, its owner included where it is new. */
 size_t ft_registry_cost(const struct ft_registry *registry, const struct ft_key *key);

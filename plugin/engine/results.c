@@ -258,6 +258,8 @@ static void results_take_finish(struct ft_engine *e, struct ft_finish *finish)
 	if (finish->job.status == FT_OK) {
 		e->metrics.completed++;
 		e->metrics.bytes_stored += finish->fin.size;
+		engine_remove_finished_bytes(e, &finish->facts->key, finish->replaced);
+		engine_add_finished_bytes(e, &finish->facts->key, finish->fin.size);
 		if (engine_tells_events(e))
 			finish->event_told = engine_tell_completed(e, finish, t);
 	}
@@ -472,13 +474,15 @@ static void results_take_lookup(struct ft_engine *e, struct ft_lookup *lookup)
 		.status = job->status,
 		.state = lookup->found ? FT_STATE_COMPLETE : FT_STATE_NONE,
 	};
+	bool tells_held = lookup->verb == FT_VERB_STATUS || lookup->verb == FT_VERB_INIT;
 
-	if (lookup->verb == FT_VERB_STATUS && job->status == FT_OK) {
+	if (tells_held && job->status == FT_OK) {
 		reply.tell_held = true;
 		reply.complete_size = lookup->size;
 	}
-	if (!lookup->found && (job->status == FT_OK || job->status == FT_NO_SUCH_TRANSFER))
+	if (lookup->is_unknown)
 		ft_finished_set_remove(&e->finished, ft_registry_hash(&e->registry, &lookup->key));
+	engine_remove_finished_bytes(e, &lookup->key, lookup->freed);
 	(void)results_answer(e, &lookup->ticket, &reply);
 	e->charged -= lookup->charged;
 	e->lookups--;
@@ -551,6 +555,12 @@ void engine_take_job(struct ft_engine *e, struct ft_job *job)
 		break;
 	case FT_JOB_ADMIN:
 		engine_take_admin(e, FT_CONTAINER(job, struct ft_admin_job, job));
+		break;
+	case FT_JOB_LIMITS:
+		engine_take_limits(e, FT_CONTAINER(job, struct ft_limits_file, job));
+		break;
+	case FT_JOB_TAKEN:
+		engine_take_taken(e, FT_CONTAINER(job, struct ft_taken, job));
 		break;
 	case FT_JOB_VERIFY:
 	case FT_JOB_CHECKPOINT:

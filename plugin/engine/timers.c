@@ -149,6 +149,7 @@ void engine_run_timers(struct ft_engine *e)
 	timers_tell_no_memory(e);
 	timers_note_time(e);
 	timers_retain(e);
+	engine_run_limits(e);
 	if (e->registry.count < e->options->max_transfers)
 		ft_refusals_over(e->refusals, FT_TOO_MANY_TRANSFERS, e->now_ms);
 	if (engine_check_memory(e, 0) == FT_OK && ft_log_fill(e->core.log) == 0)

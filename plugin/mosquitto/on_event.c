@@ -37,6 +37,7 @@ int ft_on_reload(int event, void *event_data, void *userdata)
 	(void)event;
 	(void)event_data;
 	ft_ack_sink_reload(plugin->sink);
+	ft_engine_reload(plugin->engine);
 	ft_plugin_poll(plugin);
 	return MOSQ_ERR_SUCCESS;
 }

@@ -87,6 +87,7 @@ static enum ft_status carry_out(struct ft_plugin *plugin, struct mosquitto_evt_m
 	struct ft_request request = { .client_id = client_id, .topic = message->topic };
 	enum ft_status st;
 
+	request.user = mosquitto_client_username(message->client);
 	request.owner_len = ft_plugin_owner_of(plugin, message->client, client_id, room,
 					       &request.owner);
 	read_properties(&properties, message->properties, plugin->options.response_topics != NULL);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "protocol/glob.h"
+#include "base/wildcard.h"
 #include "protocol/offer.h"
 
 static bool groups_is_member(const char *word)
@@ -89,7 +89,7 @@ bool ft_group_has(const struct ft_group *group, const char *client, const char *
 		const char *pattern = strchr(member, ':') + 1;
 
 		if (id && strnlen(id, FT_GROUPS_ID_MAX + 1) <= FT_GROUPS_ID_MAX
-		    && ft_glob_match(pattern, id))
+		    && ft_wildcard_match(pattern, id))
 			return true;
 	}
 	return false;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "protocol/glob.h"
 #include "protocol/pattern.h"
 
 #define KIB ((uint64_t)1024)
@@ -81,12 +82,17 @@ static const struct option table[] = {
 	{ FIELD(done), WORD, AT(done), FT_DONE_OFF, 0, 0, switch_words },
 	{ FIELD(segment_responses), WORD, AT(segment_responses), FT_RESPONSES_ALL,
 	  FT_RESPONSES_ALL, 0, responses_words },
-	{ FIELD(max_file_size), SIZE, AT(max_file_size), 0, 1, INT64_MAX, NULL },
-	{ FIELD(max_segment_size), SIZE, AT(max_segment_size), 0, 1, INT64_MAX, NULL },
+	{ FIELD(max_file_size), SIZE, AT(limits.max_file_size), 0, 1, INT64_MAX, NULL },
+	{ FIELD(max_segment_size), SIZE, AT(limits.max_segment_size), 0, 1, INT64_MAX, NULL },
 	{ FIELD(max_memory), SIZE, AT(max_memory), 64 * MIB, MIB, INT64_MAX, NULL },
 	{ FIELD(max_transfers), COUNT, AT(max_transfers), 10000, 1, 10000000, NULL },
-	{ FIELD(max_transfers_per_client), COUNT, AT(max_transfers_per_client), 100, 1, 10000000,
-	  NULL },
+	{ FIELD(max_transfers_per_client), COUNT, AT(limits.max_transfers_per_client), 100, 1,
+	  10000000, NULL },
+	{ FIELD(storage_quota), SIZE, AT(limits.storage_quota), 0, 1, INT64_MAX, NULL },
+	{ FIELD(client_quota), SIZE, AT(limits.client_quota), 0, 1, INT64_MAX, NULL },
+	{ FIELD(client_bandwidth), SIZE, AT(limits.client_bandwidth), 0, 1, 1024 * GIB, NULL },
+	{ FIELD(client_rate), COUNT, AT(limits.client_rate), 0, 1, 1000000, NULL },
+	{ FIELD(limits_file), PATH, AT(limits_file), 0, 0, 0, NULL },
 	{ FIELD(min_free_space), SIZE, AT(min_free_space), 256 * MIB, 0, INT64_MAX, NULL },
 	{ FIELD(segments_ttl), DURATION, AT(segments_ttl), DAY, 1, 3650 * DAY, NULL },
 	{ FIELD(segments_ttl_min), DURATION, AT(segments_ttl_min), 5 * MINUTE, 1, 3650 * DAY, NULL },
@@ -94,6 +100,8 @@ static const struct option table[] = {
 	{ FIELD(gc_interval), DURATION, AT(gc_interval), MINUTE, 1, DAY, NULL },
 	{ FIELD(events), WORD, AT(events), FT_EVENTS_OFF, 0, 0, switch_words },
 	{ FIELD(sys_interval), DURATION, AT(sys_interval), 10, 0, DAY, NULL },
+	{ FIELD(allow_names), TEXT, AT(allow_names), 0, 0, 0, NULL },
+	{ FIELD(deny_names), TEXT, AT(deny_names), 0, 0, 0, NULL },
 	{ FIELD(response_topics), TEXT, AT(response_topics), 0, 0, 0, NULL },
 	{ FIELD(acl), WORD, AT(acl), FT_ACL_NONE, 0, 0, acl_words },
 	{ FIELD(ack_sink), WORD, AT(ack_sink), FT_ACK_SINK_AUTO, 0, 0, ack_sink_words },
@@ -322,6 +330,22 @@ bool ft_options_set(struct ft_options *options, const char *key, const char *val
 	return false;
 }
 
+bool ft_options_number(const char *name, const char *value, uint64_t *number, struct ft_buf *why)
+{
+	const struct option *option = table;
+
+	while (strcmp(option->name, name) != 0)
+		option++;
+	assert(option < table + TABLE_LEN && !options_is_text(option) && option->kind != WORD);
+	if (options_set_field(number, option, value))
+		return true;
+	ft_buf_printf(why, "%s ", name);
+	ft_buf_printable(why, value, strlen(value), 100);
+	ft_buf_str(why, ": ");
+	options_explain(option, why);
+	return false;
+}
+
 /* --- what concerns more than one option --- */
 
 static bool options_check_storage_dir(struct ft_options *options, struct ft_buf *why)
@@ -348,13 +372,14 @@ static bool options_check_ttl(struct ft_options *options, struct ft_buf *why)
 static bool options_check_segments(struct ft_options *options, struct ft_buf *why)
 {
 	uint64_t half = options->log_size / 2;
+	uint64_t *size = &options->limits.max_segment_size;
 
-	if (options->max_segment_size == 0)
-		options->max_segment_size = half < SEGMENT_SIZE_DEFAULT ? half : SEGMENT_SIZE_DEFAULT;
-	if (options->max_segment_size <= half)
+	if (*size == 0)
+		*size = half < SEGMENT_SIZE_DEFAULT ? half : SEGMENT_SIZE_DEFAULT;
+	if (*size <= half)
 		return true;
 	ft_buf_str(why, "plugin_opt_max_segment_size ");
-	options_print_size(options->max_segment_size, why);
+	options_print_size(*size, why);
 	ft_buf_str(why, ": must be at most half of plugin_opt_log_size, which is ");
 	options_print_size(options->log_size, why);
 	return false;
@@ -384,6 +409,22 @@ static bool options_check_control(struct ft_options *options, struct ft_buf *why
 	return false;
 }
 
+static bool options_check_names(struct ft_options *options, struct ft_buf *why)
+{
+	const char *const lists[] = { options->allow_names, options->deny_names };
+	static const char *const names[] = { "allow_names", "deny_names" };
+
+	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+		const char *wrong = ft_globs_check(lists[i]);
+
+		if (!wrong)
+			continue;
+		ft_buf_printf(why, "plugin_opt_%s %.200s: %s", names[i], lists[i], wrong);
+		return false;
+	}
+	return true;
+}
+
 bool ft_options_check(struct ft_options *options, struct ft_buf *why)
 {
 	static bool (*const checks[])(struct ft_options *options, struct ft_buf *why) = {
@@ -392,6 +433,7 @@ bool ft_options_check(struct ft_options *options, struct ft_buf *why)
 		options_check_segments,
 		options_check_response_topics,
 		options_check_control,
+		options_check_names,
 	};
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 

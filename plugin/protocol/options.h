@@ -63,12 +63,26 @@ enum ft_events_mode {
 	FT_EVENTS_ON,
 };
 
+/* What one client may use; limits_file may say something else for some. 0: no limit. */
+struct ft_limits {
+	uint64_t storage_quota;		/* bytes that all may hold together, when this client adds some */
+	uint64_t client_quota;		/* bytes that the owner may hold */
+	uint64_t client_bandwidth;	/* bytes a second */
+	uint64_t client_rate;		/* commands a second */
+	uint64_t max_file_size;		/* bytes */
+	uint64_t max_segment_size;	/* bytes; once checked 1...log_size / 2 */
+	uint64_t max_transfers_per_client;
+};
+
 struct ft_options {
 	uint64_t given;			/* private: a bit for each row of the table that was set */
 	char *storage_dir;		/* owned */
 	char *log_dir;			/* owned; NULL: auto */
 	char *store;			/* owned; a backend's name, NULL: the default */
 	char *response_topics;		/* owned; comma separated filters, NULL: none */
+	char *limits_file;		/* owned; NULL: none */
+	char *allow_names;		/* owned; comma separated patterns (glob.h), NULL: all names */
+	char *deny_names;		/* owned; the same, NULL: none */
 	int durability;			/* enum ft_durability */
 	int owner;			/* enum ft_owner_mode */
 	int finished_ids;		/* enum ft_finished_ids */
@@ -81,11 +95,9 @@ struct ft_options {
 	int events;			/* enum ft_events_mode */
 	uint64_t workers;
 	uint64_t log_size;		/* bytes; once checked whole pages */
-	uint64_t max_file_size;		/* bytes; 0: no limit */
-	uint64_t max_segment_size;	/* bytes; once checked 1...log_size / 2 */
+	struct ft_limits limits;
 	uint64_t max_memory;		/* bytes */
 	uint64_t max_transfers;
-	uint64_t max_transfers_per_client;
 	uint64_t min_free_space;	/* bytes */
 	uint64_t assemble_timeout;	/* seconds, as all durations */
 	uint64_t segments_ttl;
@@ -107,6 +119,13 @@ void ft_options_release(struct ft_options *options);
  */
 bool ft_options_set(struct ft_options *options, const char *key, const char *value,
 		    struct ft_buf *why) FT_MUST_USE;
+
+/*
+ * Reads a value as an option would that is a size, a duration or a number, whose name is known
+ * to be right. On failure `why` gets what is wrong, after the name.
+ */
+bool ft_options_number(const char *name, const char *value, uint64_t *number,
+		       struct ft_buf *why) FT_MUST_USE;
 
 /*
  * Checks what is missing and what concerns more than one option, and settles what follows

@@ -17,6 +17,7 @@ struct ft_request {
 	const char *client_id;
 	const char *owner;		/* whose transfer it is; not kept in a ticket */
 	size_t owner_len;
+	const char *user;		/* NULL: none; not kept in a ticket */
 	const char *topic;		/* the command's */
 	const char *response_topic;	/* NULL: $file-response/{client id} */
 	const void *correlation;	/* MQTT 5 Correlation Data; NULL: none, other than none of length 0 */
@@ -31,7 +32,7 @@ struct ft_ticket {
 /* How many bytes of memory a ticket of this request takes; the same for the ticket's own copy. */
 size_t ft_ticket_size(const struct ft_request *request);
 
-/* A copy of the request but for its owner, which is NULL. NULL: out of memory. */
+/* A copy of the request but for owner and user, which are NULL. NULL: out of memory. */
 struct ft_ticket *ft_ticket_new(const struct ft_request *request);
 
 /* It must be in no list. NULL inside is ignored. */

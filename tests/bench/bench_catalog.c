@@ -72,7 +72,7 @@ static void finish(uint64_t number)
 
 	snprintf(finished.name, sizeof finished.name, "%s", facts.meta.name);
 	snprintf(finished.transfer_id, sizeof finished.transfer_id, "%.36s", file);
-	must(ft_catalog_put_finished(catalog, &finished));
+	must(ft_catalog_put_finished(catalog, &finished, NULL));
 }
 
 static void begin_transfer(uint64_t number)
@@ -118,8 +118,9 @@ static void grow(uint64_t number)
 	must(ft_catalog_put_held(catalog, FIRST_UNFINISHED, &held, start, start + 65536));
 }
 
-static enum ft_status count_key(void *context, const struct ft_key *key)
+static enum ft_status count_key(void *context, const struct ft_key *key, uint64_t size)
 {
+	(void)size;
 	*(uint64_t *)context += key->owner_len > 0;
 	return FT_OK;
 }

@@ -55,7 +55,7 @@ static void put_finished(struct ft_catalog *catalog, uint64_t number)
 		 (unsigned long long)number);
 	ft_uuid(finished.transfer_id);
 	memcpy(finished.checksum.bytes, &number, sizeof number);
-	must(ft_catalog_put_finished(catalog, &finished), "a finished file");
+	must(ft_catalog_put_finished(catalog, &finished, NULL), "a finished file");
 }
 
 static void put_unfinished(struct ft_catalog *catalog, uint64_t number)

@@ -106,7 +106,7 @@ static enum ft_status catalog_fill(struct ft_catalog *c)
 	    && (st = ft_catalog_put_held(c, 1, &held, 0, 10)) == FT_OK
 	    && (st = ft_catalog_put_durable(c, 1, &held, 0, 10)) == FT_OK
 	    && (st = ft_catalog_put_fin(c, 2, &fin, &ticket)) == FT_OK)
-		st = ft_catalog_put_finished(c, &finished);
+		st = ft_catalog_put_finished(c, &finished, NULL);
 	if (st == FT_OK)
 		st = ft_catalog_put_event(c, 3, "$file-event/c/f", "{}", 2);
 	ft_ranges_release(&held);
@@ -260,8 +260,9 @@ static enum ft_status catalog_check_answer(void *context, const struct ft_answer
 	return FT_OK;
 }
 
-static enum ft_status catalog_check_finished(void *context, const struct ft_key *key)
+static enum ft_status catalog_check_finished(void *context, const struct ft_key *key, uint64_t size)
 {
+	fuzz_check(size <= INT64_MAX);
 	catalog_check_key(key);
 	++*(size_t *)context;
 	return FT_OK;
@@ -275,6 +276,7 @@ static void catalog_use(struct ft_catalog *c)
 	struct ft_unfinished found;
 	struct ft_progress progress;
 	enum ft_status st;
+	int64_t place = 0;
 	size_t seen = 0;
 
 	if (ft_catalog_get_progress(c, &progress) == FT_OK)
@@ -283,6 +285,8 @@ static void catalog_use(struct ft_catalog *c)
 	(void)(ft_catalog_each_answer(c, catalog_check_answer, &seen) == FT_OK);
 	(void)(ft_catalog_each_event(c, catalog_check_event, &seen) == FT_OK);
 	(void)(ft_catalog_each_finished_key(c, catalog_check_finished, &seen) == FT_OK);
+	while (place < INT64_MAX && ft_catalog_next_finished(c, &place, &finished) == FT_OK)
+		catalog_check_key(&finished.key);
 	if (ft_catalog_find_finished(c, &key, &finished) == FT_OK)
 		fuzz_check(finished.name[0] != '\0' && !strchr(finished.name, '/'));
 	if (ft_catalog_find_transfer(c, 1, &found) == FT_OK) {

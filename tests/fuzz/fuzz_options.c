@@ -16,7 +16,7 @@ static void options_check_values(const struct ft_options *o)
 	fuzz_check(o->gc_interval >= 1 && o->assemble_timeout >= 1);
 	/* They are turned into milliseconds. */
 	fuzz_check(o->segments_ttl <= INT64_MAX / 1000 && o->segments_ttl_max <= INT64_MAX / 1000);
-	fuzz_check(o->max_file_size <= INT64_MAX && o->min_free_space <= INT64_MAX);
+	fuzz_check(o->limits.max_file_size <= INT64_MAX && o->min_free_space <= INT64_MAX);
 }
 
 /* One line of the input. */
@@ -53,8 +53,8 @@ static void options_check_whole(struct ft_options *options)
 		return;
 	fuzz_check(options->storage_dir && options->storage_dir[0] == '/');
 	fuzz_check(options->segments_ttl_min <= options->segments_ttl_max);
-	fuzz_check(options->max_segment_size >= 1
-		   && options->max_segment_size <= options->log_size / 2);
+	fuzz_check(options->limits.max_segment_size >= 1
+		   && options->limits.max_segment_size <= options->log_size / 2);
 	fuzz_check(options->log_size % 4096 == 0);
 	fuzz_check(ft_options_check(options, &why));
 }

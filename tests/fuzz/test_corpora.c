@@ -14,6 +14,7 @@
 #include "fuzz_control.c"
 #include "fuzz_escape.c"
 #include "fuzz_get.c"
+#include "fuzz_limits.c"
 #include "fuzz_log.c"
 #include "fuzz_manifest.c"
 #include "fuzz_options.c"
@@ -87,6 +88,7 @@ REPLAYS(get, test_get__means_what_it_says_for_every_kept_input)
 REPLAYS(manifest, test_manifest__survives_storing_for_every_kept_input)
 REPLAYS(options, test_options__say_why_they_are_refused_for_every_kept_input)
 REPLAYS(pattern, test_pattern__agrees_with_libmosquitto_for_every_kept_input)
+REPLAYS(limits, test_limits__keep_to_the_rules_for_every_kept_input)
 REPLAYS(record, test_record__is_read_as_written_for_every_kept_input)
 REPLAYS(log, test_log__is_opened_or_refused_for_every_kept_input)
 REPLAYS(escape, test_escape__is_injective_for_every_kept_input)
@@ -100,6 +102,7 @@ FT_SUITE("fuzz corpora",
 	 test_manifest__survives_storing_for_every_kept_input,
 	 test_options__say_why_they_are_refused_for_every_kept_input,
 	 test_pattern__agrees_with_libmosquitto_for_every_kept_input,
+	 test_limits__keep_to_the_rules_for_every_kept_input,
 	 test_record__is_read_as_written_for_every_kept_input,
 	 test_log__is_opened_or_refused_for_every_kept_input,
 	 test_escape__is_injective_for_every_kept_input,

@@ -222,12 +222,13 @@ struct dump_keys {
 	size_t count;
 };
 
-static enum ft_status dump_keep_key(void *context, const struct ft_key *key)
+static enum ft_status dump_keep_key(void *context, const struct ft_key *key, uint64_t size)
 {
 	struct dump_keys *keys = context;
 	struct ft_key *more = realloc(keys->keys, (keys->count + 1) * sizeof *more);
 	char *bytes = more ? malloc(key->owner_len + key->file_len) : NULL;
 
+	(void)size;
 	if (more)
 		keys->keys = more;
 	if (!bytes)

@@ -77,7 +77,7 @@ static enum ft_status finish(struct ft_catalog *c)
 {
 	struct ft_finished finished = catalog_rig_finished(1, "cam", "a");
 
-	first_error(ft_catalog_put_finished(c, &finished),
+	first_error(ft_catalog_put_finished(c, &finished, NULL),
 		    ft_catalog_put_event(c, 1, "$file-event/cam/a", "{}", 2),
 		    ft_catalog_drop_fin(c, 2, FT_FILE_CHECKSUM_MISMATCH),
 		    ft_catalog_drop_answer(c, 1));
@@ -88,7 +88,7 @@ static enum ft_status replace(struct ft_catalog *c)
 	struct ft_finished again = catalog_rig_finished(4, "cam", "a");
 	struct ft_finished other = catalog_rig_finished(5, "cam", "z");
 
-	first_error(ft_catalog_put_finished(c, &again), ft_catalog_put_finished(c, &other),
+	first_error(ft_catalog_put_finished(c, &again, NULL), ft_catalog_put_finished(c, &other, NULL),
 		    ft_catalog_put_event(c, 5, "$file-event/cam/z", "{}", 2),
 		    ft_catalog_drop_event(c, 1),
 		    put_transfer(c, 6, "b"), ft_catalog_drop_transfer(c, 3));

@@ -162,7 +162,7 @@ void rig_setup(struct rig *rig, const char *backend)
 	rig->options.gc_interval = 1;
 	rig->options.sys_interval = 0;
 	rig->options.log_size = (uint64_t)4 * 1024 * 1024;
-	rig->options.max_segment_size = (uint64_t)2 * 1024 * 1024;
+	rig->options.limits.max_segment_size = (uint64_t)2 * 1024 * 1024;
 }
 
 void rig_teardown(struct rig *rig)

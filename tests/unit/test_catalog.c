@@ -185,7 +185,7 @@ START_TEST(test_catalog__finds_ids_of_any_bytes)
 
 		facts.key = finished.key = keys[i];
 		put(ft_catalog_put_transfer(rig.catalog, &facts, FT_CATALOG_RECEIVING, 0));
-		put(ft_catalog_put_finished(rig.catalog, &finished));
+		put(ft_catalog_put_finished(rig.catalog, &finished, NULL));
 	}
 	ck_assert_int_eq(catalog_rig_reopen(&rig), FT_OK);
 	for (size_t i = 0; i < count; i++) {
@@ -361,7 +361,7 @@ START_TEST(test_catalog__makes_a_finished_file_of_a_transfer)
 	put_held(1, "0-10");
 	put_durable(1, "0-10");
 	put_fin(1, 10);
-	put(ft_catalog_put_finished(rig.catalog, &finished));
+	put(ft_catalog_put_finished(rig.catalog, &finished, NULL));
 	says(PROGRESS "answer 1 result=success client=cam topic=$file/f/fin/10 to=answers/cam"
 	     " correlation=\\x00\\x01\n"
 	     "finished 1 size=1000 id=00000000-0000-4000-8000-000000000001"
@@ -378,10 +378,13 @@ START_TEST(test_catalog__replaces_a_finished_file_of_the_same_key)
 {
 	struct ft_finished first = catalog_rig_finished(1, "cam", "f");
 	struct ft_finished second = catalog_rig_finished(2, "cam", "f");
+	uint64_t replaced;
 
 	second.has_expire_at = false;
-	put(ft_catalog_put_finished(rig.catalog, &first));
-	put(ft_catalog_put_finished(rig.catalog, &second));
+	put(ft_catalog_put_finished(rig.catalog, &first, &replaced));
+	ck_assert_uint_eq(replaced, 0);
+	put(ft_catalog_put_finished(rig.catalog, &second, &replaced));
+	ck_assert_uint_eq(replaced, first.size);
 	has("finished 1 ", false);
 	has("finished 2 size=2000 id=00000000-0000-4000-8000-000000000002"
 	    " completed=1790000005000 owner=", true);
@@ -392,7 +395,7 @@ START_TEST(test_catalog__keeps_a_finished_file_beside_a_new_transfer)
 {
 	struct ft_finished finished = catalog_rig_finished(1, "cam", "f");
 
-	put(ft_catalog_put_finished(rig.catalog, &finished));
+	put(ft_catalog_put_finished(rig.catalog, &finished, NULL));
 	put_transfer(2, "cam", "f");
 	has("finished 1 ", true);
 	has("transfer 2 ", true);
@@ -405,12 +408,43 @@ START_TEST(test_catalog__drops_a_finished_file_only_by_its_number)
 {
 	struct ft_finished finished = catalog_rig_finished(2, "cam", "f");
 
-	put(ft_catalog_put_finished(rig.catalog, &finished));
-	put(ft_catalog_drop_finished(rig.catalog, &finished.key, 1));
-	has("finished 2 ", true);
-	put(ft_catalog_drop_finished(rig.catalog, &finished.key, 2));
+	put(ft_catalog_put_finished(rig.catalog, &finished, NULL));
+	begin();
+	ck_assert_int_eq(ft_catalog_drop_finished(rig.catalog, &finished.key, 1),
+			 FT_NO_SUCH_TRANSFER);
+	ck_assert_int_eq(ft_catalog_drop_finished(rig.catalog, &finished.key, 2), FT_OK);
+	ck_assert_int_eq(ft_catalog_drop_finished(rig.catalog, &finished.key, 2),
+			 FT_NO_SUCH_TRANSFER);
+	commit();
 	has("finished", false);
-	put(ft_catalog_drop_finished(rig.catalog, &finished.key, 2));
+}
+END_TEST
+
+/* Each once, whatever is dropped meanwhile. */
+START_TEST(test_catalog__goes_from_one_finished_file_to_the_next)
+{
+	static const char *const files[] = { "a", "b", "c" };
+	struct ft_finished found;
+	int64_t place = 0;
+
+	for (uint64_t i = 0; i < 3; i++) {
+		struct ft_finished finished = catalog_rig_finished(i + 1, "cam", files[i]);
+
+		put(ft_catalog_put_finished(rig.catalog, &finished, NULL));
+	}
+	for (uint64_t i = 0; i < 3; i++) {
+		ck_assert_int_eq(ft_catalog_next_finished(rig.catalog, &place, &found), FT_OK);
+		ck_assert_uint_eq(found.number, i + 1);
+		ck_assert_uint_eq(found.size, 1000 * (i + 1));
+		ck_assert_uint_eq(found.key.file_len, 1);
+		ck_assert_int_eq(*found.key.file, *files[i]);
+		if (i != 1)
+			put(ft_catalog_drop_finished(rig.catalog, &found.key, found.number));
+	}
+	ck_assert_int_eq(ft_catalog_next_finished(rig.catalog, &place, &found), FT_NO_SUCH_TRANSFER);
+	place = 0;
+	ck_assert_int_eq(ft_catalog_next_finished(rig.catalog, &place, &found), FT_OK);
+	ck_assert_uint_eq(found.number, 2);
 }
 END_TEST
 
@@ -556,6 +590,7 @@ FT_SUITE_WITH("catalog", setup, teardown, test_catalog__begins_empty,
 	      test_catalog__replaces_a_finished_file_of_the_same_key,
 	      test_catalog__keeps_a_finished_file_beside_a_new_transfer,
 	      test_catalog__drops_a_finished_file_only_by_its_number,
+	      test_catalog__goes_from_one_finished_file_to_the_next,
 	      test_catalog__tells_who_waits_that_a_transfer_is_gone,
 	      test_catalog__does_not_change_a_result_that_is_known,
 	      test_catalog__knows_no_such_transfer, test_catalog__holds_nothing_for_a_refused_init,

@@ -407,7 +407,7 @@ START_TEST(test_catalog_open__can_be_read_by_people)
 	ck_assert_int_eq(ft_catalog_drop_fin(rig.catalog, 1, FT_TIMEOUT), FT_OK);
 	ck_assert_int_eq(ft_catalog_put_fin(rig.catalog, 1, &(struct ft_fin){ 10, false, { { 0 } } },
 					    NULL), FT_OK);
-	ck_assert_int_eq(ft_catalog_put_finished(rig.catalog, &finished), FT_OK);
+	ck_assert_int_eq(ft_catalog_put_finished(rig.catalog, &finished, NULL), FT_OK);
 	commit();
 	for (size_t i = 0; i < sizeof queries / sizeof queries[0]; i++) {
 		char *text = sql_says(queries[i].query);

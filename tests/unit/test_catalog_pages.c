@@ -36,7 +36,7 @@ static void put_file(uint64_t number, const char *owner, const char *file)
 	finished.completed_ms = (int64_t)number * 1000;
 	finished.size = number * 10;
 	ck_assert_int_eq(ft_catalog_begin(rig.catalog), FT_OK);
-	ck_assert_int_eq(ft_catalog_put_finished(rig.catalog, &finished), FT_OK);
+	ck_assert_int_eq(ft_catalog_put_finished(rig.catalog, &finished, NULL), FT_OK);
 	ck_assert_int_eq(ft_catalog_commit(rig.catalog), FT_OK);
 }
 
@@ -161,7 +161,7 @@ START_TEST(test_pages__find_owners_of_any_bytes)
 	finished.key.owner = "\0\xff";
 	finished.key.owner_len = 2;
 	ck_assert_int_eq(ft_catalog_begin(rig.catalog), FT_OK);
-	ck_assert_int_eq(ft_catalog_put_finished(rig.catalog, &finished), FT_OK);
+	ck_assert_int_eq(ft_catalog_put_finished(rig.catalog, &finished, NULL), FT_OK);
 	ck_assert_int_eq(ft_catalog_commit(rig.catalog), FT_OK);
 	filter.owner = "\0\xff";
 	filter.owner_len = 2;
@@ -185,7 +185,7 @@ START_TEST(test_pages__end_in_time_and_go_on_there)
 
 		snprintf(file, sizeof file, "%llu", (unsigned long long)i);
 		finished = catalog_rig_finished(i, i == 7 ? "b" : "a", file);
-		ck_assert_int_eq(ft_catalog_put_finished(rig.catalog, &finished), FT_OK);
+		ck_assert_int_eq(ft_catalog_put_finished(rig.catalog, &finished, NULL), FT_OK);
 	}
 	ck_assert_int_eq(ft_catalog_commit(rig.catalog), FT_OK);
 	filter.owner = "b";

@@ -198,8 +198,8 @@ ON_EVERY_STORE(test_engine__answers_every_fin_of_one_assembly)
 
 ON_EVERY_STORE(test_engine__refuses_beyond_the_limits)
 {
-	rig.options.max_file_size = 10;
-	rig.options.max_segment_size = 4;
+	rig.options.limits.max_file_size = 10;
+	rig.options.limits.max_segment_size = 4;
 	ck_assert_int_eq(say("$file/f/init", "{\"name\":\"n\",\"size\":11}"), FT_FILE_TOO_LARGE);
 	ck_assert_int_eq(say("$file/f/init", "{\"name\":\"n\",\"size\":10}"), FT_OK);
 	ck_assert_int_eq(say("$file/f/0", "12345"), FT_SEGMENT_TOO_LARGE);
@@ -211,7 +211,7 @@ ON_EVERY_STORE(test_engine__refuses_beyond_the_limits)
 ON_EVERY_STORE(test_engine__counts_transfers_per_client_and_in_all)
 {
 	rig.options.max_transfers = 3;
-	rig.options.max_transfers_per_client = 2;
+	rig.options.limits.max_transfers_per_client = 2;
 	ck_assert_int_eq(say("$file/1/init", "{\"name\":\"n\"}"), FT_OK);
 	ck_assert_int_eq(say("$file/2/init", "{\"name\":\"n\"}"), FT_OK);
 	ck_assert_int_eq(say("$file/3/init", "{\"name\":\"n\"}"), FT_TOO_MANY_TRANSFERS);
@@ -269,7 +269,7 @@ ON_EVERY_STORE(test_engine__counts_only_what_was_carried_out_as_news)
 {
 	rig.options.segments_ttl = 100;
 	rig.options.segments_ttl_min = 1;
-	rig.options.max_segment_size = 4;
+	rig.options.limits.max_segment_size = 4;
 	for (int i = 0; i < 4; i++) {
 		char topic[32];
 

@@ -18,7 +18,7 @@ static void set_up(void)
 	fake_reset("fs");
 	rig_setup(&rig, "fs");
 	rig.ops = &fake_store;
-	rig.options.max_transfers_per_client = rig.options.max_transfers = 1000000;
+	rig.options.limits.max_transfers_per_client = rig.options.max_transfers = 1000000;
 }
 
 static void start(void)

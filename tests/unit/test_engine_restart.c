@@ -523,7 +523,7 @@ START_TEST(test_restart__keeps_every_fin_over_a_stop)
 	enum { COUNT = 200 };
 
 	rig_start(&rig);
-	rig.options.max_transfers_per_client = COUNT;
+	rig.options.limits.max_transfers_per_client = COUNT;
 	for (int i = 0; i < COUNT; i++) {
 		char topic[64];
 

@@ -389,7 +389,7 @@ START_TEST(test_store__lets_nobody_wait_while_it_hangs)
 	ck_assert_int_eq(say("$file/old/put/n", "hello"), FT_OK);
 	rig_settle(&rig);
 	fake_hang(hanging[_i]);
-	rig.options.max_transfers_per_client = 10000;
+	rig.options.limits.max_transfers_per_client = 10000;
 	for (int i = 0; i < 1000 && st == FT_OK; i++) {
 		snprintf(topic, sizeof topic, "$file/%d/init", i);
 		if ((st = tell_quickly(topic, INIT_N, strlen(INIT_N))) != FT_OK)

@@ -53,9 +53,14 @@ START_TEST(test_options__have_the_documented_defaults)
 	ck_assert_int_eq(options.tune_malloc, 1);
 	ck_assert_uint_eq(options.workers, 2);
 	ck_assert_uint_eq(options.assemble_timeout, 300);
-	ck_assert_uint_eq(options.max_file_size, 0);
+	ck_assert_uint_eq(options.limits.max_file_size, 0);
+	ck_assert_uint_eq(options.limits.storage_quota, 0);
+	ck_assert_uint_eq(options.limits.client_quota, 0);
+	ck_assert_uint_eq(options.limits.client_bandwidth, 0);
+	ck_assert_uint_eq(options.limits.client_rate, 0);
+	ck_assert(!options.limits_file && !options.allow_names && !options.deny_names);
 	ck_assert_uint_eq(options.max_transfers, 10000);
-	ck_assert_uint_eq(options.max_transfers_per_client, 100);
+	ck_assert_uint_eq(options.limits.max_transfers_per_client, 100);
 	ck_assert_uint_eq(options.min_free_space, 256 << 20);
 	ck_assert_uint_eq(options.segments_ttl, 86400);
 	ck_assert_uint_eq(options.segments_ttl_min, 300);
@@ -63,7 +68,7 @@ START_TEST(test_options__have_the_documented_defaults)
 	ck_assert_uint_eq(options.gc_interval, 60);
 	ck_assert_uint_eq(options.sys_interval, 10);
 	ck_assert(set("storage_dir", "/a") && check());
-	ck_assert_uint_eq(options.max_segment_size, 16 << 20);
+	ck_assert_uint_eq(options.limits.max_segment_size, 16 << 20);
 	ft_options_release(&options);
 }
 END_TEST
@@ -81,7 +86,7 @@ START_TEST(test_options__take_sizes_with_units)
 	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
 		ft_options_init(&options);
 		ck_assert(set("max_file_size", good[i].text));
-		ck_assert_uint_eq(options.max_file_size, good[i].bytes);
+		ck_assert_uint_eq(options.limits.max_file_size, good[i].bytes);
 		ft_options_release(&options);
 	}
 }
@@ -164,7 +169,12 @@ START_TEST(test_options__refuse_bad_values_and_name_them)
 		{ "max_segment_size", "0" }, { "owner", "user" }, { "owner", "" },
 		{ "finished_ids", "replaced" }, { "segment_responses", "none" },
 		{ "segment_responses", "default" }, { "segment_responses", "" },
-		{ "response_topics", "" }, { "storage_quota", "1G" }, { "events", "true" },
+		{ "response_topics", "" }, { "events", "true" },
+		{ "storage_quota", "0" }, { "storage_quota", "all" }, { "client_quota", "0" },
+		{ "client_quota", "-1" }, { "client_bandwidth", "0" },
+		{ "client_bandwidth", "1025G" }, { "client_rate", "0" }, { "client_rate", "1k" },
+		{ "client_rate", "1000001" }, { "limits_file", "limits.json" }, { "limits_file", "" },
+		{ "allow_names", "" }, { "deny_names", "" },
 	};
 
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
@@ -236,7 +246,7 @@ static uint64_t segment_size(const char *log_size, const char *said)
 	ft_options_init(&options);
 	ck_assert(set("storage_dir", "/a") && set("log_size", log_size));
 	ck_assert(!said || set("max_segment_size", said));
-	bytes = check() ? options.max_segment_size : 0;
+	bytes = check() ? options.limits.max_segment_size : 0;
 	ft_options_release(&options);
 	return bytes;
 }
@@ -306,6 +316,34 @@ START_TEST(test_options__want_response_topics_that_are_filters)
 }
 END_TEST
 
+START_TEST(test_options__want_patterns_of_names_that_can_match)
+{
+	static const char *const keys[] = { "allow_names", "deny_names" };
+
+	for (size_t i = 0; i < 2; i++) {
+		ft_options_init(&options);
+		ck_assert(set("storage_dir", "/a") && set(keys[i], "*.jpg, a/*"));
+		ck_assert(!check());
+		ck_assert(strstr(why, keys[i]) && strstr(why, "no name of a file has a /"));
+		ft_options_release(&options);
+	}
+}
+END_TEST
+
+START_TEST(test_options__read_values_for_other_places)
+{
+	struct ft_buf buf = ft_buf_on(why, sizeof why);
+	uint64_t number;
+
+	ck_assert(ft_options_number("client_quota", "2k", &number, &buf));
+	ck_assert_uint_eq(number, 2048);
+	ck_assert(ft_options_number("client_rate", "7", &number, &buf));
+	ck_assert_uint_eq(number, 7);
+	ck_assert(!ft_options_number("client_rate", "0", &number, &buf));
+	ck_assert_str_eq(why, "client_rate 0: must be a number from 1 to 1000000");
+}
+END_TEST
+
 START_TEST(test_options__want_ttl_bounds_in_order)
 {
 	ft_options_init(&options);
@@ -371,12 +409,19 @@ START_TEST(test_options__are_those_of_the_example_with_their_defaults)
 	for (const char *at = strstr(why, "there are"); (at = strchr(at, ',')) != NULL; at++)
 		count--;
 	ck_assert_uint_eq(count, 1);
-	/* These two have no default: the example's value is one that is useful. */
+	/* These have no default: the example's value is one that is useful. */
 	ck_assert_str_eq(options.response_topics, "replies/%c/#");
-	ck_assert_uint_eq(options.max_file_size, 1 << 30);
-	options.max_file_size = 0;
+	ck_assert_str_eq(options.limits_file, "/etc/mosquitto/file-transfer-limits.json");
+	ck_assert_str_eq(options.allow_names, "*.jpg,*.mp4,*.log");
+	ck_assert_str_eq(options.deny_names, ".*,*.exe");
+	ck_assert_uint_eq(options.limits.max_file_size, 1 << 30);
+	ck_assert_uint_eq(options.limits.storage_quota, (uint64_t)100 << 30);
+	ck_assert_uint_eq(options.limits.client_quota, (uint64_t)2 << 30);
+	ck_assert_uint_eq(options.limits.client_bandwidth, 1 << 20);
+	ck_assert_uint_eq(options.limits.client_rate, 200);
 	ft_options_init(&defaults);
-	defaults.max_segment_size = 16 << 20;
+	defaults.limits.max_segment_size = 16 << 20;
+	options.limits = defaults.limits;
 	ck_assert(same_options(&options, &defaults));
 	ft_options_release(&options);
 }
@@ -397,6 +442,8 @@ FT_SUITE("options",
 	 test_options__round_the_log_up_to_whole_pages,
 	 test_options__say_which_sizes_are_possible,
 	 test_options__want_response_topics_that_are_filters,
+	 test_options__want_patterns_of_names_that_can_match,
+	 test_options__read_values_for_other_places,
 	 test_options__want_ttl_bounds_in_order,
 	 test_options__want_a_guard_where_control_is_on,
 	 test_options__are_those_of_the_example_with_their_defaults);

@@ -12,7 +12,8 @@ START_TEST(test_wildcard__matches_whole_texts)
 		{ "", "" }, { "*", "" }, { "*", "abc" }, { "a*", "a" }, { "*.jpg", "x.jpg" },
 		{ "*.jpg", ".jpg.jpg" }, { "a*b*c", "aXbYbZc" }, { "?", "a" }, { "?", "ü" },
 		{ "??", "ü😀" }, { "[a-c]x", "bx" }, { "[^a-c]x", "dx" }, { "[]]", "]" }, { "[*]", "*" },
-		{ "[a-]", "-" }, { "[^]]", "a" }, { "**", "ab" }, { "*?", "a" },
+		{ "[a-]", "-" }, { "[!a-c]x", "dx" }, { "*.[jJ][pP][gG]", "a.JPG" }, { "\\*", "*" },
+		{ "gr?e", "grüe" }, { "\xff*", "\xff\x01" }, { "*", ".hidden" }, { "\\", "\\" }, { "[^]]", "a" }, { "**", "ab" }, { "*?", "a" },
 	};
 
 	for (size_t i = 0; i < sizeof matching / sizeof matching[0]; i++)
@@ -25,7 +26,8 @@ START_TEST(test_wildcard__matches_nothing_else)
 {
 	static const char *const other[][2] = {
 		{ "", "a" }, { "a", "" }, { "a", "ab" }, { "?", "" }, { "?", "ab" }, { "*.jpg", "x.jpgs" },
-		{ "[a-c]", "d" }, { "[^a-c]", "b" }, { "[a", "a" }, { "[", "[" }, { "[]", "]" },
+		{ "[a-c]", "d" }, { "[!a]", "a" }, { "\\*", "a" }, { "\\*", "" },
+		{ "*.jpg", "a.JPG" }, { "[^a-c]", "b" }, { "[a", "a" }, { "[", "[" }, { "[]", "]" },
 		{ "a*b", "ac" }, { "A", "a" }, { "*?", "" }, { "[a-c]", "" },
 	};
 

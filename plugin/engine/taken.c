@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+/* Finished files that consumers have taken away with their manifests: the catalog forgets them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/limits.h"
+
+#define TAKEN_MAX 64		/* files that are looked for in one go */
+
+enum ft_status ft_taken_forget(struct ft_catalog *catalog, const struct ft_finished *file)
+{
+	enum ft_status st = ft_catalog_begin(catalog);
+
+	if (st == FT_OK)
+		st = ft_catalog_drop_finished(catalog, &file->key, file->number);
+	if (st == FT_OK)
+		st = ft_catalog_commit(catalog);
+	ft_catalog_rollback(catalog);
+	return st;
+}
+
+static struct ft_taken_file *taken_file_new(const struct ft_finished *file)
+{
+	const struct ft_key *key = &file->key;
+	struct ft_taken_file *taken = ft_core_alloc(sizeof *taken + key->owner_len + key->file_len + 1);
+	char *ids = (char *)(taken + 1);
+
+	if (key->owner_len > 0)
+		memcpy(ids, key->owner, key->owner_len);
+	memcpy(ids + key->owner_len, key->file, key->file_len);
+	ft_link_init(&taken->link);
+	taken->key = (struct ft_key){ ids, key->owner_len, ids + key->owner_len, key->file_len };
+	taken->size = file->size;
+	return taken;
+}
+
+void ft_taken_run(struct ft_core *core, struct ft_catalog *catalog, struct ft_taken *job)
+{
+	struct ft_finished file;
+
+	job->place = job->from;
+	for (int i = 0; i < TAKEN_MAX && !atomic_load(&core->stopping); i++) {
+		enum ft_status st = ft_catalog_next_finished(catalog, &job->place, &file);
+
+		job->ended = st == FT_NO_SUCH_TRANSFER;
+		if (st != FT_OK)
+			return;
+		if (core->ops->find(core->store, &file.key, file.name) == FT_NO_SUCH_TRANSFER
+		    && ft_taken_forget(catalog, &file) == FT_OK)
+			ft_list_push(&job->files, &taken_file_new(&file)->link);
+	}
+}
