@@ -2,10 +2,14 @@
 """What is published under $SYS/broker/file-transfer/."""
 import os
 import re
+import shutil
+import subprocess
 import unittest
+import urllib.request
 
-from harness import ROOT, Case
+from harness import ROOT, Case, free_port, work_dir
 from ondisk import eventually
+from settings import SETTINGS
 
 PREFIX = "$SYS/broker/file-transfer/"
 
@@ -78,6 +82,54 @@ class Metrics(Case):
             self.ok(device.abort(f"a{number}"))
             client.message(where=lambda m: m.topic.endswith("aborted") and not m.retain)
         self.assertFalse([m for m in client.messages if m.topic.endswith("log/size") and not m.retain])
+
+
+EXPORTER = shutil.which("prometheus-mqtt-exporter")
+EXAMPLE = os.path.join(ROOT, "examples", "prometheus-mqtt-exporter.yaml")
+
+
+class Prometheus(Case):
+    """The example for Debian's exporter."""
+
+    setting = SETTINGS["open"]
+    options = {"sys_interval": "1s"}
+
+    def test_the_example_has_all_that_is_documented(self):
+        with open(EXAMPLE, encoding="ascii") as text:
+            listed = set(re.findall(r"^    mqtt_name: (\S+)$", text.read(), re.MULTILINE))
+        words = ("refusals/", "transfers/failed/")
+        self.assertEqual({topic for topic in listed if not topic.startswith(words)},
+                         {topic for topic in documented() if "{" not in topic} - {"version"})
+
+    @unittest.skipUnless(EXPORTER, "prometheus-mqtt-exporter is not installed")
+    def test_the_exporter_shows_what_the_broker_publishes(self):
+        folder, port = work_dir("exporter"), free_port()
+        self.addCleanup(shutil.rmtree, folder, True)
+        with open(EXAMPLE, encoding="ascii") as text:
+            config = text.read().replace("localhost:1883", f"127.0.0.1:{self.broker.port}")
+        with open(os.path.join(folder, "config"), "w", encoding="ascii") as out:
+            out.write(config)
+        with open(os.path.join(folder, "log"), "wb") as log:
+            exporter = subprocess.Popen(
+                [EXPORTER, "-config", f"{folder}/config", "-listen-address", "127.0.0.1",
+                 "-listen-port", str(port)], stdout=log, stderr=log)
+        self.addCleanup(exporter.wait)
+        self.addCleanup(exporter.kill)
+        self.ok(self.device().upload("f1", b"hello"))
+
+        def shown():
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+                    lines = page.read().decode().splitlines()
+            except OSError:
+                return {}
+            return {line.split("{")[0]: float(line.split("} ")[1].split()[0]) for line in lines
+                    if line.startswith("mosquitto_file_transfer_")}
+        eventually(lambda: shown().get("mosquitto_file_transfer_transfers_completed_total") == 1,
+                   "the exporter to show a file")
+        metrics = shown()
+        self.assertEqual(metrics["mosquitto_file_transfer_bytes_stored_total"], 5)
+        self.assertGreater(metrics["mosquitto_file_transfer_latency_fin_p99_us"], 0)
 
 
 class NoMetrics(Case):
