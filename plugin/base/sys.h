@@ -7,6 +7,7 @@
 #ifndef FT_BASE_SYS_H
 #define FT_BASE_SYS_H
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -159,10 +160,7 @@ static inline int ft_sys_sync_parent(const char *path)
 	char dir[PATH_MAX];
 	int fd, result;
 
-	if (len >= sizeof dir) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
+	assert(len < sizeof dir);	/* a longer one was refused when the file was made */
 	memcpy(dir, slash ? path : ".", len);
 	dir[len] = '\0';
 	fd = ft_sys_openat(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);

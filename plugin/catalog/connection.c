@@ -16,6 +16,12 @@
  */
 #define VALUE_MAX (1 << 20)
 
+static const char *const statements[FT_SQL_COUNT] = {
+#define X(symbol, text) [FT_SQL_##symbol] = text,
+	FT_SQL_TABLE(X)
+#undef X
+};
+
 static const struct {
 	int rc;		/* primary result code */
 	enum ft_status status;
@@ -171,7 +177,7 @@ enum ft_status ft_connection_open(struct ft_catalog_shared *shared, struct ft_ca
 enum ft_status ft_connection_prepare(struct ft_catalog *c)
 {
 	for (size_t i = 0; i < FT_SQL_COUNT; i++) {
-		int rc = sqlite3_prepare_v3(c->db, ft_sql_text[i], -1, SQLITE_PREPARE_PERSISTENT,
+		int rc = sqlite3_prepare_v3(c->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT,
 					    &c->statements[i], NULL);
 
 		if (rc != SQLITE_OK)

@@ -6,7 +6,6 @@
 
 #include "base/buf.h"
 #include "base/utf8.h"
-#include "catalog/hash.h"
 
 struct ft_query ft_query(struct ft_catalog *c, enum ft_sql sql)
 {
@@ -75,9 +74,35 @@ void ft_query_sha256(struct ft_query *q, const struct ft_sha256 *digest,
 	ft_query_text(q, room);
 }
 
+/*
+ * What keys are looked up by. On disk: never change it. 64 bits of SHA-256, so that nobody can
+ * choose ids that all have the same one; of the owner's digest and the file, so that no other
+ * split of the same bytes hashes alike.
+ */
+static int64_t query_hash(const struct ft_key *key)
+{
+	uint8_t text[FT_SHA256_LEN + FT_FILE_ID_MAX];
+	struct ft_sha256 digest;
+	uint64_t hash = 0;
+	bool done;
+
+	assert(key->file_len <= FT_FILE_ID_MAX);
+	/* Fails for nothing that can happen: it takes no memory, and lengths are bounded. */
+	done = ft_sha256_of(key->owner, key->owner_len, &digest);
+	assert(done);
+	memcpy(text, digest.bytes, FT_SHA256_LEN);
+	memcpy(text + FT_SHA256_LEN, key->file, key->file_len);
+	done = ft_sha256_of(text, FT_SHA256_LEN + key->file_len, &digest);
+	assert(done);
+	(void)done;
+	for (size_t i = 0; i < sizeof hash; i++)
+		hash = hash << 8 | digest.bytes[i];
+	return (int64_t)hash;
+}
+
 void ft_query_key(struct ft_query *q, const struct ft_key *key)
 {
-	ft_query_i64(q, ft_catalog_hash(key));
+	ft_query_i64(q, query_hash(key));
 	ft_query_bytes(q, key->owner, key->owner_len);
 	ft_query_bytes(q, key->file, key->file_len);
 }
@@ -240,8 +265,8 @@ void ft_row_key(struct ft_query *q, struct ft_key *key)
 {
 	key->owner = ft_row_bytes(q, &key->owner_len);
 	key->file = ft_row_bytes(q, &key->file_len);
-	if (key->owner_len > FT_CATALOG_OWNER_MAX || key->file_len == 0
-	    || key->file_len > FT_CATALOG_FILE_MAX)
+	if (key->owner_len > FT_OWNER_MAX || key->file_len == 0
+	    || key->file_len > FT_FILE_ID_MAX)
 		ft_row_is_damaged(q);
 }
 

@@ -39,7 +39,7 @@ const char ft_schema_create[] =
 	/*
 	 * Unfinished transfers. state: enum ft_catalog_state. responses: enum ft_responses.
 	 * fin_*: what fin asks for, in state FINISHING. hash: of owner and file, see
-	 * ft_catalog_hash(). What is long comes last, so that nothing else is behind it.
+	 * query.c. What is long comes last, so that nothing else is behind it.
 	 */
 	"CREATE TABLE transfers ("
 	"	number INTEGER PRIMARY KEY,"

@@ -95,6 +95,4 @@ enum ft_sql {
 	FT_SQL_COUNT
 };
 
-extern const char *const ft_sql_text[FT_SQL_COUNT];
-
 #endif

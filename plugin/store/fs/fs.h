@@ -21,7 +21,7 @@
  *
  * SIGXFSZ is to be ignored, so that a write beyond RLIMIT_FSIZE fails and does no more.
  *
- * THREADS. Nothing here changes after open() but the counters of fs_alarm, which are atomic.
+ * THREADS. Nothing here changes after open() but counters, which are atomic.
  */
 #ifndef FT_STORE_FS_FS_H
 #define FT_STORE_FS_FS_H
