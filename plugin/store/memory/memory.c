@@ -305,17 +305,19 @@ static enum ft_status memory_prepare(struct ft_store *store, const struct ft_pub
 				     struct memory_entry **out)
 {
 	struct memory_entry *entry = memory_entry_new(store, &what->key, MEMORY_FINISHED);
-	enum ft_status st = FT_NO_MEMORY;
 
 	if (!(*out = entry))
 		return FT_NO_MEMORY;
 	entry->name = strdup(what->name);
-	entry->manifest = strndup(what->manifest, what->manifest_len);
+	entry->manifest = calloc(1, what->manifest_len + 1);
 	entry->manifest_len = what->manifest_len;
-	if (entry->name && entry->manifest)
-		st = what->bytes ? memory_put(entry, 0, what->bytes, (size_t)what->size) : FT_OK;
 	entry->end = what->size;
-	return st;
+	if (!entry->name || !entry->manifest)
+		return FT_NO_MEMORY;
+	/* Without bytes, where it is only asked for, there is none. */
+	if (what->manifest_len > 0)
+		memcpy(entry->manifest, what->manifest, what->manifest_len);
+	return what->bytes ? memory_put(entry, 0, what->bytes, (size_t)what->size) : FT_OK;
 }
 
 /* Makes a prepared entry, taking an upload's bytes, the finished one. The caller holds the lock. */
