@@ -210,7 +210,9 @@ START_TEST(test_files__are_deleted_with_what_is_known_of_them)
 {
 	rig.options.events = FT_EVENTS_ON;
 	ck_assert_int_eq(say("$file/f/put/n", "hello"), FT_OK);
+	ck_assert_uint_eq(engine_used_bytes(rig.engine), 5);
 	asks("{\"command\":\"deleteFile\"," IDS "}", "{\"data\":{\"size\":5}}");
+	ck_assert_uint_eq(engine_used_bytes(rig.engine), 0);
 	ck_assert_ptr_nonnull(strstr(rig_said(&rig, "$file-event/c/f"), "\"type\":\"deleted\""));
 	ck_assert(!rig_has_file(&rig, "files/c/f/n"));
 	ck_assert_uint_eq(rig.engine->finished.count, 0);
