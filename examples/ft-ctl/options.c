@@ -190,7 +190,9 @@ static const char help_before[] =
 	"  stats                  how the plugin does\n"
 	"  top                    the same, and what is on its way, live\n"
 	"  verify                 compare finished files with their checksums\n"
-	"  gc                     look for what has expired, now\n";
+	"  gc                     look for what has expired, now\n"
+	"  limits [CLIENT [USER]] what such a client may use\n"
+	"  reload                 read limits_file again\n";
 
 static const char help_after[] =
 	"\n"
