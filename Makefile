@@ -139,12 +139,11 @@ $(CTRL): $(BUILD)/examples/mosquitto_ctrl.o
 	$(call say,LINK)$(CC) $(FT_CFLAGS) -shared -Wl,-z,relro,-z,now -o $@ $^ $(LDFLAGS)
 
 $(BUILD)/ft-put $(BUILD)/ft-ctl $(BUILD)/tests/client/driver: FT_LDLIBS += -lssl -lpopt
-# The modules of ft-put that make a connection.
-$(BUILD)/ft-ctl: $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/ft-ctl/*.c)) \
-	$(patsubst %,$(BUILD)/examples/ft-put/%.o,addresses link tls tone)
-$(BUILD)/ft-put: $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/ft-put/*.c))
+EXAMPLES_LIB := $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/lib/*.c))
+FT_PUT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/ft-put/*.c)) $(EXAMPLES_LIB)
+$(BUILD)/ft-put $(BUILD)/tests/client/driver: $(FT_PUT)
+$(BUILD)/ft-ctl: $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/ft-ctl/*.c)) $(EXAMPLES_LIB)
 
-$(BUILD)/tests/client/driver: $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/ft-put/*.c))
 $(BUILD)/tests/bench/load: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/load*.c))
 $(BUILD)/tests/soak/heap_probe.so: tests/soak/heap_probe.c
 	$(call say,LINK)mkdir -p $(@D) && $(CC) $(FT_CPPFLAGS) $(FT_CFLAGS) -shared -o $@ $< -ldl

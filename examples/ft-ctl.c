@@ -220,6 +220,22 @@ static enum exit_code do_stats(struct caller *caller, const struct settings *set
 	return code == EXIT_DONE ? run(caller, settings, call_new("getMetrics")) : code;
 }
 
+/* Of a client, whose user name is the second argument. */
+static enum exit_code do_limits(struct caller *caller, const struct settings *settings)
+{
+	static const char *const keys[] = { "client_id", "user" };
+	cJSON *command = call_new("getLimits");
+
+	for (int i = 0; command && i < settings->argument_count; i++)
+		cJSON_AddStringToObject(command, keys[i], settings->arguments[i]);
+	return run(caller, settings, command);
+}
+
+static enum exit_code do_reload(struct caller *caller, const struct settings *settings)
+{
+	return run(caller, settings, call_new("reloadLimits"));
+}
+
 static enum exit_code do_gc(struct caller *caller, const struct settings *settings)
 {
 	return run(caller, settings, call_new("runGc"));
@@ -296,6 +312,8 @@ static const struct {
 	{ "top", 0, 1, top_run },
 	{ "verify", 0, 0, do_verify },
 	{ "gc", 0, 0, do_gc },
+	{ "limits", 0, 2, do_limits },
+	{ "reload", 0, 0, do_reload },
 };
 
 static enum exit_code run_command(const struct settings *settings)

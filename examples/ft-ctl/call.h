@@ -13,8 +13,8 @@
 
 #include <cjson/cJSON.h>
 
-#include "../ft-put/addresses.h"
-#include "../ft-put/link.h"
+#include "../lib/addresses.h"
+#include "../lib/link.h"
 #include "options.h"
 
 struct caller {

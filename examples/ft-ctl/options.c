@@ -11,8 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../ft-put/tls.h"
-#include "../ft-put/tone.h"
+#include "../lib/connection.h"
+#include "../lib/tls.h"
+#include "../lib/tone.h"
 
 #define CONNECT_TIMEOUT_S 10
 
@@ -148,28 +149,6 @@ static bool take_time(struct settings *s, const struct row *row, const char *val
 	return false;
 }
 
-static bool take_host(struct settings *s, const struct row *row, const char *value)
-{
-	(void)row;
-	s->link.host = value;
-	s->link.unix_path = NULL;
-	return *value;
-}
-
-static bool take_version(struct settings *s, const struct row *row, const char *value)
-{
-	(void)row;
-	if (strncmp(value, "mqttv", 5) == 0)
-		value += 5;
-	s->link.mqtt5 = strcmp(value, "5") == 0;
-	return s->link.mqtt5 || strcmp(value, "311") == 0;
-}
-
-static bool take_id(struct settings *s, const struct row *row, const char *value)
-{
-	return *value && take_text(s, row, value);
-}
-
 /* --- the options --- */
 
 #define AT(member) offsetof(struct settings, member)
@@ -177,32 +156,7 @@ static bool take_id(struct settings *s, const struct row *row, const char *value
 #define SIZE_WANTED "a number of bytes is wanted, perhaps with k, M or G"
 #define TIME_WANTED "2026-01-31, 2026-01-31T12:00:00, or a time ago is wanted: 30m, 2h, 7d"
 
-static const struct row connection_rows[] = {
-	{ "host", 'h', "HOST", take_host, 0, "a host name or address is wanted", "broker (localhost)" },
-	{ "port", 'p', "PORT", take_unsigned, AT(link.port), NUMBER_WANTED,
-	  "port (1883; 8883 with TLS)" },
-	{ "unix", 0, "PATH", take_text, AT(link.unix_path), "", "connect to this Unix socket instead" },
-	{ "username", 'u', "USER", take_text, AT(link.user), "", "user name" },
-	{ "pw", 'P', "PASSWORD", take_text, AT(link.password), "",
-	  "better in the environment, as FT_CTL_PASSWORD" },
-	{ "id", 'i', "ID", take_id, AT(link.client_id), "an id is wanted", "client id" },
-	{ "mqtt", 'V', "VERSION", take_version, 0, "5 or 311 is wanted", "5 or 311 (5)" },
-	{ "cafile", 0, "FILE", take_text, AT(link.cafile), "", "TLS, with the authorities in this file" },
-	{ "capath", 0, "DIR", take_text, AT(link.capath), "",
-	  "TLS, with the authorities in this directory" },
-	{ "cert", 0, "FILE", take_text, AT(link.cert), "", "certificate of this client" },
-	{ "key", 0, "FILE", take_text, AT(link.key), "", "its key" },
-	{ "insecure", 0, NULL, take_switch, AT(link.insecure), "",
-	  "do not compare the certificate's names with HOST" },
-	{ "tls-version", 0, "VERSION", take_text, AT(link.tls_version), "",
-	  "tlsv1.3, tlsv1.2 or tlsv1.1, and no other" },
-	{ "ciphers", 0, "LIST", take_text, AT(link.ciphers), "",
-	  "ciphers of TLS up to 1.2, as OpenSSL calls them" },
-	{ "psk", 0, "HEX", take_text, AT(link.psk), "", "TLS with this pre-shared key" },
-	{ "psk-identity", 0, "ID", take_text, AT(link.psk_identity), "", "whose key that is" },
-};
-
-static const struct row other_rows[] = {
+static const struct row rows[] = {
 	{ "name", 0, "PATTERN", take_text, AT(filter.name), "",
 	  "list, files: of names that match, such as '*.jpg'" },
 	{ "since", 0, "TIME", take_time, AT(filter.since), TIME_WANTED,
@@ -220,8 +174,7 @@ static const struct row other_rows[] = {
 	{ "help", 0, NULL, take_switch, AT(help), "", "this text" },
 };
 
-#define CONNECTION_ROWS (sizeof(connection_rows) / sizeof(connection_rows[0]))
-#define OTHER_ROWS (sizeof(other_rows) / sizeof(other_rows[0]))
+#define ROWS (sizeof(rows) / sizeof(rows[0]))
 
 static const char help_before[] =
 	"[OPTIONS] COMMAND [ARGUMENTS]\n"
@@ -237,7 +190,9 @@ static const char help_before[] =
 	"  stats                  how the plugin does\n"
 	"  top                    the same, and what is on its way, live\n"
 	"  verify                 compare finished files with their checksums\n"
-	"  gc                     look for what has expired, now\n";
+	"  gc                     look for what has expired, now\n"
+	"  limits [CLIENT [USER]] what such a client may use\n"
+	"  reload                 read limits_file again\n";
 
 static const char help_after[] =
 	"\n"
@@ -246,22 +201,50 @@ static const char help_after[] =
 	"Exit status: 0 done, 1 usage, 3 no connection, 4 denied, 5 refused or damaged,\n"
 	"7 internal error.\n";
 
-static const struct row *row_at(int number)
-{
-	size_t i = (size_t)number - 1;
+/* popt's tables: the values of ours come behind those of the connection. */
+static struct poptOption connection_table[CONNECTION_OPTIONS + 1], own_table[ROWS + 1];
 
-	return i < CONNECTION_ROWS ? &connection_rows[i] : &other_rows[i - CONNECTION_ROWS];
+static struct poptOption fill_option(int value, const char *name, char letter,
+				     const char *argument, const char *help)
+{
+	return (struct poptOption){
+		.longName = name, .shortName = letter,
+		.argInfo = (argument ? POPT_ARG_STRING : POPT_ARG_NONE)
+			   | (help ? 0 : POPT_ARGFLAG_DOC_HIDDEN),
+		.val = value, .descrip = help, .argDescrip = argument,
+	};
 }
 
-static void fill_table(struct poptOption *to, const struct row *rows, size_t count, size_t first)
+static void fill_tables(void)
 {
-	for (size_t i = 0; i < count; i++)
-		to[i] = (struct poptOption){
-			.longName = rows[i].name, .shortName = rows[i].letter,
-			.argInfo = rows[i].argument ? POPT_ARG_STRING : POPT_ARG_NONE,
-			.val = (int)(first + i) + 1, .descrip = rows[i].help,
-			.argDescrip = rows[i].argument,
-		};
+	int value = 0;
+
+	for (size_t i = 0; i < CONNECTION_OPTIONS; i++) {
+		const struct connection_option *option = &connection_options[i];
+
+		connection_table[i] = fill_option(++value, option->name, option->letter,
+						  option->argument, option->help);
+	}
+	for (size_t i = 0; i < ROWS; i++)
+		own_table[i] = fill_option(++value, rows[i].name, rows[i].letter, rows[i].argument,
+					   rows[i].help);
+}
+
+/* One option as popt has found it. False: it has been said what is wrong. */
+static bool take(struct settings *s, int found, const char *value)
+{
+	const struct connection_option *connection = NULL;
+	const struct row *row = NULL;
+
+	if (found <= CONNECTION_OPTIONS)
+		connection = &connection_options[found - 1];
+	else
+		row = &rows[found - 1 - CONNECTION_OPTIONS];
+	if (row ? row->take(s, row, value) : connection_take(&s->link, connection, value))
+		return true;
+	complain(EXIT_USAGE, "--%s \"%s\": %s", row ? row->name : connection->name, value,
+		 row ? row->wants : connection->wants);
+	return false;
 }
 
 static bool read_options(struct settings *s)
@@ -269,17 +252,15 @@ static bool read_options(struct settings *s)
 	int found;
 
 	while ((found = poptGetNextOpt(s->parser)) > 0) {
-		const struct row *row = row_at(found);
-		char *value = row->argument ? options_own(s, poptGetOptArg(s->parser)) : NULL;
+		char *text = poptGetOptArg(s->parser);
+		char *value = text ? options_own(s, text) : NULL;
 
-		if (row->argument && !value) {
+		if (text && !value) {
 			complain(EXIT_INTERNAL, "out of memory");
 			return false;
 		}
-		if (!row->take(s, row, value)) {
-			complain(EXIT_USAGE, "--%s \"%s\": %s", row->name, value, row->wants);
+		if (!take(s, found, value))
 			return false;
-		}
 	}
 	if (found != -1)
 		complain(EXIT_USAGE, "%s: %s; try --help",
@@ -297,33 +278,14 @@ static bool usage_error(const char *text)
 
 static bool check_link(struct settings *s)
 {
-	struct link_options *link = &s->link;
 	char why[TLS_WHY_ROOM];
-	struct tls *tls;
+	const char *wrong;
 
-	link->tls = link->cafile || link->capath || link->psk;
-	if (!link->port)
-		link->port = link->tls ? 8883 : 1883;
-	if (!link->password && link->user)
-		link->password = getenv("FT_CTL_PASSWORD");
-	if (!link->cert != !link->key || (link->cert && !link->tls))
-		return usage_error("--cert and --key belong together, and to TLS (--cafile)");
-	if ((link->insecure || link->tls_version || link->ciphers) && !link->tls)
-		return usage_error("--insecure, --tls-version and --ciphers need --cafile, --capath "
-				   "or --psk");
-	if (!link->psk != !link->psk_identity)
-		return usage_error("--psk and --psk-identity belong together");
-	if (link->password && !link->user)
-		return usage_error("a password needs a user");
-	if (!link->tls)
-		return true;
-	/* What they name is opened before anything is sent: a wrong path is wrong usage. */
-	if (!(tls = tls_new(link, why, sizeof(why)))) {
-		complain(EXIT_USAGE, "%s", why);
-		return false;
-	}
-	tls_free(&tls);
-	return true;
+	connection_settle(&s->link, "FT_CTL_PASSWORD");
+	wrong = connection_wrong(&s->link, why, sizeof(why));
+	if (wrong)
+		complain(EXIT_USAGE, "%s", wrong);
+	return !wrong;
 }
 
 /* Another one for each run: the broker throws out the first of two clients with one id. */
@@ -342,15 +304,14 @@ static bool make_client_id(struct settings *s)
 
 bool options_parse(struct settings *s, int argc, char **argv, enum exit_code *code)
 {
-	static struct poptOption connection[CONNECTION_ROWS + 1], other[OTHER_ROWS + 1];
 	static const struct poptOption tables[] = {
-		{ .argInfo = POPT_ARG_INCLUDE_TABLE, .arg = connection, .descrip = "Connection:" },
-		{ .argInfo = POPT_ARG_INCLUDE_TABLE, .arg = other, .descrip = "Other:" },
+		{ .argInfo = POPT_ARG_INCLUDE_TABLE, .arg = connection_table,
+		  .descrip = "Connection:" },
+		{ .argInfo = POPT_ARG_INCLUDE_TABLE, .arg = own_table, .descrip = "Other:" },
 		POPT_TABLEEND
 	};
 
-	fill_table(connection, connection_rows, CONNECTION_ROWS, 0);
-	fill_table(other, other_rows, OTHER_ROWS, CONNECTION_ROWS);
+	fill_tables();
 	*s = (struct settings){
 		.link = { .host = "localhost", .mqtt5 = true, .unsubscribed = true, .keepalive_s = 60,
 			  .connect_timeout_s = CONNECT_TIMEOUT_S, .window = 1 },

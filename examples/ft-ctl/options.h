@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../ft-put/link.h"
+#include "../lib/link.h"
 
 /* As ft-put has them, as far as they mean anything here. */
 enum exit_code {

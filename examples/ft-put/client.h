@@ -28,7 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "link.h"
+#include "../lib/link.h"
 
 enum ft_client_result {
 	FT_CLIENT_DONE,			/* the broker has the file, verified, and said so */

@@ -8,7 +8,7 @@
 #ifndef FT_PUT_CLIENT_PARTS_H
 #define FT_PUT_CLIENT_PARTS_H
 
-#include "addresses.h"
+#include "../lib/addresses.h"
 #include "client.h"
 #include "pace.h"
 #include "saved.h"

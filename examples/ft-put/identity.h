@@ -11,7 +11,7 @@
 #ifndef FT_PUT_IDENTITY_H
 #define FT_PUT_IDENTITY_H
 
-#include "link.h"
+#include "../lib/link.h"
 
 enum identity_outcome {
 	IDENTITY_OURS,

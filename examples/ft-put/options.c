@@ -14,8 +14,9 @@
 
 #include "config.h"
 #include "seal.h"
-#include "tls.h"
-#include "tone.h"
+#include "../lib/connection.h"
+#include "../lib/tls.h"
+#include "../lib/tone.h"
 
 #define SEGMENT_LIMIT ((uint64_t)128 * 1024 * 1024)	/* MQTT's is 256 MiB for the whole packet */
 #define WINDOW_LIMIT 500	/* fewer than the responses that a broker queues: 1000 */
@@ -158,23 +159,6 @@ static bool take_unsigned(struct settings *s, const struct option_row *row, cons
 
 	*FIELD(unsigned) = (unsigned)wide;
 	return ok;
-}
-
-static bool take_host(struct settings *s, const struct option_row *row, const char *value)
-{
-	(void)row;
-	s->client.link.host = value;
-	s->client.link.unix_path = NULL;
-	return *value;
-}
-
-static bool take_version(struct settings *s, const struct option_row *row, const char *value)
-{
-	(void)row;
-	if (strncmp(value, "mqttv", 5) == 0)
-		value += 5;
-	s->client.link.mqtt5 = strcmp(value, "5") == 0;
-	return s->client.link.mqtt5 || strcmp(value, "311") == 0;
 }
 
 static bool take_reconnect(struct settings *s, const struct option_row *row, const char *value)
@@ -342,50 +326,11 @@ static bool take_url(struct settings *s, const struct option_row *row, const cha
 #define TIME_WANTED "a time is wanted: a number, perhaps with s, m, h or d"
 
 /* One option each: this is what is parsed, what --help prints and what the manual explains. */
-static const struct option_row rows[] = {
-	{ "host", 'h', "HOST", GROUP_CONNECTION, take_host, 0, NULL, 0, 0,
-	  "a host name or address is wanted", "broker (localhost)" },
-	{ "port", 'p', "PORT", GROUP_CONNECTION, take_unsigned, LINK(port), no_units, 1, 65535,
-	  "a number from 1 to 65535 is wanted", "port (1883; 8883 with TLS)" },
+static const struct option_row own_rows[] = {
 	{ "url", 'L', "URL", GROUP_CONNECTION, take_url, 0, NULL, 0, 0,
 	  "mqtt[s]://[user[:password]@]host[:port] is wanted",
 	  "mqtt[s]://[user[:password]@]host[:port]" },
-	{ "unix", 0, "PATH", GROUP_CONNECTION, take_text, LINK(unix_path), NULL, 0, 0, "",
-	  "connect to this Unix socket instead" },
-	{ "username", 'u', "USER", GROUP_CONNECTION, take_text, LINK(user), NULL, 0, 0, "",
-	  "user name" },
-	{ "user", 0, "USER", GROUP_CONNECTION, take_text, LINK(user), NULL, 0, 0, "", NULL },
-	{ "pw", 'P', "PASSWORD", GROUP_CONNECTION, take_text, LINK(password), NULL, 0, 0, "",
-	  "better in the environment, as FT_PUT_PASSWORD" },
-	{ "password", 0, "PASSWORD", GROUP_CONNECTION, take_text, LINK(password), NULL, 0, 0, "",
-	  NULL },
-	{ "id", 'i', "ID", GROUP_CONNECTION, take_id, LINK(client_id), NULL, 0, 0,
-	  "UTF-8 without control characters, + and # is wanted",
-	  "client id (made from host and user name); keep it to resume" },
-	{ "mqtt", 'V', "VERSION", GROUP_CONNECTION, take_version, 0, NULL, 0, 0,
-	  "5 or 311 is wanted", "5 or 311 (5)" },
-	{ "protocol-version", 0, "VERSION", GROUP_CONNECTION, take_version, 0, NULL, 0, 0,
-	  "5 or 311 is wanted", NULL },
-	{ "keepalive", 'k', "SECONDS", GROUP_CONNECTION, take_unsigned, LINK(keepalive_s), no_units,
-	  5, 65535, "a number from 5 to 65535 is wanted", "silence after which to ask (60)" },
 	{ "qos", 'q', "1", GROUP_CONNECTION, take_qos, 0, NULL, 0, 0, "only 1 is possible", NULL },
-	{ "cafile", 0, "FILE", GROUP_CONNECTION, take_text, LINK(cafile), NULL, 0, 0, "",
-	  "TLS, with the authorities in this file" },
-	{ "capath", 0, "DIR", GROUP_CONNECTION, take_text, LINK(capath), NULL, 0, 0, "",
-	  "TLS, with the authorities in this directory" },
-	{ "cert", 0, "FILE", GROUP_CONNECTION, take_text, LINK(cert), NULL, 0, 0, "",
-	  "certificate of this client" },
-	{ "key", 0, "FILE", GROUP_CONNECTION, take_text, LINK(key), NULL, 0, 0, "", "its key" },
-	{ "insecure", 0, NULL, GROUP_CONNECTION, take_switch, LINK(insecure), NULL, 1, 1, "",
-	  "do not compare the certificate's names with HOST" },
-	{ "tls-version", 0, "VERSION", GROUP_CONNECTION, take_text, LINK(tls_version), NULL, 0, 0,
-	  "", "tlsv1.3, tlsv1.2 or tlsv1.1, and no other" },
-	{ "ciphers", 0, "LIST", GROUP_CONNECTION, take_text, LINK(ciphers), NULL, 0, 0, "",
-	  "ciphers of TLS up to 1.2, as OpenSSL calls them" },
-	{ "psk", 0, "HEX", GROUP_CONNECTION, take_text, LINK(psk), NULL, 0, 0, "",
-	  "TLS with this pre-shared key" },
-	{ "psk-identity", 0, "ID", GROUP_CONNECTION, take_text, LINK(psk_identity), NULL, 0, 0, "",
-	  "whose key that is" },
 	{ "reconnect", 0, "WHEN", GROUP_CONNECTION, take_reconnect, 0, NULL, 0, 0,
 	  "first, always or never is wanted", "first: after the first success (default); always; never" },
 
@@ -437,7 +382,31 @@ static const struct option_row rows[] = {
 	{ "help", 0, NULL, GROUP_OTHER, take_switch, AT(help), NULL, 1, 1, "", "this text" },
 };
 
-#define ROWS (sizeof(rows) / sizeof(rows[0]))
+#define OWN_ROWS (sizeof(own_rows) / sizeof(own_rows[0]))
+#define ROWS (CONNECTION_OPTIONS + OWN_ROWS)
+
+/* Those that make a connection, then our own. */
+static struct option_row rows[ROWS];
+
+static bool take_connection(struct settings *s, const struct option_row *row, const char *value)
+{
+	return connection_take(&s->client.link, &connection_options[row->at], value);
+}
+
+static void fill_rows(void)
+{
+	for (size_t i = 0; i < CONNECTION_OPTIONS; i++) {
+		const struct connection_option *option = &connection_options[i];
+
+		rows[i] = (struct option_row){
+			.name = option->name, .letter = option->letter,
+			.argument = option->argument, .group = GROUP_CONNECTION,
+			.take = take_connection, .at = i, .wants = option->wants,
+			.help = option->help,
+		};
+	}
+	memcpy(rows + CONNECTION_OPTIONS, own_rows, sizeof(own_rows));
+}
 
 static const char *const group_titles[GROUP_COUNT] = {
 	[GROUP_CONNECTION] = "Connection", [GROUP_FILES] = "Files", [GROUP_SPEED] = "Speed",
@@ -546,17 +515,13 @@ static bool read_options(struct settings *s)
 
 static bool check_together(struct settings *s)
 {
-	const struct link_options *link = &s->client.link;
+	char why[TLS_WHY_ROOM];
+	const char *wrong = connection_wrong(&s->client.link, why, sizeof(why));
 
-	if (!link->cert != !link->key || (link->cert && !link->tls))
-		return usage_error("--cert and --key belong together, and to TLS (--cafile, mqtts://)");
-	if ((link->insecure || link->tls_version || link->ciphers) && !link->tls)
-		return usage_error("--insecure, --tls-version and --ciphers need --cafile, "
-				   "--capath, --psk or mqtts://");
-	if (!link->psk != !link->psk_identity)
-		return usage_error("--psk and --psk-identity belong together");
-	if (link->password && !link->user)
-		return usage_error("a password needs a user");
+	if (wrong) {
+		complain(EXIT_USAGE, "%s", wrong);
+		return false;
+	}
 	if (s->path_count > 1 && (s->file.name || s->file.file_id))
 		return usage_error("--name and --file-id are for one FILE");
 	return true;
@@ -566,14 +531,12 @@ static bool check_together(struct settings *s)
 static bool check_files(struct settings *s)
 {
 	char why[TLS_WHY_ROOM];
-	struct tls *tls = s->client.link.tls ? tls_new(&s->client.link, why, sizeof(why)) : NULL;
 	struct seal *seal = s->client.recipients
 			    ? seal_new(s->client.recipients, why, sizeof(why)) : NULL;
-	bool ok = !tls == !s->client.link.tls && !seal == !s->client.recipients;
+	bool ok = !seal == !s->client.recipients;
 
 	if (!ok)
 		complain(EXIT_USAGE, "%s", why);
-	tls_free(&tls);
 	seal_free(&seal);
 	return ok;
 }
@@ -606,18 +569,6 @@ static bool take_paths(struct settings *s)
 	return kept > 0 || usage_error("what is to be sent?");
 }
 
-/* What follows from what is said. */
-static void fill_in(struct settings *s)
-{
-	struct link_options *link = &s->client.link;
-
-	link->tls = link->tls || link->cafile || link->capath || link->psk;
-	if (!link->port)
-		link->port = link->tls ? 8883 : 1883;
-	if (!link->password && link->user)
-		link->password = getenv("FT_PUT_PASSWORD");
-}
-
 static void print_help(struct settings *s)
 {
 	poptSetOtherOptionHelp(s->parser, help_before);
@@ -638,6 +589,7 @@ bool options_parse(struct settings *s, int argc, char **argv, enum exit_code *co
 {
 	static struct option_tables tables;	/* popt keeps pointers into it */
 
+	fill_rows();
 	fill_tables(&tables);
 	*s = (struct settings){0};
 	*code = EXIT_USAGE;
@@ -655,6 +607,6 @@ bool options_parse(struct settings *s, int argc, char **argv, enum exit_code *co
 	poptResetContext(s->parser);
 	if (!config_read(s, s->config, take_named, code) || !read_options(s) || !take_paths(s))
 		return false;
-	fill_in(s);
+	connection_settle(&s->client.link, "FT_PUT_PASSWORD");
 	return check_together(s) && check_files(s);
 }

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "tone.h"
+#include "../lib/tone.h"
 
 struct progress {
 	bool quiet;

@@ -571,6 +571,41 @@ static enum ft_status admin_run_gc(struct admin_call *call, struct ft_transfer *
 	return FT_OK;
 }
 
+/* Of a client as it would connect, by id and user name; without an id those of the options. */
+static enum ft_status admin_get_limits(struct admin_call *call, struct ft_transfer *none)
+{
+	const struct ft_control_command *command = call->command;
+	struct ft_engine *e = call->engine;
+	const struct ft_override *row = NULL;
+
+	(void)none;
+	if (command->key.owner && memchr(command->key.owner, '\0', command->key.owner_len))
+		return FT_NO_SUCH_TRANSFER;
+	if (command->key.owner) {
+		char *client = strndup(command->key.owner, command->key.owner_len);
+
+		if (!client)
+			return FT_NO_MEMORY;
+		row = ft_overrides_find(e->limits.overrides, client, command->user);
+		free(client);
+	}
+	ft_limits_put(call->data, row ? &row->limits : &e->options->limits);
+	ft_control_put_truth(call->data, "overridden", row != NULL);
+	ft_control_put_number(call->data, "storage_used", engine_used_bytes(e));
+	return FT_OK;
+}
+
+static enum ft_status admin_reload_limits(struct admin_call *call, struct ft_transfer *none)
+{
+	(void)none;
+	if (!call->engine->options->limits_file) {
+		call->detail = "there is no limits_file";
+		return FT_INVALID_FILE_COMMAND;
+	}
+	ft_engine_reload(call->engine);
+	return FT_OK;
+}
+
 /* --- all --- */
 
 static const struct {
@@ -596,6 +631,8 @@ static const struct {
 	[FT_CONTROL_VERIFY_FILES] = { admin_verify, false },
 	[FT_CONTROL_CANCEL_VERIFY] = { admin_cancel_verify, false },
 	[FT_CONTROL_RUN_GC] = { admin_run_gc, false },
+	[FT_CONTROL_GET_LIMITS] = { admin_get_limits, false },
+	[FT_CONTROL_RELOAD_LIMITS] = { admin_reload_limits, false },
 };
 
 /* Returns what it has cost, in commands. */

@@ -42,6 +42,8 @@ static const struct {
 	[FT_CONTROL_VERIFY_FILES] = { "verifyFiles", NEEDS_NOTHING },
 	[FT_CONTROL_CANCEL_VERIFY] = { "cancelVerify", NEEDS_NOTHING },
 	[FT_CONTROL_RUN_GC] = { "runGc", NEEDS_NOTHING },
+	[FT_CONTROL_GET_LIMITS] = { "getLimits", NEEDS_NOTHING },
+	[FT_CONTROL_RELOAD_LIMITS] = { "reloadLimits", NEEDS_NOTHING },
 };
 
 /* --- reading --- */
@@ -178,6 +180,7 @@ static void control_read(struct control_reader *r, struct ft_control_command *co
 		command->name = "";
 	control_id(r, "client_id", "client_id_hex", &command->key.owner, &command->key.owner_len);
 	control_id(r, "file_id", "file_id_hex", &command->key.file, &command->key.file_len);
+	command->user = control_text(r, "user", "user is a text");
 	control_read_filter(r, command);
 	if (!r->wrong)
 		control_read_verb(r, command);

@@ -53,6 +53,8 @@ enum ft_control_verb {
 	FT_CONTROL_VERIFY_FILES,
 	FT_CONTROL_CANCEL_VERIFY,
 	FT_CONTROL_RUN_GC,
+	FT_CONTROL_GET_LIMITS,
+	FT_CONTROL_RELOAD_LIMITS,
 	FT_CONTROL_VERBS
 };
 
@@ -63,6 +65,7 @@ struct ft_control_command {
 	const char *wrong;		/* why it cannot be carried out; NULL: it can. Static storage */
 	enum ft_control_verb verb;
 	struct ft_key key;		/* client_id, file_id; NULL: not said */
+	const char *user;		/* NULL: not said */
 	const char *pattern;		/* of names, for the shell; NULL: any */
 	uint64_t cursor;		/* where the page begins; 0: at the beginning */
 	size_t limit;			/* entries of the page */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/wildcard.h"
+#include "protocol/control.h"
 #include "protocol/glob.h"
 
 #define LIMITS_EXACT_MAX 9007199254740992.0	/* 2^53: larger numbers of JSON are not exact */
@@ -375,4 +376,15 @@ size_t ft_overrides_compare(const struct ft_overrides *before, const struct ft_o
 					   &before->rows[i].limits, base);
 	limits_compare_order(&lines, before, after);
 	return lines.count;
+}
+
+void ft_limits_put(struct ft_buf *to, const struct ft_limits *limits)
+{
+	for (size_t i = 0; i < sizeof limits_table / sizeof limits_table[0]; i++) {
+		uint64_t value = *(const uint64_t *)(const void *)((const char *)limits
+								   + limits_table[i].field);
+
+		if (value > 0)
+			ft_control_put_number(to, limits_table[i].name, value);
+	}
 }

@@ -54,6 +54,9 @@ void ft_overrides_free(struct ft_overrides **overrides);
 const struct ft_override *ft_overrides_find(const struct ft_overrides *overrides,
 					    const char *client, const char *user);
 
+/* Writes those that there are as members of an object, with a comma before each but the first. */
+void ft_limits_put(struct ft_buf *to, const struct ft_limits *limits);
+
 typedef void ft_overrides_say(void *context, const char *line);
 
 /*

@@ -46,10 +46,13 @@ class Options(ClientCase):
 
     def table(self):
         """(name, letter, is shown in --help) of every option, as the source has them."""
-        with open(os.path.join(ROOT, "examples", "ft-put", "options.c"), encoding="utf-8") as text:
-            rows = text.read().split("static const struct option_row rows[] = {")[1].split("\n};")[0]
-        found = re.findall(r'^\t\{ "([a-z-]+)", (?:\'(.)\'|0),(.*?)\},$', rows,
-                           re.MULTILINE | re.DOTALL)
+        found = []
+        for folder, source, head in (("lib", "connection.c", "connection_options["),
+                                     ("ft-put", "options.c", "own_rows[")):
+            with open(os.path.join(ROOT, "examples", folder, source), encoding="utf-8") as text:
+                table = text.read().split(head)[1].split("= {", 1)[1].split("\n};")[0]
+            found += re.findall(r'^\t\{ "([a-z-]+)", (?:\'(.)\'|0),(.*?)\},$', table,
+                                re.MULTILINE | re.DOTALL)
         self.assertGreater(len(found), 40)
         return [(name, letter, not re.search(r"\bNULL $", rest)) for name, letter, rest in found]
 

@@ -449,6 +449,39 @@ class Safe(ControlCase):
         self.unanswered(self.operator(broker=broker))
 
 
+class Limits(ControlCase):
+    """What clients may use."""
+
+    shared = False
+
+    def test_limits_are_those_of_the_file_once_it_is_read_again(self):
+        broker = self.start_broker({"client_rate": "50"}, start=False)
+        path = os.path.join(broker.dir, "limits")
+        broker.options["limits_file"] = path
+
+        def write(rate):
+            with open(path, "w", encoding="ascii") as out:
+                json.dump({"overrides": [{"client": "cam*", "user": "anna", "client_rate": rate}]}, out)
+            os.chmod(path, 0o644)
+        write(5)
+        broker.start()
+        operator = self.operator(broker=broker)
+
+        def rate(**whose):
+            told = operator.do("getLimits", **whose)
+            return told.get("client_rate"), told["overridden"]
+        self.assertEqual(rate(), (50, False))
+        self.assertEqual(rate(client_id="cam1", user="anna"), (5, True))
+        self.assertEqual(rate(client_id="cam1"), (50, False))
+        write(7)
+        operator.do("reloadLimits")
+        eventually(lambda: rate(client_id="cam1", user="anna") == (7, True), "the new limit")
+
+    def test_without_a_file_there_is_nothing_to_read(self):
+        broker = self.start_broker()
+        self.assertEqual(self.operator(broker=broker).error("reloadLimits"), "invalid_file_command")
+
+
 class Answers(ControlCase):
     """Over a wait: nothing is lost, nobody is held up."""
 

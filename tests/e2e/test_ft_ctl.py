@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 
-from harness import BUILD, COMMAND, Case, broker_version, rows, spread
+from harness import BUILD, COMMAND, ROOT, Case, broker_version, rows, spread
 from settings import SETTINGS
 from test_control import CONTENT
 
@@ -169,6 +169,15 @@ class Tool(ToolCase):
         text = self.ctl(how)
         self.assertIn("verify", text)
         self.assertLessEqual(max(map(len, text.splitlines())), 80)
+
+    def test_every_option_and_command_is_in_the_manual(self):
+        with open(os.path.join(ROOT, "examples", "ft-ctl.1"), encoding="utf-8") as text:
+            manual = text.read().replace("\\-", "-")
+        text = self.ctl("--help")
+        for option in re.findall(r"--([a-z-]+)", text):
+            self.assertIn("--" + option, manual)
+        for command in re.findall(r"(?m)^  ([a-z]+) .*", text.split("Connection:")[0]):
+            self.assertRegex(manual, rf"(?m)^\.BR? {command}\b")
 
     def test_it_speaks_mqtt_3_1_1(self):
         self.assertRegex(self.ctl("-V", "311", "stats"), r"version +\d")

@@ -9,8 +9,8 @@
  *
  * Blocks while the name is looked up. An address given as such needs no look-up.
  */
-#ifndef FT_PUT_ADDRESSES_H
-#define FT_PUT_ADDRESSES_H
+#ifndef EXAMPLES_ADDRESSES_H
+#define EXAMPLES_ADDRESSES_H
 
 #include <stdbool.h>
 #include <stddef.h>

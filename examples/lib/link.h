@@ -20,8 +20,8 @@
  * A link is used once. After a loss a new one is opened, so that libmosquitto has
  * no segments left to repeat: the broker says what it holds.
  */
-#ifndef FT_PUT_LINK_H
-#define FT_PUT_LINK_H
+#ifndef EXAMPLES_LINK_H
+#define EXAMPLES_LINK_H
 
 #include <stdbool.h>
 #include <stddef.h>

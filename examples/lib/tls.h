@@ -11,8 +11,8 @@
  * everything, and compares the certificate with the address that is dialled instead of the
  * name that was given. One thread at a time; one handshake for each struct.
  */
-#ifndef FT_PUT_TLS_H
-#define FT_PUT_TLS_H
+#ifndef EXAMPLES_TLS_H
+#define EXAMPLES_TLS_H
 
 #include <stddef.h>
 

@@ -5,8 +5,8 @@
  *
  *	printf("%s%s%s\n", tone_on(STDOUT_FILENO, TONE_GOOD), text, tone_off(STDOUT_FILENO));
  */
-#ifndef FT_PUT_TONE_H
-#define FT_PUT_TONE_H
+#ifndef EXAMPLES_TONE_H
+#define EXAMPLES_TONE_H
 
 enum tone {
 	TONE_PLAIN,
