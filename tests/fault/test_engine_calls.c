@@ -124,7 +124,8 @@ static void check_others(void)
 {
 	must(rig_ask_text(&rig, "c", "$file/kept/status", "") == FT_OK);
 	if (unfinished == FT_OK && !rig_logged(&rig, "count as not"))
-		must(strcmp(rig_member(&rig, "received"), TEXT(LARGE)) == 0);
+		ck_assert_msg(strcmp(rig_member(&rig, "received"), TEXT(LARGE)) == 0, "%s: %s\n%s",
+			      calls_text(), rig_member(&rig, "have"), rig.log);
 	must(rig_ask_text(&rig, "c", "$file/gone/status", "") == FT_OK);
 	must(!aborted || strcmp(rig_member(&rig, "state"), "\"none\"") == 0);
 }
