@@ -132,6 +132,13 @@ struct ft_notice {
 	size_t manifest_len;
 };
 
+/* A finished file that is to go. */
+struct ft_removal {
+	struct ft_key key;
+	const char *name;
+	enum ft_status status;		/* the result */
+};
+
 struct ft_space {
 	uint64_t bytes;		/* free for the broker's user */
 	uint64_t files;		/* inodes; UINT64_MAX where there is no such limit */
@@ -207,9 +214,11 @@ struct ft_store_ops {
 					const char *name, uint64_t offset, void *buffer,
 					size_t len);
 
-	/* Removes a finished file with its manifest; what else lies beside it stays. Gone already: FT_OK. */
-	enum ft_status (*remove_finished)(struct ft_store *store, const struct ft_key *key,
-					  const char *name);
+	/*
+	 * Removes finished files with their manifests, each with a result of its own; what else
+	 * lies beside them stays. Gone already: FT_OK. FT_OK lasts over a power cut.
+	 */
+	void (*remove_finished)(struct ft_store *store, struct ft_removal *removals, size_t count);
 
 	/* Visits every finished file that has a manifest: to make a lost catalog anew. */
 	enum ft_status (*list_finished)(struct ft_store *store, ft_store_visit *visit,

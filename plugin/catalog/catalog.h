@@ -41,6 +41,7 @@
 #include "file_transfer/status.h"
 #include "log/log.h"
 #include "protocol/facts.h"
+#include "protocol/reckoning.h"
 #include "protocol/request.h"
 
 struct ft_catalog;
@@ -223,6 +224,32 @@ enum ft_status ft_catalog_next_finished(struct ft_catalog *c, int64_t *place,
 typedef enum ft_status ft_catalog_visit_key(void *context, const struct ft_key *key, uint64_t size);
 enum ft_status ft_catalog_each_finished_key(struct ft_catalog *c, ft_catalog_visit_key *visit,
 					    void *context) FT_MUST_USE;
+
+/* --- finished files that expire --- */
+
+struct ft_expiry {
+	int64_t now_s;			/* Unix seconds: those whose expire_at has come */
+	int64_t completed_from_ms, completed_until_ms;	/* Unix ms: those without one that were finished then */
+	size_t most, skip;		/* so many, after so many */
+};
+
+/* Visits them; key, name, size, checksum, transfer_id and number are set, borrowed for the visit. */
+typedef enum ft_status ft_catalog_visit_finished(void *context, const struct ft_finished *found);
+enum ft_status ft_catalog_each_expired(struct ft_catalog *c, const struct ft_expiry *expiry,
+				       ft_catalog_visit_finished *visit, void *context) FT_MUST_USE;
+
+/*
+ * Files without an expire_at that by a wrong clock were finished before `first_ms` or behind
+ * `last_ms` count as finished now; a slice of them. `more`: there may be others.
+ */
+enum ft_status ft_catalog_mend_times(struct ft_catalog *c, int64_t now_ms, int64_t first_ms,
+				     int64_t last_ms, bool *more) FT_MUST_USE;
+
+/* What the time was when it was looked at last; zeros where it never was. */
+enum ft_status ft_catalog_get_reckoning(struct ft_catalog *c,
+					struct ft_reckoning *reckoning) FT_MUST_USE;
+enum ft_status ft_catalog_put_reckoning(struct ft_catalog *c,
+					const struct ft_reckoning *reckoning) FT_MUST_USE;
 
 /* --- finished files that consumers are still to be told of --- */
 

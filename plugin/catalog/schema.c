@@ -135,6 +135,7 @@ const char ft_schema_add[] =
 	"	id INTEGER PRIMARY KEY,"
 	"	manifest TEXT NOT NULL"
 	");"
+
 	/*
 	 * What an operator has paused. number > 0: that transfer, of which owner and file are;
 	 * 0: all of owner; owner NULL, too: everything.
@@ -150,6 +151,19 @@ const char ft_schema_add[] =
 	"	number INTEGER PRIMARY KEY,"
 	"	topic TEXT NOT NULL,"
 	"	text TEXT NOT NULL"
+	");"
+
+	/* Which finished files expire next: by what their clients said, and by option `files_ttl`. */
+	"CREATE INDEX IF NOT EXISTS finished_by_expiry ON finished (expire_at)"
+	"	WHERE expire_at IS NOT NULL;"
+	"CREATE INDEX IF NOT EXISTS finished_by_end ON finished (completed_ms)"
+	"	WHERE expire_at IS NULL;"
+
+	/* One row: struct ft_reckoning. */
+	"CREATE TABLE IF NOT EXISTS reckoning ("
+	"	id INTEGER PRIMARY KEY,"
+	"	time_ms INTEGER NOT NULL,"
+	"	doubt_ms INTEGER NOT NULL"
 	");";
 
 /* A transfer whose fin was accepted, but whose bytes did not all survive. */

@@ -74,6 +74,17 @@
 	  " AND number NOT IN (SELECT number FROM transfers)") \
 	X(EACH_PAUSE, "SELECT number, owner, file, since_ms FROM pauses ORDER BY rowid") \
 	\
+	X(EACH_EXPIRED, "SELECT owner, file, name, size, sha256, transfer_id, number" \
+	  " FROM finished WHERE expire_at <= ? UNION ALL" \
+	  " SELECT owner, file, name, size, sha256, transfer_id, number" \
+	  " FROM finished WHERE expire_at IS NULL AND completed_ms BETWEEN ? AND ?" \
+	  " LIMIT ? OFFSET ?") \
+	X(MEND_TIMES, "UPDATE finished SET completed_ms = ? WHERE rowid IN (SELECT rowid" \
+	  " FROM finished WHERE expire_at IS NULL AND completed_ms < ? UNION ALL SELECT rowid" \
+	  " FROM finished WHERE expire_at IS NULL AND completed_ms > ? LIMIT 1000)") \
+	X(GET_RECKONING, "SELECT time_ms, doubt_ms FROM reckoning") \
+	X(PUT_RECKONING, "INSERT OR REPLACE INTO reckoning VALUES (1, ?, ?)") \
+	\
 	X(PUT_NOTICE, "INSERT INTO notices (manifest) VALUES (?)") \
 	X(EACH_NOTICE, "SELECT id, manifest FROM notices ORDER BY id") \
 	X(DROP_NOTICES, "DELETE FROM notices WHERE id <= ?") \

@@ -123,12 +123,15 @@ static enum ft_status worker_delete_file(struct ft_core *core, struct ft_catalog
 					 struct ft_admin_job *job)
 {
 	const struct ft_key *key = &job->command->key;
+	struct ft_removal removal = { .key = *key };
 	struct ft_finished *file = &job->deleted;
 	enum ft_status st;
 
-	if ((st = ft_catalog_find_finished(catalog, key, file)) != FT_OK
-	    || (st = core->ops->remove_finished(core->store, key, file->name)) != FT_OK
-	    || (st = ft_catalog_begin(catalog)) != FT_OK)
+	if ((st = ft_catalog_find_finished(catalog, key, file)) != FT_OK)
+		return st;
+	removal.name = file->name;
+	core->ops->remove_finished(core->store, &removal, 1);
+	if ((st = removal.status) != FT_OK || (st = ft_catalog_begin(catalog)) != FT_OK)
 		return st;
 	st = worker_commit(core, catalog, ft_catalog_drop_finished(catalog, key, file->number));
 	if (st == FT_OK)

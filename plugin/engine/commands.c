@@ -248,6 +248,10 @@ static enum ft_status begin(struct call *call, const struct ft_init *init, struc
 
 	if ((st = check_begin(call, &init->meta)) != FT_OK)
 		return st;
+	if (engine_is_removing(e, &call->key)) {
+		ft_buf_str(&call->detail, "the file that was finished under this id is being removed");
+		return FT_BUSY;
+	}
 	make_facts(call, init, &facts);
 	st = engine_add_transfer(e, &facts, check ? FT_TRANSFER_CHECKING : FT_TRANSFER_RECEIVING,
 				 out);

@@ -596,6 +596,7 @@ enum ft_status ft_engine_new(const struct ft_engine_config *config, struct ft_en
 	ft_list_init(&e->untold);
 	ft_list_init(&e->assembling);
 	ft_finished_set_init(&e->finished);
+	ft_finished_set_init(&e->removing);
 	*out = e;
 	if ((st = engine_start(e, config)) != FT_OK)
 		ft_engine_free(out);
@@ -637,9 +638,7 @@ static int64_t engine_transfers_due_ms(const struct ft_engine *e)
 {
 	if (ft_list_first(&e->told))
 		return e->now_ms + ENGINE_TIMER_MS;
-	if (e->registry.count == 0 && e->options->done == FT_DONE_OFF)
-		return INT64_MAX;
-	if (e->sweep_left > 0)
+	if (e->sweep_left > 0 || e->retain_again)
 		return e->now_ms + ENGINE_TIMER_MS;
 	return e->now_ms + (int64_t)e->options->gc_interval * 1000;
 }
@@ -780,6 +779,7 @@ enum ft_status ft_engine_free(struct ft_engine **engine)
 	ft_registry_release(&e->registry);
 	ft_finished_set_release(&e->finished);
 	engine_release_limits(e);
+	ft_finished_set_release(&e->removing);
 	ft_refusals_free(&e->refusals);
 	free(e);
 	return FT_OK;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /*
  * Inside the engine's part on the broker's thread: engine.c has its life, commands.c what
- * clients ask, results.c what the other threads answer, timers.c what time brings.
+ * clients ask, results.c what the other threads answer, timers.c what time brings, retention.c when
+ * finished files go.
  */
 #ifndef FT_ENGINE_PRIVATE_H
 #define FT_ENGINE_PRIVATE_H
@@ -66,7 +67,16 @@ struct ft_engine {
 	int64_t swept_ms;
 	int64_t no_memory_ms;		/* when a lack of memory is said again */
 	int64_t noted_ms;		/* when the time is noted again */
+	/* Finished files: retention.c. */
+	struct ft_finished_set removing;	/* ids whose file is being removed */
+	struct ft_reckoning reckoning;
+	enum ft_belief belief;		/* in the clock, when it was looked at last */
+	bool retaining;			/* a job is out */
+	bool retain_again;		/* there may be more to go: soon */
+	size_t retain_skip;		/* files that stay for now: in use, or not to be removed */
+	size_t removed;			/* since that was logged last */
 	int64_t retain_ms;		/* when finished files are looked after again */
+	int64_t reckoned_ms;		/* when the clock was looked at last; 0: not yet */
 	size_t sweep_cursor;
 	size_t sweep_left;		/* buckets that are due */
 	size_t expiries;		/* in this slice */
@@ -186,6 +196,17 @@ void engine_publish_metrics(struct ft_engine *e);
 
 /* When it is due next; INT64_MAX: never. */
 int64_t engine_metrics_due_ms(const struct ft_engine *e);
+
+/* --- retention.c --- */
+
+/* Looks after finished files when that is due. */
+void engine_retain(struct ft_engine *e);
+
+void engine_take_expired(struct ft_engine *e, struct ft_files *files);
+void engine_take_removed(struct ft_engine *e, struct ft_files *files);
+
+/* Whether the file that was finished under a key is on its way out: a moment later it is gone. */
+bool engine_is_removing(const struct ft_engine *e, const struct ft_key *key);
 
 /* --- timers.c --- */
 

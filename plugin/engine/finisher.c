@@ -12,6 +12,7 @@
 #include "engine/announcer.h"
 #include "engine/events.h"
 #include "engine/limits.h"
+#include "engine/expiry.h"
 #include "protocol/manifest.h"
 
 #define FINISHER_TOGETHER 64		/* files published in one go, at most */
@@ -420,6 +421,12 @@ static void finisher_run(struct finisher *f, struct ft_job *job)
 	case FT_JOB_TAKEN:
 		ft_taken_run(f->all->core, f->catalog, FT_CONTAINER(job, struct ft_taken, job));
 		ft_core_tell_broker(f->all->core, job);
+		break;
+	case FT_JOB_EXPIRED:
+		ft_expiry_find(f->all->core, f->catalog, FT_CONTAINER(job, struct ft_files, job));
+		break;
+	case FT_JOB_REMOVE:
+		ft_expiry_remove(f->all->core, f->catalog, FT_CONTAINER(job, struct ft_files, job));
 		break;
 	case FT_JOB_LOOKUP:
 		finisher_lookup(f, FT_CONTAINER(job, struct ft_lookup, job));

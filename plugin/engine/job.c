@@ -27,10 +27,18 @@ static void job_free_taken(struct ft_taken *taken)
 		free(FT_CONTAINER(link, struct ft_taken_file, link));
 }
 
+void ft_files_drop(struct ft_files *files, size_t i)
+{
+	assert(i < files->count);
+	free((char *)(uintptr_t)files->files[i].key.owner);	/* with the id of the file behind it */
+	files->files[i] = files->files[--files->count];
+}
+
 void ft_job_free(struct ft_job **pointer)
 {
 	struct ft_job *job = *pointer;
 	struct ft_finish *finish;
+	struct ft_files *files;
 
 	*pointer = NULL;
 	if (!job)
@@ -45,6 +53,12 @@ void ft_job_free(struct ft_job **pointer)
 		break;
 	case FT_JOB_CHECKPOINT:
 		ft_ranges_release(&FT_CONTAINER(job, struct ft_checkpoint, job)->held);
+		break;
+	case FT_JOB_EXPIRED:
+	case FT_JOB_REMOVE:
+		files = FT_CONTAINER(job, struct ft_files, job);
+		while (files->count > 0)
+			ft_files_drop(files, files->count - 1);
 		break;
 	case FT_JOB_LOOKUP:
 		ft_ticket_free(&FT_CONTAINER(job, struct ft_lookup, job)->ticket);

@@ -9,6 +9,8 @@
  *	CHECKPOINT	writer -> finisher -> writer
  *	TIDY		writer -> finisher -> writer
  *	ANNOUNCE	anybody -> finisher			consumers are to be told
+ *	EXPIRED		broker -> finisher -> broker			which files are to go?
+ *	REMOVE		broker -> finisher -> broker			let them go
  *	LOOKUP		broker -> finisher -> broker			about a finished id
  *	RESULT		writer -> broker -> writer
  *	ADMIN		broker -> finisher -> broker			an operator's command
@@ -31,6 +33,7 @@
 #include "protocol/control.h"
 #include "protocol/facts.h"
 #include "protocol/limits.h"
+#include "protocol/reckoning.h"
 #include "protocol/request.h"
 #include "protocol/topic.h"
 
@@ -40,6 +43,8 @@ enum ft_job_kind {
 	FT_JOB_CHECKPOINT,
 	FT_JOB_TIDY,
 	FT_JOB_ANNOUNCE,
+	FT_JOB_EXPIRED,
+	FT_JOB_REMOVE,
 	FT_JOB_LOOKUP,
 	FT_JOB_VERDICT,
 	FT_JOB_SEGMENT,
@@ -105,6 +110,22 @@ struct ft_checkpoint {
 	const struct ft_key *key;	/* the writer's, who leaves it alone meanwhile */
 	struct ft_ranges held;		/* owned; what was held when it began */
 };
+
+/* Finished files that are to go; see retention.h. */
+#define FT_FILES_MAX 64
+
+struct ft_files {
+	struct ft_job job;
+	struct ft_reckoning reckoning;	/* EXPIRED: in and out */
+	int64_t elapsed_ms;		/* EXPIRED: since the last one; -1: it is the first */
+	enum ft_belief belief;		/* result of EXPIRED: DOUBTED, and then no files */
+	size_t skip;			/* EXPIRED: after so many */
+	size_t count;			/* result of EXPIRED; of REMOVE: those that are gone */
+	struct ft_finished files[FT_FILES_MAX];	/* keys are owned */
+};
+
+/* Takes a file out of the list; another one takes its place. */
+void ft_files_drop(struct ft_files *files, size_t i);
 
 /* What is known of a finished id, or is not finished at all? */
 struct ft_lookup {

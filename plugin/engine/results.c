@@ -562,6 +562,12 @@ void engine_take_job(struct ft_engine *e, struct ft_job *job)
 	case FT_JOB_TAKEN:
 		engine_take_taken(e, FT_CONTAINER(job, struct ft_taken, job));
 		break;
+	case FT_JOB_EXPIRED:
+		engine_take_expired(e, FT_CONTAINER(job, struct ft_files, job));
+		break;
+	case FT_JOB_REMOVE:
+		engine_take_removed(e, FT_CONTAINER(job, struct ft_files, job));
+		break;
 	case FT_JOB_VERIFY:
 	case FT_JOB_CHECKPOINT:
 	case FT_JOB_TIDY:

@@ -4,8 +4,6 @@
 
 #include <inttypes.h>
 
-#include "engine/announcer.h"
-
 #define TIMERS_EXPIRIES_MAX 64		/* per call: each is a record in the log */
 #define TIMERS_NO_MEMORY_MS 60000	/* it is said that often */
 #define TIMERS_NEWS_MS 60000		/* news without other records is logged that often */
@@ -133,22 +131,13 @@ static void timers_note_time(struct ft_engine *e)
 		e->noted_ms = e->now_ms + (int64_t)e->options->gc_interval * 1000;
 }
 
-/* Once per gc_interval: what could not be done when it was due is tried again. */
-static void timers_retain(struct ft_engine *e)
-{
-	if (e->now_ms < e->retain_ms)
-		return;
-	e->retain_ms = e->now_ms + (int64_t)e->options->gc_interval * 1000;
-	ft_announce_soon(&e->core);
-}
-
 void engine_run_timers(struct ft_engine *e)
 {
 	timers_sweep(e);
 	timers_tell_late(e);
 	timers_tell_no_memory(e);
 	timers_note_time(e);
-	timers_retain(e);
+	engine_retain(e);
 	engine_run_limits(e);
 	if (e->registry.count < e->options->max_transfers)
 		ft_refusals_over(e->refusals, FT_TOO_MANY_TRANSFERS, e->now_ms);

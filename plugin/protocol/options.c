@@ -97,6 +97,7 @@ static const struct option table[] = {
 	{ FIELD(segments_ttl), DURATION, AT(segments_ttl), DAY, 1, 3650 * DAY, NULL },
 	{ FIELD(segments_ttl_min), DURATION, AT(segments_ttl_min), 5 * MINUTE, 1, 3650 * DAY, NULL },
 	{ FIELD(segments_ttl_max), DURATION, AT(segments_ttl_max), DAY, 1, 3650 * DAY, NULL },
+	{ FIELD(files_ttl), DURATION, AT(files_ttl), 0, 1, 36500 * DAY, NULL },
 	{ FIELD(gc_interval), DURATION, AT(gc_interval), MINUTE, 1, DAY, NULL },
 	{ FIELD(events), WORD, AT(events), FT_EVENTS_OFF, 0, 0, switch_words },
 	{ FIELD(sys_interval), DURATION, AT(sys_interval), 10, 0, DAY, NULL },

@@ -103,6 +103,7 @@ struct ft_options {
 	uint64_t segments_ttl;
 	uint64_t segments_ttl_min;
 	uint64_t segments_ttl_max;
+	uint64_t files_ttl;		/* 0: for ever */
 	uint64_t gc_interval;
 	uint64_t sys_interval;		/* 0: no metrics */
 };

@@ -271,6 +271,14 @@ static inline void rig_expect_finished(struct rig *rig, const struct ft_key *key
 	ck_assert(memcmp(got, text, len) == 0);
 }
 
+static inline enum ft_status rig_remove(struct rig *rig, const struct ft_key *key, const char *name)
+{
+	struct ft_removal removal = { .key = *key, .name = name, .status = FT_INTERNAL_ERROR };
+
+	rig->ops->remove_finished(rig->store, &removal, 1);
+	return removal.status;
+}
+
 /* --- lists --- */
 
 struct rig_list {

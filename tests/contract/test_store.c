@@ -17,7 +17,7 @@ START_TEST(test_store__knows_nothing_of_a_key_at_first)
 	ck_assert_int_eq(rig.ops->find(rig.store, &key, "n"), FT_NO_SUCH_TRANSFER);
 	ck_assert_int_eq(rig.ops->read_finished(rig.store, &key, "n", 0, &byte, 1),
 			 FT_NO_SUCH_TRANSFER);
-	ck_assert_int_eq(rig.ops->remove_finished(rig.store, &key, "n"), FT_OK);
+	ck_assert_int_eq(rig_remove(&rig, &key, "n"), FT_OK);
 	ck_assert_uint_eq(rig_list(&rig, 0).count, 0);
 	rig_close(&rig);
 }
@@ -493,10 +493,10 @@ START_TEST(test_store__removes_a_finished_file)
 
 	rig_open_any(&rig, _i);
 	ck_assert_int_eq(rig_publish_text(&rig, &key, "n", "id", "hello"), FT_OK);
-	ck_assert_int_eq(rig.ops->remove_finished(rig.store, &key, "m"), FT_OK);
+	ck_assert_int_eq(rig_remove(&rig, &key, "m"), FT_OK);
 	rig_expect_finished(&rig, &key, "n", "hello");
 	for (int i = 0; i < 2; i++) {
-		ck_assert_int_eq(rig.ops->remove_finished(rig.store, &key, "n"), FT_OK);
+		ck_assert_int_eq(rig_remove(&rig, &key, "n"), FT_OK);
 		ck_assert_int_eq(rig.ops->find(rig.store, &key, "n"), FT_NO_SUCH_TRANSFER);
 		ck_assert_uint_eq(rig_list(&rig, 0).count, 0);
 	}

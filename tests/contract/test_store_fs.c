@@ -157,8 +157,8 @@ START_TEST(test_store_fs__makes_directories_again)
 		tree_remove(rig_path(&rig, "files/c/f"));
 		ck_assert_int_eq(rig_publish_upload(&rig, &key, "n", "id-2.", 5), FT_OK);
 		rig_expect_finished(&rig, &key, "n", "hello");
-		ck_assert_int_eq(rig.ops->remove_finished(rig.store, &key, "n"), FT_OK);
-		ck_assert_int_eq(rig.ops->remove_finished(rig.store, &other, "n"), FT_OK);
+		ck_assert_int_eq(rig_remove(&rig, &key, "n"), FT_OK);
+		ck_assert_int_eq(rig_remove(&rig, &other, "n"), FT_OK);
 	}
 	ck_assert(rig_said(&rig, "was removed and has been made again"));
 	rig_close(&rig);
@@ -265,7 +265,7 @@ START_TEST(test_store_fs__works_while_empty_directories_are_removed)
 			ck_assert_int_eq(rig_publish_text(&rig, &key, "n", id, "hello"), FT_OK);
 		}
 		rig_expect_finished(&rig, &key, "n", "hello");
-		ck_assert_int_eq(rig.ops->remove_finished(rig.store, &key, "n"), FT_OK);
+		ck_assert_int_eq(rig_remove(&rig, &key, "n"), FT_OK);
 	}
 	remover.ops = NULL;
 	pthread_join(thread, NULL);
@@ -425,14 +425,14 @@ START_TEST(test_store_fs__removes_what_is_left_and_leaves_what_is_not_its_own)
 	rig_open_fs(&rig);
 	ck_assert_int_eq(rig_publish_text(&rig, &key, "n", "id", "hello"), FT_OK);
 	rig_write_file(rig_path(&rig, "files/c/f/seen"), "mine");
-	ck_assert_int_eq(rig.ops->remove_finished(rig.store, &key, "n"), FT_OK);
+	ck_assert_int_eq(rig_remove(&rig, &key, "n"), FT_OK);
 	ck_assert_uint_eq(tree_entries(rig_path(&rig, "files/c/f")), 1);
 	ck_assert_int_eq(unlink(rig_path(&rig, "files/c/f/seen")), 0);
 	ck_assert_int_eq(mkdir(rig_path(&rig, "files/c/f/n"), 0755), 0);
-	ck_assert_int_eq(rig.ops->remove_finished(rig.store, &key, "n"), FT_OK);
+	ck_assert_int_eq(rig_remove(&rig, &key, "n"), FT_OK);
 	ck_assert(rig_exists(rig_path(&rig, "files/c/f/n")));
 	ck_assert_int_eq(rmdir(rig_path(&rig, "files/c/f/n")), 0);
-	ck_assert_int_eq(rig.ops->remove_finished(rig.store, &key, "n"), FT_OK);
+	ck_assert_int_eq(rig_remove(&rig, &key, "n"), FT_OK);
 	ck_assert_uint_eq(tree_entries(rig_path(&rig, "files")), 0);
 	rig_close(&rig);
 }
@@ -497,7 +497,7 @@ START_TEST(test_store_fs__follows_no_link_in_place_of_a_client)
 	ck_assert_int_eq(rig.ops->find(rig.store, &key, "n"), FT_NO_SUCH_TRANSFER);
 	ck_assert_int_eq(rig.ops->read_finished(rig.store, &key, "n", 0, &byte, 1),
 			 FT_NO_SUCH_TRANSFER);
-	ck_assert_int_eq(rig.ops->remove_finished(rig.store, &key, "n"), FT_OK);
+	ck_assert_int_eq(rig_remove(&rig, &key, "n"), FT_OK);
 	ck_assert_uint_eq(rig_list(&rig, 0).count, 0);
 	ck_assert_uint_eq(tree_entries(rig_path(&rig, "elsewhere")), 1);
 	rig_expect_file(rig_path(&rig, "elsewhere/f/n"), "x");

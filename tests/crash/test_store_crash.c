@@ -213,7 +213,7 @@ static void discard(int key)
 static void remove_file(int key)
 {
 	note(REMOVING, key, 0);
-	expect(world.rig.ops->remove_finished(world.rig.store, &keys[key], "n"), "remove()", key);
+	expect(rig_remove(&world.rig, &keys[key], "n"), "remove()", key);
 }
 
 /* --- scenes --- */

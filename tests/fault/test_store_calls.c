@@ -331,7 +331,7 @@ static void read_after(struct rig *rig)
 
 static void remove_during(struct rig *rig)
 {
-	said.status[0] = rig->ops->remove_finished(rig->store, &story_key, "n");
+	said.status[0] = rig_remove(rig, &story_key, "n");
 }
 
 static void remove_after(struct rig *rig)

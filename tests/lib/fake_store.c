@@ -52,6 +52,7 @@ static const char *const names[FAKE_OPS] = {
 	[FAKE_WRITE] = "write", [FAKE_READ] = "read", [FAKE_DISCARD] = "discard",
 	[FAKE_PUBLISH] = "publish", [FAKE_FIND] = "find", [FAKE_READ_FINISHED] = "read_finished",
 	[FAKE_SYNC] = "sync", [FAKE_SPACE] = "space", [FAKE_ANNOUNCE] = "announce",
+	[FAKE_REMOVE_FINISHED] = "remove_finished",
 };
 
 /* --- the test's side --- */
@@ -414,11 +415,27 @@ static enum ft_status fake_read_finished(struct ft_store *store, const struct ft
 	return st == FT_OK ? behind->read_finished(inner_store, key, name, offset, buffer, len) : st;
 }
 
-static enum ft_status fake_remove_finished(struct ft_store *store, const struct ft_key *key,
-					   const char *name)
+static void fake_remove_finished(struct ft_store *store, struct ft_removal *removals, size_t count)
 {
+	char (*keys)[512] = calloc(count, sizeof *keys);
+	enum ft_status st;
+
 	(void)store;
-	return behind->remove_finished(inner_store, key, name);
+	for (size_t i = 0; i < count; i++) {
+		fake_name_key(keys[i], &removals[i].key);
+		fake_begin_use(FAKE_REMOVE_FINISHED, keys[i]);
+	}
+	st = fake_enter(FAKE_REMOVE_FINISHED);
+	if (st == FT_OK)
+		behind->remove_finished(inner_store, removals, count);
+	for (size_t i = 0; i < count; i++) {
+		if (st != FT_OK)
+			removals[i].status = st;
+		fake_end_use(keys[i]);
+	}
+	if (plans[FAKE_REMOVE_FINISHED].dies && count > 0)
+		kill(getpid(), SIGKILL);
+	free(keys);
 }
 
 static enum ft_status fake_list_finished(struct ft_store *store, ft_store_visit *visit,

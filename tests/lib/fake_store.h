@@ -33,6 +33,7 @@ enum fake_op {
 	FAKE_SYNC,
 	FAKE_SPACE,
 	FAKE_ANNOUNCE,
+	FAKE_REMOVE_FINISHED,
 	FAKE_OPS
 };
 
@@ -63,7 +64,7 @@ void fake_await_hanging(enum fake_op op);
 void fake_go_on(void);
 void fake_go_on_with(enum fake_op op);
 
-/* The process ends by SIGKILL when a call has been made; for ANNOUNCE. */
+/* The process ends by SIGKILL when a call has been made; for ANNOUNCE, REMOVE_FINISHED. */
 void fake_die_behind(enum fake_op op);
 
 /* How many calls have been made. */

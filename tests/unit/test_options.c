@@ -65,6 +65,7 @@ START_TEST(test_options__have_the_documented_defaults)
 	ck_assert_uint_eq(options.segments_ttl, 86400);
 	ck_assert_uint_eq(options.segments_ttl_min, 300);
 	ck_assert_uint_eq(options.segments_ttl_max, 86400);
+	ck_assert_uint_eq(options.files_ttl, 0);
 	ck_assert_uint_eq(options.gc_interval, 60);
 	ck_assert_uint_eq(options.sys_interval, 10);
 	ck_assert(set("storage_dir", "/a") && check());
@@ -410,6 +411,8 @@ START_TEST(test_options__are_those_of_the_example_with_their_defaults)
 		count--;
 	ck_assert_uint_eq(count, 1);
 	/* These have no default: the example's value is one that is useful. */
+	ck_assert_uint_eq(options.files_ttl, 30 * 86400);
+	options.files_ttl = 0;
 	ck_assert_str_eq(options.response_topics, "replies/%c/#");
 	ck_assert_str_eq(options.limits_file, "/etc/mosquitto/file-transfer-limits.json");
 	ck_assert_str_eq(options.allow_names, "*.jpg,*.mp4,*.log");

@@ -58,31 +58,80 @@ enum ft_status fs_read_finished(struct ft_store *store, const struct ft_key *key
 	return fs_place_failed(fs, "read the file in", FS_FILES, &names);
 }
 
-enum ft_status fs_remove_finished(struct ft_store *store, const struct ft_key *key,
-				  const char *name)
+/* --- removing --- */
+
+/* From so many on one syncfs() is cheaper than their fsyncs, see publish.c. */
+#define FINISHED_TOGETHER 4
+
+/* One file on its way out. */
+struct finished_removing {
+	struct fs *fs;
+	struct ft_removal *what;
+	struct fs_names names;
+	int dir;			/* files/<client>/<file>; -1: there is none */
+};
+
+static void finished_remove_failed(struct finished_removing *r)
+{
+	r->what->status = fs_place_failed(r->fs, "remove the file in", FS_FILES, &r->names);
+}
+
+/* A directory of that name is a consumer's. */
+static void finished_unlink(struct finished_removing *r, const char *name)
+{
+	if (r->dir >= 0 && r->what->status == FT_OK && ft_sys_unlinkat(r->dir, name, 0) != 0
+	    && errno != ENOENT && errno != EISDIR)
+		finished_remove_failed(r);
+}
+
+static void finished_remove_file(struct finished_removing *r)
+{
+	fs_names_of(r->fs, &r->names, &r->what->key);
+	r->what->status = fs_place_open(r->fs, FS_FILES, &r->names, &r->dir);
+	if (r->what->status == FT_NO_SUCH_TRANSFER)
+		r->what->status = FT_OK;
+	finished_unlink(r, r->what->name);
+}
+
+static void finished_sync(struct finished_removing *r)
+{
+	if (r->dir >= 0 && r->what->status == FT_OK && ft_sys_fsync(r->dir) != 0)
+		finished_remove_failed(r);
+}
+
+static void finished_remove_manifest(struct finished_removing *r)
+{
+	char manifest[FS_MANIFEST_ROOM];
+
+	fs_manifest_name(manifest, r->what->name);
+	finished_unlink(r, manifest);
+	ft_sys_close(r->dir);
+	fs_place_remove(r->fs, FS_FILES, &r->names);
+}
+
+/*
+ * The files first, and for good: after a power cut, too, none is there without its manifest, as
+ * nobody's file that is in the way.
+ */
+void fs_remove_finished(struct ft_store *store, struct ft_removal *removals, size_t count)
 {
 	struct fs *fs = fs_of(store);
-	char manifest[FS_MANIFEST_ROOM];
-	struct fs_names names;
-	enum ft_status st;
-	int dir;
+	bool durable = fs->durability != FT_DURABILITY_NONE;
+	struct finished_removing *all = calloc(count, sizeof *all);
 
-	fs_names_of(fs, &names, key);
-	fs_manifest_name(manifest, name);
-	st = fs_place_open(fs, FS_FILES, &names, &dir);
-	if (st != FT_OK)
-		return st == FT_NO_SUCH_TRANSFER ? FT_OK : st;
-	/*
-	 * The file first, and for good: after a power cut, too, it is never there without its
-	 * manifest, as nobody's file that is in the way. A directory is a consumer's.
-	 */
-	if ((ft_sys_unlinkat(dir, name, 0) != 0 && errno != ENOENT && errno != EISDIR)
-	    || (fs->durability != FT_DURABILITY_NONE && ft_sys_fsync(dir) != 0)
-	    || (ft_sys_unlinkat(dir, manifest, 0) != 0 && errno != ENOENT && errno != EISDIR))
-		st = fs_place_failed(fs, "remove the file in", FS_FILES, &names);
-	ft_sys_close(dir);
-	fs_place_remove(fs, FS_FILES, &names);
-	return st;
+	for (size_t i = 0; i < count; i++) {
+		removals[i].status = FT_NO_MEMORY;
+		if (all)
+			all[i] = (struct finished_removing){ .fs = fs, .what = &removals[i], .dir = -1 };
+	}
+	for (size_t i = 0; all && i < count; i++)
+		finished_remove_file(&all[i]);
+	if (all && durable && !(count >= FINISHED_TOGETHER && ft_sys_syncfs(fs->root) == 0))
+		for (size_t i = 0; i < count; i++)
+			finished_sync(&all[i]);
+	for (size_t i = 0; all && i < count; i++)
+		finished_remove_manifest(&all[i]);
+	free(all);
 }
 
 /* --- all of them --- */

@@ -200,8 +200,7 @@ enum ft_status fs_restore(struct fs *fs, const struct fs_names *names) FT_MUST_U
 enum ft_status fs_find(struct ft_store *store, const struct ft_key *key, const char *name);
 enum ft_status fs_read_finished(struct ft_store *store, const struct ft_key *key,
 				const char *name, uint64_t offset, void *buffer, size_t len);
-enum ft_status fs_remove_finished(struct ft_store *store, const struct ft_key *key,
-				  const char *name);
+void fs_remove_finished(struct ft_store *store, struct ft_removal *removals, size_t count);
 enum ft_status fs_list_finished(struct ft_store *store, ft_store_visit *visit, void *context);
 
 /* <name>.manifest.json */

@@ -399,17 +399,21 @@ static enum ft_status memory_read_finished(struct ft_store *store, const struct 
 	return st;
 }
 
-static enum ft_status memory_remove_finished(struct ft_store *store, const struct ft_key *key,
-					     const char *name)
+static void memory_remove_finished(struct ft_store *store, struct ft_removal *removals,
+				   size_t count)
 {
 	struct memory *memory = memory_of(store);
-	struct memory_entry *entry;
 
 	pthread_mutex_lock(&memory->lock);
-	if ((entry = memory_find_entry(memory, key, MEMORY_FINISHED, name)) != NULL)
-		memory_remove(entry);
+	for (size_t i = 0; i < count; i++) {
+		struct memory_entry *entry = memory_find_entry(memory, &removals[i].key, MEMORY_FINISHED,
+							       removals[i].name);
+
+		removals[i].status = FT_OK;
+		if (entry)
+			memory_remove(entry);
+	}
 	pthread_mutex_unlock(&memory->lock);
-	return FT_OK;
 }
 
 static bool memory_visit(const struct memory_entry *entry, ft_store_visit *visit, void *context)
