@@ -203,7 +203,7 @@ static bool knows_put(const struct answer *answer)
 	static const char *const words[] = {
 		"already_complete", "checksum_mismatch", "file_too_large", "filemeta_conflict",
 		"internal_error", "invalid_fileid", "invalid_filemeta", "io_error", "name_refused",
-		"segment_too_large", "timeout",
+		"rejected", "segment_too_large", "timeout",
 	};
 
 	if (answer->code != CODE_ERROR && answer->code != CODE_GIVE_UP)

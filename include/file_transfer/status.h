@@ -83,6 +83,8 @@ enum ft_puback {
 	  "the report breaks a rule") \
 	X(FT_BLOCK_TOO_LARGE, "block_too_large", 0x83, FT_PUBACK_REFUSED, 0, \
 	  "the block is larger than max_block: ask for smaller ones") \
+	X(FT_REJECTED, "rejected", 0x83, FT_PUBACK_REFUSED, 0, \
+	  "the broker's operator does not accept this file: give up") \
 	X(FT_QUOTA_EXCEEDED, "quota_exceeded", 0x97, FT_PUBACK_QUOTA, 60, \
 	  "the broker holds as much as it may: try again later") \
 	X(FT_DISK_FULL, "disk_full", 0x97, FT_PUBACK_QUOTA, 60, \

@@ -247,6 +247,13 @@ struct ft_store_ops {
 	enum ft_status (*check_name)(const struct ft_store *store, const char *name);
 
 	/*
+	 * Cuts an upload to `size` bytes, all of which are there, and says by which path below the
+	 * directory of the config a program on this machine can read it until the handle is given
+	 * back. FT_IO_ERROR where that does not fit. No default: option `on_complete` is refused.
+	 */
+	enum ft_status (*local_path)(struct ft_upload *upload, uint64_t size, char *path, size_t room);
+
+	/*
 	 * Tells consumers of finished files: puts notices, each with its manifest and where the
 	 * file is, to where they look for them, whole and durable. One whose title is there
 	 * already takes its place. After an error some may be there. Without any the place is

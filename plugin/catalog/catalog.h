@@ -208,6 +208,17 @@ enum ft_status ft_catalog_put_finished(struct ft_catalog *c, const struct ft_fin
 enum ft_status ft_catalog_find_finished(struct ft_catalog *c, const struct ft_key *key,
 					struct ft_finished *found) FT_MUST_USE;
 
+/*
+ * Notes that a transfer's file is published by another name than its init gave, before it is; a
+ * finished file with an init_name notes it, too.
+ */
+enum ft_status ft_catalog_put_rename(struct ft_catalog *c, const char *transfer_id,
+				     const char *init_name, const char *name) FT_MUST_USE;
+
+/* FT_NO_SUCH_TRANSFER: by none that was noted. */
+enum ft_status ft_catalog_find_rename(struct ft_catalog *c, const char *transfer_id,
+				      char name[FT_FILE_NAME_MAX + 1]) FT_MUST_USE;
+
 /* Forgets one. FT_NO_SUCH_TRANSFER: it is not there, or another has finished under the key since. */
 enum ft_status ft_catalog_drop_finished(struct ft_catalog *c, const struct ft_key *key,
 					uint64_t number) FT_MUST_USE;

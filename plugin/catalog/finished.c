@@ -60,6 +60,10 @@ enum ft_status ft_catalog_put_finished(struct ft_catalog *c, const struct ft_fin
 		return st;
 	if (replaced)
 		*replaced = size;
+	if (finished->init_name[0]
+	    && (st = ft_catalog_put_rename(c, finished->transfer_id, finished->init_name,
+					   finished->name)) != FT_OK)
+		return st;
 	return finished_insert(c, finished);
 }
 
@@ -87,8 +91,38 @@ enum ft_status ft_catalog_find_finished(struct ft_catalog *c, const struct ft_ke
 	found->key = *key;
 	ft_query_key(&q, key);
 	row = ft_query_row(&q);
-	if (row)
+	if (row) {
 		finished_read(&q, found);
+		if (!ft_row_is_null(&q))
+			ft_row_name(&q, found->init_name);
+	}
+	st = ft_query_end(&q);
+	return st == FT_OK && !row ? FT_NO_SUCH_TRANSFER : st;
+}
+
+enum ft_status ft_catalog_put_rename(struct ft_catalog *c, const char *transfer_id,
+				     const char *init_name, const char *name)
+{
+	struct ft_query q = ft_query(c, FT_SQL_PUT_RENAME);
+
+	assert(c->transaction != FT_TRANSACTION_IDLE);
+	ft_query_text(&q, transfer_id);
+	ft_query_text(&q, init_name);
+	ft_query_text(&q, name);
+	return ft_query_run(&q);
+}
+
+enum ft_status ft_catalog_find_rename(struct ft_catalog *c, const char *transfer_id,
+				      char name[FT_FILE_NAME_MAX + 1])
+{
+	struct ft_query q = ft_query(c, FT_SQL_FIND_RENAME);
+	enum ft_status st;
+	bool row;
+
+	ft_query_text(&q, transfer_id);
+	row = ft_query_row(&q);
+	if (row)
+		ft_row_name(&q, name);
 	st = ft_query_end(&q);
 	return st == FT_OK && !row ? FT_NO_SUCH_TRANSFER : st;
 }

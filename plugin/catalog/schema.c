@@ -153,6 +153,18 @@ const char ft_schema_add[] =
 	"	text TEXT NOT NULL"
 	");"
 
+	/*
+	 * Files to which option `on_complete` gave another name than their init. Rows of files that
+	 * are gone stay until the next start.
+	 */
+	"CREATE TABLE IF NOT EXISTS renames ("
+	"	transfer_id TEXT PRIMARY KEY,"
+	"	init_name TEXT NOT NULL,"
+	"	name TEXT NOT NULL"
+	") WITHOUT ROWID;"
+	"DELETE FROM renames WHERE transfer_id NOT IN (SELECT transfer_id FROM finished)"
+	"	AND transfer_id NOT IN (SELECT transfer_id FROM transfers);"
+
 	/* Which finished files expire next: by what their clients said, and by option `files_ttl`. */
 	"CREATE INDEX IF NOT EXISTS finished_by_expiry ON finished (expire_at)"
 	"	WHERE expire_at IS NOT NULL;"

@@ -54,7 +54,10 @@
 	  " completed_ms, expire_at, transfer_id, number)" \
 	  " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)") \
 	X(FIND_FINISHED, "SELECT name, size, sha256, completed_ms, expire_at, transfer_id," \
-	  " number FROM finished" FT_SQL_KEY) \
+	  " number, (SELECT init_name FROM renames AS r WHERE r.transfer_id = finished.transfer_id)" \
+	  " FROM finished" FT_SQL_KEY) \
+	X(PUT_RENAME, "INSERT OR REPLACE INTO renames VALUES (?, ?, ?)") \
+	X(FIND_RENAME, "SELECT name FROM renames WHERE transfer_id = ?") \
 	X(REPLACE_FINISHED, "DELETE FROM finished" FT_SQL_KEY) \
 	X(DROP_FINISHED, "DELETE FROM finished" FT_SQL_KEY " AND number = ?") \
 	X(SIZE_FINISHED, "SELECT size FROM finished" FT_SQL_KEY) \

@@ -13,6 +13,7 @@
 #include "base/system.h"
 #include "engine/announcer.h"
 #include "engine/events.h"
+#include "engine/judge.h"
 #include "protocol/manifest.h"
 
 #define ENGINE_TIMER_MS 100		/* how often timers are looked at */
@@ -558,7 +559,7 @@ static enum ft_status engine_start(struct ft_engine *e, const struct ft_engine_c
 	if ((st = engine_start_limits(e)) != FT_OK
 	    || (st = engine_open(e, config, &e->past)) != FT_OK)
 		return st;
-	if ((st = ft_announce_check(&e->core)) != FT_OK)
+	if ((st = ft_announce_check(&e->core)) != FT_OK || (st = ft_judge_check(&e->core)) != FT_OK)
 		return st;
 	if (e->past != FT_CATALOG_CONTINUED && (st = engine_list_finished(e)) != FT_OK)
 		return st;

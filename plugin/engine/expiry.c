@@ -109,12 +109,9 @@ void ft_expiry_find(struct ft_core *core, struct ft_catalog *catalog, struct ft_
 static enum ft_status expiry_drop_row(struct ft_catalog *catalog, struct ft_files *job, size_t i)
 {
 	const struct ft_finished *file = &job->files[i];
-	struct ft_finished found;
-	enum ft_status st = ft_catalog_find_finished(catalog, &file->key, &found);
+	enum ft_status st = ft_catalog_drop_finished(catalog, &file->key, file->number);
 
-	if (st == FT_OK && found.number == file->number)
-		return ft_catalog_drop_finished(catalog, &file->key, file->number);
-	if (st == FT_OK || st == FT_NO_SUCH_TRANSFER)
+	if (st == FT_NO_SUCH_TRANSFER)
 		ft_files_drop(job, i);
 	return st == FT_NO_SUCH_TRANSFER ? FT_OK : st;
 }

@@ -13,6 +13,7 @@
 #include "engine/events.h"
 #include "engine/limits.h"
 #include "engine/expiry.h"
+#include "engine/judge.h"
 #include "protocol/manifest.h"
 
 #define FINISHER_TOGETHER 64		/* files published in one go, at most */
@@ -148,7 +149,7 @@ static enum ft_status finisher_verify(struct finisher *f, struct ft_finish *job,
 					    ? FT_UPLOAD_CREATE : FT_UPLOAD_EXISTING, &p->upload);
 		if (st == FT_OK)
 			st = finisher_hash_upload(f, job, p->upload);
-		else if (st == FT_NO_SUCH_TRANSFER)
+		else if (st == FT_NO_SUCH_TRANSFER && (st = ft_judge_recall(f->catalog, job)) == FT_OK)
 			st = finisher_hash_published(f, job);
 	}
 	if (st == FT_OK && job->fin.has_checksum
@@ -160,12 +161,17 @@ static enum ft_status finisher_verify(struct finisher *f, struct ft_finish *job,
 static enum ft_status finisher_prepare(struct finisher *f, struct ft_finish *job,
 				       struct ft_publication *p)
 {
-	const struct ft_facts *facts = job->facts;
+	const struct ft_facts *facts;
 	enum ft_status st;
 
 	memset(p, 0, sizeof *p);
 	if ((st = finisher_verify(f, job, p)) != FT_OK)
 		return st;
+	if (p->upload && f->all->core->options->on_complete) {
+		if ((st = ft_judge(f->all->core, f->catalog, job, p->upload)) != FT_OK)
+			return st;
+	}
+	facts = job->facts;
 	job->completed_ms = ft_clock_unix_ms();
 	st = ft_manifest_write(facts, job->fin.size, &job->digest, job->completed_ms,
 			       &job->manifest, &job->manifest_len);

@@ -15,6 +15,7 @@ struct ft_finished ft_finish_result(const struct ft_finish *job)
 	};
 
 	memcpy(finished.name, facts->meta.name, sizeof finished.name);
+	memcpy(finished.init_name, facts->init_name, sizeof finished.init_name);
 	memcpy(finished.transfer_id, facts->transfer_id, sizeof finished.transfer_id);
 	return finished;
 }
@@ -48,6 +49,7 @@ void ft_job_free(struct ft_job **pointer)
 	case FT_JOB_FINISH:
 		finish = FT_CONTAINER(job, struct ft_finish, job);
 		ft_hasher_free(finish->hasher);
+		free(finish->judged);
 		free(finish->manifest);
 		free(finish->gathered);
 		break;

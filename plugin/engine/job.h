@@ -67,6 +67,8 @@ struct ft_job {
 	enum ft_status status;		/* the result */
 };
 
+#define FT_DETAIL_ROOM 416	/* 100 bytes as \xNN, or 200 as they are */
+
 /* A segment in the log. */
 struct ft_piece {
 	uint64_t offset;
@@ -92,6 +94,8 @@ struct ft_finish {
 	bool returning;			/* from the broker's thread, which has the result */
 	bool told;			/* ... and has published it */
 	bool event_told;		/* ... and the event, that is in the outbox */
+	struct ft_facts *judged;	/* owned; by on_complete, then `facts` points to it; NULL: none */
+	char detail[FT_DETAIL_ROOM];	/* result: what on_complete said of what it rejects; else "" */
 	char *manifest;			/* owned; the finisher's own, as what follows */
 	size_t manifest_len;
 	uint8_t *gathered;		/* owned; the pieces, put together */

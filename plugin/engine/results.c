@@ -168,9 +168,10 @@ void engine_return_told(struct ft_engine *e)
 /* --- fin --- */
 
 /* What the end of an assembly says to those who wait for it. */
-static bool results_tell_fin(struct ft_engine *e, struct ft_transfer *t, enum ft_status st)
+static bool results_tell_fin(struct ft_engine *e, struct ft_transfer *t, enum ft_status st,
+			     const char *detail)
 {
-	struct ft_reply reply = { .status = st };
+	struct ft_reply reply = { .status = st, .detail = detail };
 
 	if (st == FT_OK) {
 		reply.state = FT_STATE_COMPLETE;
@@ -217,7 +218,7 @@ static bool results_finish(struct ft_engine *e, struct ft_transfer **transfer, u
 {
 	struct ft_transfer *t = *transfer;
 	const struct ft_key key = ft_transfer_key(t);
-	bool told = results_tell_fin(e, t, FT_OK);
+	bool told = results_tell_fin(e, t, FT_OK, NULL);
 
 	results_note_fin_time(e, t);
 	ft_core_log(&e->core, FT_LOG_INFO, &key, "'%s' is complete, %llu bytes", t->meta->name,
@@ -229,14 +230,16 @@ static bool results_finish(struct ft_engine *e, struct ft_transfer **transfer, u
 	return told;
 }
 
-static bool results_fail(struct ft_engine *e, struct ft_transfer *t, enum ft_status st)
+/* `detail` "": what the table says. */
+static bool results_fail(struct ft_engine *e, struct ft_transfer *t, enum ft_status st,
+			 const char *detail)
 {
 	const struct ft_key key = ft_transfer_key(t);
 	bool told;
 
 	/* By an abort: to who waits it is as if it had come first. */
 	if (st == FT_CANCELLED)
-		return results_tell_fin(e, t, FT_NO_SUCH_TRANSFER);
+		return results_tell_fin(e, t, FT_NO_SUCH_TRANSFER, NULL);
 	ft_link_remove(&t->assembling);
 	if (t->state == FT_TRANSFER_ASSEMBLING)
 		ft_transfer_move(t, t->verdict == FT_VERDICT_CONFLICT ? FT_TRANSFER_CONFLICT
@@ -244,9 +247,9 @@ static bool results_fail(struct ft_engine *e, struct ft_transfer *t, enum ft_sta
 	results_note_fin_time(e, t);
 	e->metrics.failed[st]++;
 	engine_tell_transfer(e, t, FT_EVENT_FAILED, st);
-	told = results_tell_fin(e, t, st);
+	told = results_tell_fin(e, t, st, detail);
 	ft_core_log(&e->core, FT_LOG_WARNING, &key, "'%s' was not finished: %s", t->meta->name,
-		    ft_status_text(st));
+		    detail[0] ? detail : ft_status_text(st));
 	t->news_ms = e->now_ms;
 	return told;
 }
@@ -268,7 +271,7 @@ static void results_take_finish(struct ft_engine *e, struct ft_finish *finish)
 	else if (finish->job.status == FT_OK)
 		finish->told = results_finish(e, &t, finish->fin.size);
 	else
-		finish->told = results_fail(e, t, finish->job.status);
+		finish->told = results_fail(e, t, finish->job.status, finish->detail);
 	finish->returning = true;
 	engine_return(e, &finish->job);
 }
@@ -288,7 +291,7 @@ static void results_take_result(struct ft_engine *e, struct ft_result *result)
 		engine_answer_everybody(e, t, FT_BUSY);
 		results_end(e, &t);
 	} else if (t) {
-		result->told = results_fail(e, t, st);
+		result->told = results_fail(e, t, st, "");
 	}
 	engine_return(e, &result->job);
 }

@@ -445,6 +445,7 @@ static void writer_send(struct ft_writer *w)
 		/* a finish that came back from a finisher has failed: only the client is left to tell */
 		if (job->kind == FT_JOB_FINISH && job->status == FT_OK)
 			ft_core_submit(w->core, finish->fin.size > FT_SMALL_FILE
+				       || w->core->options->on_complete
 				       ? FT_LANE_LARGE : FT_LANE_QUICK, job);
 		else
 			ft_core_tell_broker(w->core, job);

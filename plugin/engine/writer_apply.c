@@ -324,10 +324,11 @@ void writer_submit_finish(struct ft_writer *w, struct writer_transfer *t)
 	ft_list_push(&w->after_commit, &finish->job.link);
 }
 
-/* A small file whose begin, bytes and fin are all in the log is published straight from there. */
+/* A small file whose begin, bytes and fin are all in the log is published straight from there; not
+   so if a program is to see it before. */
 static bool apply_can_finish_from_log(const struct ft_writer *w, const struct writer_transfer *t)
 {
-	return t->state == WRITER_PENDING && !w->replaying && !writer_is_draining(w)
+	return t->state == WRITER_PENDING && !w->core->options->on_complete && !w->replaying && !writer_is_draining(w)
 	       && ft_queue_count(&w->core->lanes[FT_LANE_QUICK]) < APPLY_QUICK_MAX
 	       && ft_log_fill(w->core->log) < ft_log_size(w->core->log) / 2;
 }

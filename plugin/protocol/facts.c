@@ -13,7 +13,7 @@ bool ft_meta_equal(const struct ft_meta *a, const struct ft_meta *b)
 
 bool ft_meta_fits(const struct ft_meta *meta, const struct ft_finished *finished)
 {
-	return strcmp(meta->name, finished->name) == 0
+	return strcmp(meta->name, finished->init_name[0] ? finished->init_name : finished->name) == 0
 	       && (!meta->has_size || meta->size == finished->size)
 	       && (!meta->has_checksum || ft_sha256_equal(&meta->checksum, &finished->checksum));
 }

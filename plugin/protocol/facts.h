@@ -50,6 +50,7 @@ struct ft_facts {
 	struct ft_key key;		/* borrowed */
 	struct ft_meta meta;
 	struct ft_terms terms;
+	char init_name[FT_FILE_NAME_MAX + 1];	/* what init said, where on_complete gave another; else "" */
 	char transfer_id[FT_UUID_ROOM];
 	int64_t received_ms;		/* Unix ms of the first init */
 };
@@ -61,6 +62,7 @@ struct ft_finished {
 	char name[FT_FILE_NAME_MAX + 1];
 	uint64_t size;
 	struct ft_sha256 checksum;
+	char init_name[FT_FILE_NAME_MAX + 1];	/* what init said, where on_complete gave another; else "" */
 	char transfer_id[FT_UUID_ROOM];
 	int64_t completed_ms;		/* Unix ms */
 	bool has_expire_at;

@@ -35,12 +35,14 @@ enum ft_status ft_name_check(const char *name, size_t len, const char **why)
 	return *why ? FT_INVALID_FILEMETA : FT_OK;
 }
 
-/* --- reading: the payload of init, and a finished file's manifest --- */
+/* --- reading: the payload of init, a finished file's manifest, what on_complete wants --- */
 
 enum manifest_of {
 	MANIFEST_OF_INIT = 1,
 	MANIFEST_OF_FILE = 2,
 	MANIFEST_OF_BOTH = MANIFEST_OF_INIT | MANIFEST_OF_FILE,
+	MANIFEST_OF_JUDGEMENT = 4,
+	MANIFEST_OF_ALL = MANIFEST_OF_BOTH | MANIFEST_OF_JUDGEMENT,
 };
 
 struct manifest_in {
@@ -50,6 +52,7 @@ struct manifest_in {
 	/* a file's */
 	struct ft_key key;		/* in `ids` */
 	char *ids;			/* room for all that the text can hold */
+	char init_name[FT_FILE_NAME_MAX + 1];
 	char transfer_id[FT_UUID_ROOM];
 	bool has_completed;
 	int64_t completed_ms;
@@ -66,6 +69,15 @@ static const char *manifest_read_name(struct manifest_in *in, const struct ft_js
 	if (in->of == MANIFEST_OF_FILE)
 		return manifest_name_fault(in->meta.name, len);
 	return ft_name_check(in->meta.name, len, &why) == FT_OK ? NULL : why;
+}
+
+static const char *manifest_read_init_name(struct manifest_in *in,
+					   const struct ft_json_member *member)
+{
+	size_t len;
+
+	return ft_json_string(&member->value, in->init_name, sizeof in->init_name, &len)
+	       && !manifest_name_fault(in->init_name, len) ? NULL : member->key;
 }
 
 static const char *manifest_read_size(struct manifest_in *in, const struct ft_json_member *member)
@@ -204,13 +216,14 @@ static const struct {
 	enum manifest_of of;
 	const char *(*read)(struct manifest_in *in, const struct ft_json_member *member);
 } manifest_keys[] = {
-	{ "name", MANIFEST_OF_BOTH, manifest_read_name },
+	{ "name", MANIFEST_OF_ALL, manifest_read_name },
+	{ "init_name", MANIFEST_OF_FILE, manifest_read_init_name },
 	{ "size", MANIFEST_OF_BOTH, manifest_read_size },
 	{ "checksum", MANIFEST_OF_INIT, manifest_read_sha256 },
 	{ "sha256", MANIFEST_OF_FILE, manifest_read_sha256 },
-	{ "expire_at", MANIFEST_OF_BOTH, manifest_read_expire_at },
+	{ "expire_at", MANIFEST_OF_ALL, manifest_read_expire_at },
 	{ "segments_ttl", MANIFEST_OF_INIT, manifest_read_segments_ttl },
-	{ "user_data", MANIFEST_OF_INIT, manifest_read_user_data },
+	{ "user_data", MANIFEST_OF_INIT | MANIFEST_OF_JUDGEMENT, manifest_read_user_data },
 	{ "responses", MANIFEST_OF_INIT, manifest_read_responses },
 	{ "client_id", MANIFEST_OF_FILE, manifest_read_owner },
 	{ "client_id_hex", MANIFEST_OF_FILE, manifest_read_owner },
@@ -253,13 +266,13 @@ static enum ft_status manifest_read(struct manifest_in *in, const char *text, si
 		    && (*why = manifest_keys[rows[i]].read(in, &members[i])) != NULL)
 			return FT_INVALID_FILEMETA;
 	*why = "\"name\" is missing";
-	return in->meta.name[0] ? FT_OK : FT_INVALID_FILEMETA;
+	return in->meta.name[0] || in->of == MANIFEST_OF_JUDGEMENT ? FT_OK : FT_INVALID_FILEMETA;
 }
 
-enum ft_status ft_init_parse(struct ft_init *init, const void *payload, size_t len,
-			     struct ft_buf *detail)
+static enum ft_status manifest_parse(enum manifest_of of, struct ft_init *init, const void *payload,
+				     size_t len, struct ft_buf *detail)
 {
-	struct manifest_in in = { .of = MANIFEST_OF_INIT };
+	struct manifest_in in = { .of = of };
 	enum ft_status st = FT_INVALID_FILEMETA;
 	const char *why = "the payload is larger than 64 KiB";
 
@@ -273,6 +286,18 @@ enum ft_status ft_init_parse(struct ft_init *init, const void *payload, size_t l
 	if (st != FT_OK)
 		ft_buf_str(detail, why);
 	return st;
+}
+
+enum ft_status ft_init_parse(struct ft_init *init, const void *payload, size_t len,
+			     struct ft_buf *detail)
+{
+	return manifest_parse(MANIFEST_OF_INIT, init, payload, len, detail);
+}
+
+enum ft_status ft_judgement_parse(struct ft_init *wanted, const void *text, size_t len,
+				  struct ft_buf *detail)
+{
+	return manifest_parse(MANIFEST_OF_JUDGEMENT, wanted, text, len, detail);
 }
 
 enum ft_status ft_manifest_read(struct ft_finished *finished, char **ids, const char *text,
@@ -296,6 +321,7 @@ enum ft_status ft_manifest_read(struct ft_finished *finished, char **ids, const 
 	}
 	finished->key = in.key;
 	memcpy(finished->name, in.meta.name, sizeof finished->name);
+	memcpy(finished->init_name, in.init_name, sizeof finished->init_name);
 	finished->size = in.meta.size;
 	finished->checksum = in.meta.checksum;
 	memcpy(finished->transfer_id, in.transfer_id, sizeof finished->transfer_id);
@@ -357,7 +383,7 @@ static void manifest_time(struct ft_buf *buf, const char *key, int64_t unix_ms)
 /* More than any manifest of these facts takes: a byte is at most \u00XX. */
 static size_t manifest_room(const struct ft_facts *facts)
 {
-	return 1024 + 6 * (facts->key.owner_len + facts->key.file_len + FT_FILE_NAME_MAX)
+	return 1024 + 6 * (facts->key.owner_len + facts->key.file_len + 2 * FT_FILE_NAME_MAX)
 	       + facts->terms.user_data.len;
 }
 
@@ -376,6 +402,8 @@ enum ft_status ft_manifest_write(const struct ft_facts *facts, uint64_t size,
 	manifest_id(&buf, "client_id", "client_id_hex", key->owner, key->owner_len);
 	manifest_id(&buf, "file_id", "file_id_hex", key->file, key->file_len);
 	manifest_string(&buf, "name", facts->meta.name);
+	if (facts->init_name[0])
+		manifest_string(&buf, "init_name", facts->init_name);
 	manifest_number(&buf, "size", size);
 	manifest_hex(&buf, "sha256", checksum->bytes, FT_SHA256_LEN);
 	manifest_string(&buf, "transfer_id", facts->transfer_id);

@@ -39,6 +39,13 @@ enum ft_status ft_init_parse(struct ft_init *init, const void *payload, size_t l
 			     struct ft_buf *detail) FT_MUST_USE;
 
 /*
+ * Parses what the program of option on_complete wants: `name`, `expire_at` and `user_data` by the
+ * rules of init, each absent where the result has an empty name, no expire_at, or no text.
+ */
+enum ft_status ft_judgement_parse(struct ft_init *wanted, const void *text, size_t len,
+				  struct ft_buf *detail) FT_MUST_USE;
+
+/*
  * Whether a name obeys the rules of init. Error: FT_INVALID_FILEMETA; `why`, else NULL, says
  * which one is broken (static storage).
  */

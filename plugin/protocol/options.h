@@ -79,6 +79,7 @@ struct ft_options {
 	char *storage_dir;		/* owned */
 	char *log_dir;			/* owned; NULL: auto */
 	char *store;			/* owned; a backend's name, NULL: the default */
+	char *on_complete;		/* owned; a program, NULL: none */
 	char *response_topics;		/* owned; comma separated filters, NULL: none */
 	char *limits_file;		/* owned; NULL: none */
 	char *allow_names;		/* owned; comma separated patterns (glob.h), NULL: all names */

@@ -24,6 +24,7 @@ WORDS = {
     "file_changed": (0x10, 0x10), "no_such_file": (0x83, REFUSED), "invalid_path": (0x83, REFUSED),
     "invalid_length": (0x83, REFUSED), "invalid_report": (0x83, REFUSED),
     "block_too_large": (0x83, REFUSED),
+    "rejected": (0x83, REFUSED),
     "quota_exceeded": (0x97, RETRY), "disk_full": (0x97, RETRY),
     "too_many_transfers": (0x97, RETRY), "rate_limited": (0x97, RETRY), "busy": (0x97, RETRY),
     "paused": (0x97, RETRY),

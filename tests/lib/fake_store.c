@@ -393,6 +393,8 @@ static void fake_publish(struct ft_store *store, struct ft_publication *publicat
 			publications[i].bytes_lost = publish_loses;
 		}
 	}
+	if (plans[FAKE_PUBLISH].dies)
+		kill(getpid(), SIGKILL);
 	for (size_t i = 0; i < count; i++)
 		fake_end_use(keys[i]);
 	free(keys);
@@ -472,6 +474,11 @@ static enum ft_status fake_check_name(const struct ft_store *store, const char *
 	return ft_store_check_name(inner_store, name);
 }
 
+static enum ft_status fake_local_path(struct ft_upload *upload, uint64_t size, char *path, size_t room)
+{
+	return behind->local_path(((struct fake_upload *)upload)->inner, size, path, room);
+}
+
 static enum ft_status fake_announce(struct ft_store *store, const struct ft_notice *notices,
 				    size_t count)
 {
@@ -503,5 +510,6 @@ const struct ft_store_ops fake_store = {
 	.sweep = fake_sweep,
 	.space = fake_space,
 	.check_name = fake_check_name,
+	.local_path = fake_local_path,
 	.announce = fake_announce,
 };

@@ -64,7 +64,7 @@ void fake_await_hanging(enum fake_op op);
 void fake_go_on(void);
 void fake_go_on_with(enum fake_op op);
 
-/* The process ends by SIGKILL when a call has been made; for ANNOUNCE, REMOVE_FINISHED. */
+/* The process ends by SIGKILL when a call has been made; for ANNOUNCE, PUBLISH, REMOVE_FINISHED. */
 void fake_die_behind(enum fake_op op);
 
 /* How many calls have been made. */

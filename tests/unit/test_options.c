@@ -43,6 +43,7 @@ START_TEST(test_options__have_the_documented_defaults)
 	ck_assert_uint_eq(options.log_size, 32 << 20);
 	ck_assert_int_eq(options.owner, FT_OWNER_CLIENT_ID);
 	ck_assert_int_eq(options.finished_ids, FT_FINISHED_IDS_KEEP);
+	ck_assert(options.on_complete == NULL);
 	ck_assert_int_eq(options.done, FT_DONE_OFF);
 	ck_assert_int_eq(options.segment_responses, FT_RESPONSES_ALL);
 	ck_assert_uint_eq(options.max_memory, 64 << 20);
@@ -411,6 +412,7 @@ START_TEST(test_options__are_those_of_the_example_with_their_defaults)
 		count--;
 	ck_assert_uint_eq(count, 1);
 	/* These have no default: the example's value is one that is useful. */
+	ck_assert_str_eq(options.on_complete, "/usr/local/lib/file-transfer/judge");
 	ck_assert_uint_eq(options.files_ttl, 30 * 86400);
 	options.files_ttl = 0;
 	ck_assert_str_eq(options.response_topics, "replies/%c/#");

@@ -38,6 +38,7 @@ static const struct {
 	{ FT_INVALID_LENGTH, "invalid_length", 0x83, FT_PUBACK_REFUSED },
 	{ FT_INVALID_REPORT, "invalid_report", 0x83, FT_PUBACK_REFUSED },
 	{ FT_BLOCK_TOO_LARGE, "block_too_large", 0x83, FT_PUBACK_REFUSED },
+	{ FT_REJECTED, "rejected", 0x83, FT_PUBACK_REFUSED },
 	{ FT_QUOTA_EXCEEDED, "quota_exceeded", 0x97, FT_PUBACK_QUOTA },
 	{ FT_DISK_FULL, "disk_full", 0x97, FT_PUBACK_QUOTA },
 	{ FT_TOO_MANY_TRANSFERS, "too_many_transfers", 0x97, FT_PUBACK_QUOTA },

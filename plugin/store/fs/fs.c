@@ -200,5 +200,6 @@ const struct ft_store_ops ft_store_fs = {
 	.sweep = fs_sweep,
 	.space = fs_space,
 	.check_name = fs_check_name,
+	.local_path = fs_local_path,
 	.announce = fs_announce,
 };

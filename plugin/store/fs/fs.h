@@ -184,6 +184,7 @@ enum ft_status fs_write(struct ft_upload *upload, uint64_t offset, const void *b
 enum ft_status fs_read(struct ft_upload *upload, uint64_t offset, void *buffer, size_t len);
 enum ft_status fs_discard(struct ft_upload *upload);
 enum ft_status fs_sync(struct ft_upload *upload);
+enum ft_status fs_local_path(struct ft_upload *upload, uint64_t size, char *path, size_t room);
 
 /* Frees what a file takes bit by bit, so that no single call takes long, then its name in tmp/. */
 void fs_free_slowly(struct fs *fs, int fd, const char *name);

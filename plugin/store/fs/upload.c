@@ -211,6 +211,23 @@ enum ft_status fs_sync(struct ft_upload *upload)
 	return fs_client_sync(fs, FS_INCOMING, &up->names);
 }
 
+enum ft_status fs_local_path(struct ft_upload *upload, uint64_t size, char *path, size_t room)
+{
+	struct fs_upload *up = fs_upload_of(upload);
+	char place[FS_PATH_ROOM];
+	struct stat info;
+
+	if (ft_sys_fstat(up->fd, &info) != 0)
+		return upload_failed(up, "look at");
+	if ((uint64_t)info.st_size > size && ft_sys_ftruncate(up->fd, (off_t)size) != 0)
+		return upload_failed(up, "cut");
+	fs_path(place, FS_INCOMING, &up->names);
+	if (strlen(place) >= room)
+		return FT_IO_ERROR;
+	memcpy(path, place, strlen(place) + 1);
+	return FT_OK;
+}
+
 /* --- the end of one that is not wanted --- */
 
 /*
