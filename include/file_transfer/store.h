@@ -247,6 +247,15 @@ struct ft_store_ops {
 	enum ft_status (*check_name)(const struct ft_store *store, const char *name);
 
 	/*
+	 * Opens the bytes of a finished file for another transfer, without a copy: to be read, and
+	 * given to publish() as `upload`. The finished file stays as it is, whatever becomes of
+	 * them. FT_NO_SUCH_TRANSFER where it is gone, or where that cannot be done. Default: that.
+	 */
+	enum ft_status (*upload_link)(struct ft_store *store, const struct ft_key *from,
+				      const char *from_name, const struct ft_key *key,
+				      struct ft_upload **out);
+
+	/*
 	 * Cuts an upload to `size` bytes, all of which are there, and says by which path below the
 	 * directory of the config a program on this machine can read it until the handle is given
 	 * back. FT_IO_ERROR where that does not fit. No default: option `on_complete` is refused.

@@ -60,6 +60,8 @@ FT_SYS_CALL(int, syncfs, (int fd), fd)
 FT_SYS_CALL(int, ftruncate, (int fd, off_t len), fd, len)
 FT_SYS_CALL(int, renameat, (int from_dir, const char *from, int to_dir, const char *to),
 	    from_dir, from, to_dir, to)
+FT_SYS_CALL(int, linkat, (int from_dir, const char *from, int to_dir, const char *to, int flags),
+	    from_dir, from, to_dir, to, flags)
 FT_SYS_CALL(int, unlinkat, (int dir, const char *path, int flags), dir, path, flags)
 FT_SYS_CALL(int, flock, (int fd, int operation), fd, operation)
 FT_SYS_CALL(void *, mmap, (void *at, size_t len, int protection, int flags, int fd, off_t offset),

@@ -41,6 +41,7 @@
 #include "file_transfer/status.h"
 #include "log/log.h"
 #include "protocol/facts.h"
+#include "protocol/options.h"
 #include "protocol/reckoning.h"
 #include "protocol/request.h"
 
@@ -207,6 +208,15 @@ enum ft_status ft_catalog_put_finished(struct ft_catalog *c, const struct ft_fin
 /* FT_NO_SUCH_TRANSFER where the key is not finished. `key` of the result is that of the call. */
 enum ft_status ft_catalog_find_finished(struct ft_catalog *c, const struct ft_key *key,
 					struct ft_finished *found) FT_MUST_USE;
+
+/* Makes ready for find_same(), or takes that back; at the start. Some seconds for 1,000,000 files. */
+enum ft_status ft_catalog_index_checksums(struct ft_catalog *c,
+					  enum ft_deduplicate deduplicate) FT_MUST_USE;
+
+/* A file with these bytes that the owner of `key` has finished; its key lives until the next call. */
+enum ft_status ft_catalog_find_same(struct ft_catalog *c, const struct ft_key *key,
+				    const struct ft_sha256 *checksum, uint64_t size,
+				    struct ft_finished *found) FT_MUST_USE;
 
 /*
  * Notes that a transfer's file is published by another name than its init gave, before it is; a

@@ -100,6 +100,37 @@ enum ft_status ft_catalog_find_finished(struct ft_catalog *c, const struct ft_ke
 	return st == FT_OK && !row ? FT_NO_SUCH_TRANSFER : st;
 }
 
+enum ft_status ft_catalog_index_checksums(struct ft_catalog *c, enum ft_deduplicate deduplicate)
+{
+	return ft_connection_run(c, deduplicate == FT_DEDUPLICATE_ON
+		? "CREATE INDEX IF NOT EXISTS finished_by_checksum ON finished (sha256)"
+		: "DROP INDEX IF EXISTS finished_by_checksum");
+}
+
+enum ft_status ft_catalog_find_same(struct ft_catalog *c, const struct ft_key *key,
+				    const struct ft_sha256 *checksum, uint64_t size,
+				    struct ft_finished *found)
+{
+	struct ft_query q = ft_query(c, FT_SQL_FIND_SAME);
+	char sha256[FT_SHA256_HEX_LEN + 1];
+	enum ft_status st;
+	bool row;
+
+	memset(found, 0, sizeof *found);
+	ft_query_sha256(&q, checksum, sha256);
+	ft_query_u64(&q, size);
+	ft_query_bytes(&q, key->owner, key->owner_len);
+	row = ft_query_row(&q);
+	if (row) {
+		ft_row_key(&q, &found->key);
+		ft_row_name(&q, found->name);
+		if (q.status == FT_OK)
+			q.status = ft_transfer_keep_key(c, &found->key);
+	}
+	st = ft_query_end(&q);
+	return st == FT_OK && !row ? FT_NO_SUCH_TRANSFER : st;
+}
+
 enum ft_status ft_catalog_put_rename(struct ft_catalog *c, const char *transfer_id,
 				     const char *init_name, const char *name)
 {

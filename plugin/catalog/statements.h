@@ -56,6 +56,8 @@
 	X(FIND_FINISHED, "SELECT name, size, sha256, completed_ms, expire_at, transfer_id," \
 	  " number, (SELECT init_name FROM renames AS r WHERE r.transfer_id = finished.transfer_id)" \
 	  " FROM finished" FT_SQL_KEY) \
+	X(FIND_SAME, "SELECT owner, file, name FROM finished WHERE sha256 = ? AND size = ?" \
+	  " AND owner = ? LIMIT 1") \
 	X(PUT_RENAME, "INSERT OR REPLACE INTO renames VALUES (?, ?, ?)") \
 	X(FIND_RENAME, "SELECT name FROM renames WHERE transfer_id = ?") \
 	X(REPLACE_FINISHED, "DELETE FROM finished" FT_SQL_KEY) \

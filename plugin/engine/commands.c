@@ -104,14 +104,15 @@ static enum ft_status append_bytes(struct call *call, uint64_t number, uint64_t 
 	return engine_append(call->engine, &entry);
 }
 
-static enum ft_status append_fin(struct call *call, uint64_t number, const struct ft_fin *fin)
+enum ft_status engine_append_fin(struct ft_engine *e, const struct ft_request *request, uint64_t number,
+				 const struct ft_fin *fin, uint16_t flags)
 {
 	struct ft_log_entry entry = {
 		.kind = FT_RECORD_FIN, .number = number, .offset = fin->size,
-		.flags = FT_RECORD_ANSWER,
+		.flags = FT_RECORD_ANSWER | flags,
 	};
 	struct head head;
-	enum ft_status st = head_init(&head, ft_record_ticket_room(call->request));
+	enum ft_status st = head_init(&head, ft_record_ticket_room(request));
 
 	if (st != FT_OK)
 		return st;
@@ -120,8 +121,8 @@ static enum ft_status append_fin(struct call *call, uint64_t number, const struc
 		entry.bytes = fin->checksum.bytes;
 		entry.bytes_len = FT_SHA256_LEN;
 	}
-	ft_record_write_ticket(&head.buf, call->request);
-	return head_append(call->engine, &head, &entry);
+	ft_record_write_ticket(&head.buf, request);
+	return head_append(e, &head, &entry);
 }
 
 /* --- limits --- */
@@ -228,6 +229,13 @@ static bool may_be_finished(const struct call *call)
 	return ft_finished_set_has(&e->finished, ft_registry_hash(&e->registry, &call->key));
 }
 
+/* Whether its owner may have finished a file with these bytes. With a put they are here. */
+static bool may_be_same(const struct call *call, const struct ft_meta *meta)
+{
+	return call->engine->options->deduplicate == FT_DEDUPLICATE_ON
+	       && call->command.verb == FT_VERB_INIT && meta->has_size && meta->has_checksum;
+}
+
 /* A refused transfer under this id makes room for a new one. */
 static enum ft_status drop_conflict(struct call *call, struct ft_transfer **t)
 {
@@ -242,7 +250,7 @@ static enum ft_status drop_conflict(struct call *call, struct ft_transfer **t)
 static enum ft_status begin(struct call *call, const struct ft_init *init, struct ft_transfer **out)
 {
 	struct ft_engine *e = call->engine;
-	bool check = may_be_finished(call);
+	bool check = may_be_finished(call) || may_be_same(call, &init->meta);
 	struct ft_facts facts;
 	enum ft_status st;
 
@@ -609,7 +617,7 @@ static enum ft_status accept_fin(struct call *call, struct ft_transfer *t, const
 
 	if ((st = engine_make_ticket(e, call->request, &ticket)) != FT_OK)
 		return st;
-	if ((st = append_fin(call, t->number, fin)) != FT_OK) {
+	if ((st = engine_append_fin(e, call->request, t->number, fin, 0)) != FT_OK) {
 		engine_drop_ticket(e, &ticket);
 		return st;
 	}

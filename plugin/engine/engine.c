@@ -561,6 +561,9 @@ static enum ft_status engine_start(struct ft_engine *e, const struct ft_engine_c
 		return st;
 	if ((st = ft_announce_check(&e->core)) != FT_OK || (st = ft_judge_check(&e->core)) != FT_OK)
 		return st;
+	st = ft_catalog_index_checksums(e->core.catalog, (enum ft_deduplicate)e->options->deduplicate);
+	if (st != FT_OK)
+		return st;
 	if (e->past != FT_CATALOG_CONTINUED && (st = engine_list_finished(e)) != FT_OK)
 		return st;
 	if ((st = engine_replay(e)) != FT_OK

@@ -135,6 +135,12 @@ void engine_drop_ticket(struct ft_engine *e, struct ft_ticket **ticket);
 enum ft_status engine_wait(struct ft_engine *e, struct ft_transfer *t, struct ft_list *list,
 			   const struct ft_request *request) FT_MUST_USE;
 
+/* --- commands.c --- */
+
+/* Appends the record of a fin, of which `request` is to be told; `flags` besides those that it has. */
+enum ft_status engine_append_fin(struct ft_engine *e, const struct ft_request *request, uint64_t number,
+				 const struct ft_fin *fin, uint16_t flags) FT_MUST_USE;
+
 /* --- results.c --- */
 
 void engine_take_job(struct ft_engine *e, struct ft_job *job);

@@ -130,6 +130,28 @@ static enum ft_status finisher_hash_published(struct finisher *f, struct ft_fini
 	return st;
 }
 
+/*
+ * By a link to a finished file of the same owner. The catalog says what its bytes were; what they
+ * are, after all that consumers may have done, is read.
+ */
+static enum ft_status finisher_verify_same(struct finisher *f, struct ft_finish *job,
+					   struct ft_publication *p)
+{
+	const struct ft_core *core = f->all->core;
+	const struct ft_key *key = &job->facts->key;
+	struct ft_finished same;
+	enum ft_status st = ft_catalog_find_same(f->catalog, key, &job->fin.checksum, job->fin.size,
+						 &same);
+
+	if (st == FT_OK)
+		st = core->ops->upload_link(core->store, &same.key, same.name, key, &p->upload);
+	if (st == FT_OK)
+		st = finisher_hash_upload(f, job, p->upload);
+	job->lost_start = job->lost_end = 0;
+	return st == FT_OK && !ft_sha256_equal(&job->digest, &job->fin.checksum)
+		? FT_FILE_CHECKSUM_MISMATCH : st;
+}
+
 static enum ft_status finisher_verify(struct finisher *f, struct ft_finish *job,
 				      struct ft_publication *p)
 {
@@ -139,6 +161,8 @@ static enum ft_status finisher_verify(struct finisher *f, struct ft_finish *job,
 
 	if (atomic_load(&job->cancelled) && !ft_core_is_published(core, job->facts, job->fin.size))
 		return FT_CANCELLED;
+	if (job->same)
+		return finisher_verify_same(f, job, p);
 	if (job->from_log) {
 		p->bytes = finisher_gather(job);
 		st = ft_sha256_of(p->bytes, (size_t)job->fin.size, &job->digest)
@@ -239,6 +263,11 @@ static void finisher_give_back(struct finisher *f, struct ft_finish *job)
 	free(job->gathered);
 	job->manifest = NULL;
 	job->gathered = NULL;
+	/* Whatever it was: the client has to send them. */
+	if (job->same && job->job.status != FT_OK && job->job.status != FT_CANCELLED) {
+		job->job.status = FT_INCOMPLETE;
+		job->unsynced_lost = false;
+	}
 	if (job->job.status == FT_OK)
 		ft_core_tell_broker(f->all->core, &job->job);
 	else

@@ -84,6 +84,7 @@ struct ft_finish {
 	const struct ft_piece *pieces;	/* the bytes, in the order of arrival */
 	size_t piece_count;
 	bool from_log;			/* by `pieces`; else from the store */
+	bool same;			/* by a finished file of the same owner; else the client sends them */
 	struct ft_hasher *hasher;	/* owned; over the first bytes; NULL: over none */
 	atomic_bool cancelled;		/* by an abort */
 	bool unsynced_lost;		/* result: an fsync failed; what none covered before is lost */
@@ -153,6 +154,7 @@ struct ft_lookup {
 struct ft_verdict {
 	struct ft_job job;		/* FT_OK, or FT_FILEMETA_CONFLICT */
 	bool complete;			/* FT_OK: it is finished, as the init says */
+	bool same;			/* FT_OK: its owner has finished another one with these bytes */
 	uint64_t size;			/* complete */
 };
 

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "log/record.h"
+
 #define RESULTS_PASSES 2	/* of the broker's loop, then what was published is on its way */
 #define RESULTS_LEAVE_MS 500	/* the same where the loop tells of no passes */
 
@@ -254,6 +256,46 @@ static bool results_fail(struct ft_engine *e, struct ft_transfer *t, enum ft_sta
 	return told;
 }
 
+/* How that ended: those who have asked by init hear it. */
+static bool results_tell_inits(struct ft_engine *e, struct ft_transfer *t, enum ft_status st)
+{
+	struct ft_reply reply = { .status = FT_OK };
+
+	engine_say_transfer(&reply, t);
+	if (st == FT_OK) {
+		reply.state = FT_STATE_COMPLETE;
+		reply.held = NULL;
+		reply.complete_size = t->fin.size;
+		e->metrics.skipped++;
+	}
+	return engine_answer_all(e, t, &t->inits, &reply);
+}
+
+/*
+ * An init was to be finished by the bytes that its owner has. Where that came to nothing, it is an
+ * ordinary transfer, of which nothing is held.
+ */
+static bool results_take_same(struct ft_engine *e, struct ft_transfer **transfer,
+			      const struct ft_finish *finish)
+{
+	struct ft_transfer *t = *transfer;
+	enum ft_status st = finish->job.status;
+	bool told;
+
+	if (st == FT_CANCELLED || t->state != FT_TRANSFER_ASSEMBLING)
+		return st == FT_OK ? results_finish(e, transfer, finish->fin.size)
+				   : results_fail(e, t, st, "");
+	if (st == FT_OK) {
+		told = results_tell_inits(e, t, st);
+		return results_finish(e, transfer, finish->fin.size) && told;
+	}
+	ft_link_remove(&t->assembling);
+	ft_transfer_move(t, FT_TRANSFER_RECEIVING);
+	t->news_ms = e->now_ms;
+	(void)results_tell_fin(e, t, FT_INCOMPLETE, NULL);
+	return results_tell_inits(e, t, st);
+}
+
 static void results_take_finish(struct ft_engine *e, struct ft_finish *finish)
 {
 	struct ft_transfer *t = ft_registry_find_number(&e->registry, finish->job.number);
@@ -268,6 +310,8 @@ static void results_take_finish(struct ft_engine *e, struct ft_finish *finish)
 	}
 	if (!t)
 		finish->told = true;	/* nobody asks any more */
+	else if (finish->same)
+		finish->told = results_take_same(e, &t, finish);
 	else if (finish->job.status == FT_OK)
 		finish->told = results_finish(e, &t, finish->fin.size);
 	else
@@ -309,7 +353,28 @@ static void results_take_retold(struct ft_engine *e, struct ft_retold *retold)
 
 /* --- verdicts --- */
 
-static void results_verdict_begun(struct ft_engine *e, struct ft_transfer *t)
+/* Of an init without segments behind it: it is finished by itself, by the bytes that its owner has. */
+static bool results_takes_same(struct ft_engine *e, struct ft_transfer *t)
+{
+	struct ft_link *first = ft_list_first(&t->inits);
+	const struct ft_fin fin = {
+		.size = t->meta->size, .has_checksum = true, .checksum = t->meta->checksum,
+	};
+
+	if (!first || t->state != FT_TRANSFER_RECEIVING || t->refused || t->held.count > 0
+	    || ft_list_first(&t->fins) || ft_list_first(&t->segments)
+	    || engine_append_fin(e, &FT_CONTAINER(first, struct ft_ticket, link)->request, t->number,
+				 &fin, FT_RECORD_SAME) != FT_OK)
+		return false;
+	t->fin = fin;
+	t->fin_us = ft_latency_clock_us();
+	ft_transfer_move(t, FT_TRANSFER_ASSEMBLING);
+	engine_note_assembling(e, t);
+	ft_log_wake(e->core.log);
+	return true;
+}
+
+static void results_verdict_begun(struct ft_engine *e, struct ft_transfer *t, bool same)
 {
 	const struct ft_key key = ft_transfer_key(t);
 	struct ft_reply reply = { .status = FT_OK };
@@ -321,6 +386,8 @@ static void results_verdict_begun(struct ft_engine *e, struct ft_transfer *t)
 	engine_tell_transfer(e, t, FT_EVENT_STARTED, FT_OK);
 	if (t->state == FT_TRANSFER_CHECKING)
 		ft_transfer_move(t, FT_TRANSFER_RECEIVING);
+	if (same && results_takes_same(e, t))
+		return;
 	engine_say_transfer(&reply, t);
 	(void)engine_answer_all(e, t, &t->inits, &reply);
 }
@@ -387,7 +454,7 @@ static void results_take_verdict(struct ft_engine *e, struct ft_verdict *verdict
 	else if (t && verdict->complete)
 		results_verdict_complete(e, &t, verdict->size);
 	else if (t)
-		results_verdict_begun(e, t);
+		results_verdict_begun(e, t, verdict->same);
 	ft_job_free(&job);
 }
 

@@ -27,6 +27,18 @@ static void apply_damaged(const struct ft_writer *w, const struct ft_log_record 
 
 /* --- begin --- */
 
+/* Where its owner has finished a file with these bytes, nothing of it needs to be sent. */
+static bool apply_has_same(struct ft_writer *w, const struct writer_transfer *t)
+{
+	const struct ft_meta *meta = &t->facts.meta;
+	struct ft_finished same;
+
+	return w->core->options->deduplicate == FT_DEDUPLICATE_ON && w->core->ops->upload_link
+	       && t->state == WRITER_PENDING && meta->has_size && meta->has_checksum && meta->size > 0
+	       && ft_catalog_find_same(w->core->catalog, &t->facts.key, &meta->checksum, meta->size,
+				       &same) == FT_OK;
+}
+
 static void apply_tell_verdict(struct ft_writer *w, const struct writer_transfer *t)
 {
 	struct ft_verdict *verdict = ft_core_alloc(sizeof *verdict);
@@ -35,6 +47,7 @@ static void apply_tell_verdict(struct ft_writer *w, const struct writer_transfer
 	verdict->job.number = t->number;
 	verdict->job.status = t->state == WRITER_CONFLICT ? FT_FILEMETA_CONFLICT : FT_OK;
 	verdict->complete = t->state == WRITER_COMPLETE;
+	verdict->same = apply_has_same(w, t);
 	verdict->size = t->finished_size;
 	writer_tell(w, &verdict->job);
 }
@@ -317,6 +330,7 @@ void writer_submit_finish(struct ft_writer *w, struct writer_transfer *t)
 	finish->pieces = t->pieces;
 	finish->piece_count = t->piece_count;
 	finish->from_log = t->pin != WRITER_PIN_NONE;
+	finish->same = t->same;
 	finish->hasher = t->hasher;
 	t->hasher = NULL;
 	t->finish = finish;
@@ -397,6 +411,19 @@ static enum ft_status apply_check_fin(const struct writer_transfer *t, const str
 	return ft_ranges_cover(&t->held, 0, fin->size) ? FT_OK : FT_INCOMPLETE;
 }
 
+/*
+ * The fin of an init whose bytes its owner has finished already: nothing is held, and nothing is
+ * noted, so that after a crash it is an ordinary transfer, whose client asks again.
+ */
+static void apply_same(struct ft_writer *w, struct writer_transfer *t)
+{
+	assert(t->held.count == 0 && !t->checkpointing);
+	t->same = true;
+	writer_move(t, WRITER_FINISHING);
+	if (!writer_is_draining(w))
+		writer_submit_finish(w, t);
+}
+
 static void apply_fin(struct ft_writer *w, const struct ft_log_record *record)
 {
 	struct writer_transfer *t;
@@ -409,6 +436,8 @@ static void apply_fin(struct ft_writer *w, const struct ft_log_record *record)
 	 * would drop who waits for this one.
 	 */
 	writer_take_jobs(w);
+	if (w->replaying && (record->flags & FT_RECORD_SAME))
+		return;
 	t = apply_find_open(w, record->number);
 	if (!t)
 		return;
@@ -422,7 +451,9 @@ static void apply_fin(struct ft_writer *w, const struct ft_log_record *record)
 	while (!(t->ticket = ft_ticket_new(&request)))
 		ft_core_wait_for_memory();
 	t->fin = fin;
-	if (t->state == WRITER_STORED && t->pin != WRITER_PIN_NONE)
+	if (record->flags & FT_RECORD_SAME)
+		apply_same(w, t);
+	else if (t->state == WRITER_STORED && t->pin != WRITER_PIN_NONE)
 		t->fin_waits = true;	/* until a full disk takes what was acknowledged */
 	else if ((st = apply_check_fin(t, &fin)) != FT_OK || t->state == WRITER_COMPLETE)
 		apply_fin_result(w, t, st);
@@ -595,9 +626,10 @@ static bool apply_take_failed(struct ft_writer *w, struct writer_transfer *t,
 		apply_lose_unreadable(w, t, finish);
 	if (t->answer_kept)
 		writer_note(w, t, WRITER_NEWS_FIN_FAILED);
-	else
+	else if (!t->same)
 		writer_note(w, t, WRITER_NEWS_ANSWER);
-	t->answer_kept = true;
+	t->answer_kept = !t->same;
+	t->same = false;
 	ft_link_init(&finish->job.link);
 	ft_list_push(&w->after_commit, &finish->job.link);
 	if (abort_wanted)

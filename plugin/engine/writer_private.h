@@ -78,6 +78,7 @@ struct writer_transfer {
 	struct ft_fin fin;
 	struct ft_ticket *ticket;	/* owned; who is to be told, until the catalog knows */
 	enum ft_status result;		/* of the fin */
+	bool same;			/* its fin is that of a finished file with the same bytes */
 	bool fin_waits;			/* STORED: for bytes that a full disk holds back */
 	bool abort_wanted;		/* an abort has come meanwhile */
 	bool answer_kept;		/* the catalog has the ticket */

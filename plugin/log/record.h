@@ -7,7 +7,7 @@
  *	DESCRIBE	-			-	terms		-
  *	REFUSE		-			-	-		-
  *	BYTES		ANSWER			offset	-		the segment
- *	FIN		CHECKSUM, ANSWER	size	ticket		SHA-256, if CHECKSUM
+ *	FIN		CHECKSUM, ANSWER, SAME	size	ticket		SHA-256, if CHECKSUM
  *	ABORT		ANSWER			-	-		-
  *	EXPIRE		-			-	-		-
  *	NEWS		-			-	-		-	number 0: only time has passed
@@ -41,6 +41,7 @@ enum ft_record_flag {
 	FT_RECORD_CHECK = 1,	/* BEGIN: the id may be finished: ask the catalog before it counts */
 	FT_RECORD_ANSWER = 2,	/* the broker's thread waits for the writer's result */
 	FT_RECORD_CHECKSUM = 4,	/* FIN: a checksum follows */
+	FT_RECORD_SAME = 8,	/* FIN: of an init: its owner has finished these bytes; not replayed */
 };
 
 /* Room that is always enough for a head; ids and user_data included. */

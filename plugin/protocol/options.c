@@ -79,6 +79,7 @@ static const struct option table[] = {
 	{ FIELD(owner), WORD, AT(owner), FT_OWNER_CLIENT_ID, 0, 0, owner_words },
 	{ FIELD(finished_ids), WORD, AT(finished_ids), FT_FINISHED_IDS_KEEP, 0, 0,
 	  finished_ids_words },
+	{ FIELD(deduplicate), WORD, AT(deduplicate), FT_DEDUPLICATE_OFF, 0, 0, switch_words },
 	{ FIELD(on_complete), PATH, AT(on_complete), 0, 0, 0, NULL },
 	{ FIELD(done), WORD, AT(done), FT_DONE_OFF, 0, 0, switch_words },
 	{ FIELD(segment_responses), WORD, AT(segment_responses), FT_RESPONSES_ALL,

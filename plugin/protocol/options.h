@@ -74,6 +74,12 @@ struct ft_limits {
 	uint64_t max_transfers_per_client;
 };
 
+/* Whether an init of a file that its owner has finished already takes that one. */
+enum ft_deduplicate {
+	FT_DEDUPLICATE_OFF,
+	FT_DEDUPLICATE_ON,
+};
+
 struct ft_options {
 	uint64_t given;			/* private: a bit for each row of the table that was set */
 	char *storage_dir;		/* owned */
@@ -87,6 +93,7 @@ struct ft_options {
 	int durability;			/* enum ft_durability */
 	int owner;			/* enum ft_owner_mode */
 	int finished_ids;		/* enum ft_finished_ids */
+	int deduplicate;		/* enum ft_deduplicate */
 	int done;			/* enum ft_done */
 	int segment_responses;		/* enum ft_responses, never DEFAULT */
 	int acl;			/* enum ft_acl_mode */

@@ -671,6 +671,53 @@ START_TEST(test_store_fs__frees_a_discarded_file_when_it_is_closed)
 }
 END_TEST
 
+static enum ft_status publish_link(struct rig *rig, const struct ft_key *from, const struct ft_key *key)
+{
+	struct ft_upload *upload = NULL;
+	struct ft_publication what;
+	enum ft_status st = rig->ops->upload_link(rig->store, from, "n", key, &upload);
+
+	ck_assert((st == FT_OK) == (upload != NULL));
+	if (st != FT_OK)
+		return st;
+	rig_expect(rig, upload, 0, "hello", 5);
+	what = rig_publication(key, "m", "id-2.", NULL, upload, 5);
+	return rig_publish(rig, &what);
+}
+
+START_TEST(test_store_fs__publishes_what_is_finished_once_more)
+{
+	struct ft_key key = rig_key("c", "f"), other = rig_key("c", "g");
+	struct ft_upload *upload;
+	struct stat a, b;
+	struct rig rig;
+
+	rig_open_fs(&rig);
+	ck_assert_int_eq(publish_link(&rig, &key, &other), FT_NO_SUCH_TRANSFER);
+	ck_assert_int_eq(rig_publish_text(&rig, &key, "n", "id-1.", "hello"), FT_OK);
+	ck_assert_int_eq(publish_link(&rig, &key, &other), FT_OK);
+	ck_assert(stat(rig_path(&rig, "files/c/f/n"), &a) == 0
+		  && stat(rig_path(&rig, "files/c/g/m"), &b) == 0);
+	ck_assert(a.st_ino == b.st_ino && a.st_nlink == 2);
+	ck_assert_int_eq(publish_link(&rig, &key, &other), FT_OK);	/* its own: it is there */
+	ck_assert_uint_eq(tree_entries(rig_path(&rig, "tmp")), 0);
+	/* One that comes to nothing, or that a crash leaves, takes nothing along. */
+	ck_assert_int_eq(rig.ops->upload_link(rig.store, &key, "n", &other, &upload), FT_OK);
+	ck_assert_int_eq(link(rig_path(&rig, "files/c/f/n"), rig_path(&rig, "tmp/.0-7")), 0);
+	ck_assert_int_eq(ft_store_sweep(rig.store, knows_c, NULL), FT_OK);
+	rig.ops->upload_close(&upload);
+	ck_assert_uint_eq(tree_entries(rig_path(&rig, "tmp")), 0);
+	ck_assert_int_eq(rig_remove(&rig, &other, "m"), FT_OK);
+	rig_expect_finished(&rig, &key, "n", "hello");
+	/* A directory or a link of that name is nothing of ours. */
+	ck_assert_int_eq(rename(rig_path(&rig, "files/c/f/n"), rig_path(&rig, "files/c/f/x")), 0);
+	ck_assert_int_eq(symlink("x", rig_path(&rig, "files/c/f/n")), 0);
+	ck_assert_int_eq(publish_link(&rig, &key, &other), FT_NO_SUCH_TRANSFER);
+	ck_assert_uint_eq(tree_entries(rig_path(&rig, "tmp")), 0);
+	rig_close(&rig);
+}
+END_TEST
+
 static struct ft_notice notice(const char *title, const struct ft_key *key)
 {
 	return (struct ft_notice){ title, *key, "n", " {\"a\":1}", 8 };
@@ -721,6 +768,7 @@ START_TEST(test_store_fs__tells_nobody_by_way_of_a_link)
 END_TEST
 
 FT_SUITE("store_fs",
+	test_store_fs__publishes_what_is_finished_once_more,
 	test_store_fs__tells_consumers_of_files,
 	test_store_fs__tells_nobody_by_way_of_a_link,
 	test_store_fs__lays_files_out_as_documented,

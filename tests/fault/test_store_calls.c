@@ -341,6 +341,37 @@ static void remove_after(struct rig *rig)
 	must(said.status[0] == FT_OK && !is_there(rig, &story_key, "n"));
 }
 
+/* --- links --- */
+
+static void link_during(struct rig *rig)
+{
+	const struct ft_key other = { "c", 1, "g", 1 };
+	struct ft_publication what = rig_publication(&other, "m", "id-2.", NULL, NULL, 5);
+
+	said.status[0] = FT_OK;
+	if (!rig->ops->upload_link)
+		return;
+	said.status[0] = rig->ops->upload_link(rig->store, &story_key, "n", &other, &what.upload);
+	if (said.status[0] != FT_OK)
+		return;
+	rig->ops->publish(rig->store, &what, 1);
+	said.status[0] = what.status;
+}
+
+static void link_after(struct rig *rig)
+{
+	const struct ft_key other = { "c", 1, "g", 1 };
+
+	if (!rig->ops->upload_link)
+		return;
+	must(is_there(rig, &story_key, "n"));
+	must(said.status[0] != FT_OK || is_there(rig, &other, "m"));
+	link_during(rig);
+	must(said.status[0] == FT_OK && is_there(rig, &other, "m"));
+	rig_expect_finished(rig, &story_key, "n", "hello");
+	rig_expect_finished(rig, &other, "m", "hello");
+}
+
 /* --- notices --- */
 
 static const struct ft_notice story_notices[] = {
@@ -443,6 +474,7 @@ static const struct story stories[] = {
 	{ "publish five", upload_before, batch_during, batch_after },
 	{ "read", again_before, read_during, read_after },
 	{ "remove", again_before, remove_during, remove_after },
+	{ "link", again_before, link_during, link_after },
 	{ "announce one", nothing, announce_one_during, announce_after },
 	{ "announce four", nothing, announce_during, announce_after },
 	{ "sweep", sweep_before, sweep_during, sweep_after },

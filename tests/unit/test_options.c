@@ -43,6 +43,7 @@ START_TEST(test_options__have_the_documented_defaults)
 	ck_assert_uint_eq(options.log_size, 32 << 20);
 	ck_assert_int_eq(options.owner, FT_OWNER_CLIENT_ID);
 	ck_assert_int_eq(options.finished_ids, FT_FINISHED_IDS_KEEP);
+	ck_assert_int_eq(options.deduplicate, FT_DEDUPLICATE_OFF);
 	ck_assert(options.on_complete == NULL);
 	ck_assert_int_eq(options.done, FT_DONE_OFF);
 	ck_assert_int_eq(options.segment_responses, FT_RESPONSES_ALL);

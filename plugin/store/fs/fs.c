@@ -200,6 +200,7 @@ const struct ft_store_ops ft_store_fs = {
 	.sweep = fs_sweep,
 	.space = fs_space,
 	.check_name = fs_check_name,
+	.upload_link = fs_upload_link,
 	.local_path = fs_local_path,
 	.announce = fs_announce,
 };

@@ -75,7 +75,8 @@ struct fs_names {
 struct fs_upload {
 	struct ft_upload base;
 	int fd;
-	char discarded[32];		/* its name in tmp/ after discard(); "": not there */
+	enum { FS_BYTES, FS_LINK } kind;	/* LINK: a hard link in tmp/ to a finished file; only read */
+	char discarded[32];		/* its name in tmp/ after discard(), or as a link; "": not there */
 	struct fs_names names;
 };
 
@@ -179,12 +180,18 @@ enum ft_status fs_probe(struct fs *fs, const char *dir) FT_MUST_USE;
 
 enum ft_status fs_upload_open(struct ft_store *store, const struct ft_key *key,
 			      enum ft_upload_mode mode, struct ft_upload **out);
+enum ft_status fs_upload_link(struct ft_store *store, const struct ft_key *from,
+			      const char *from_name, const struct ft_key *key,
+			      struct ft_upload **out);
 void fs_upload_close(struct ft_upload **upload);
 enum ft_status fs_write(struct ft_upload *upload, uint64_t offset, const void *bytes, size_t len);
 enum ft_status fs_read(struct ft_upload *upload, uint64_t offset, void *buffer, size_t len);
 enum ft_status fs_discard(struct ft_upload *upload);
 enum ft_status fs_sync(struct ft_upload *upload);
 enum ft_status fs_local_path(struct ft_upload *upload, uint64_t size, char *path, size_t room);
+
+/* Removes a file from tmp/, whose bytes may have other names. */
+void fs_tmp_remove(struct fs *fs, const char *name);
 
 /* Frees what a file takes bit by bit, so that no single call takes long, then its name in tmp/. */
 void fs_free_slowly(struct fs *fs, int fd, const char *name);

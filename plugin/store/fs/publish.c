@@ -45,7 +45,8 @@
 struct publishing {
 	struct fs *fs;
 	struct ft_publication *what;
-	struct fs_upload *upload;	/* NULL: the bytes come from memory */
+	struct fs_upload *upload;	/* NULL: the bytes come from memory, or are */
+	struct fs_upload *link;		/* ... a link to a finished file; else NULL */
 	enum ft_status status;
 	enum {
 		PUBLISH_BEGUN,
@@ -246,7 +247,7 @@ static enum ft_status publish_look(struct publishing *p)
 	 */
 	if (owns_bytes && !(p->what->bytes && p->what->mode == FT_PUBLISH_REPLACE))
 		return publish_take_over(p);
-	if (!p->upload && !p->what->bytes && p->what->size > 0)
+	if (!p->upload && !p->link && !p->what->bytes && p->what->size > 0)
 		return FT_NO_SUCH_TRANSFER;
 	if (p->place_fd < 0 || p->what->mode == FT_PUBLISH_REPLACE)
 		return FT_OK;
@@ -318,6 +319,22 @@ static enum ft_status publish_make_aside(struct publishing *p)
 	return st == FT_OK ? FT_OK : publish_failed(p, "make a directory for");
 }
 
+/* The link goes aside. It is only read, and has just the size that was verified. */
+static enum ft_status publish_take_link(struct publishing *p)
+{
+	char path[FS_PATH_ROOM];
+	struct stat info;
+
+	snprintf(path, sizeof path, FS_TMP "/%s", p->link->discarded);
+	if (ft_sys_renameat(p->fs->root, path, p->aside_fd, p->what->name) != 0)
+		return publish_failed(p, "place a link for");
+	p->link->discarded[0] = '\0';
+	if (fs_file_open(p->aside_fd, p->what->name, &p->data_fd, &info) != FT_OK
+	    || (uint64_t)info.st_size != p->what->size)
+		return FT_NO_SUCH_TRANSFER;
+	return FT_OK;
+}
+
 static enum ft_status publish_fill(struct publishing *p)
 {
 	enum ft_status st;
@@ -330,7 +347,9 @@ static enum ft_status publish_fill(struct publishing *p)
 			return st;
 		ft_sys_close(client);
 	}
-	if (!p->upload && (st = publish_write(p, p->what->name, p->what->bytes,
+	if (p->link && (st = publish_take_link(p)) != FT_OK)
+		return st;
+	if (!p->upload && !p->link && (st = publish_write(p, p->what->name, p->what->bytes,
 					      (size_t)p->what->size, &p->data_fd)) != FT_OK)
 		return st;
 	return publish_write(p, p->manifest, p->what->manifest, p->what->manifest_len,
@@ -647,6 +666,7 @@ static void publish_conclude(struct publishing *p)
 		fs_upload_close(&upload);
 	} else {
 		ft_sys_close(p->data_fd);
+		fs_upload_close(&upload);
 	}
 	ft_sys_close(p->place_fd);
 	ft_sys_close(p->manifest_fd);
@@ -654,11 +674,14 @@ static void publish_conclude(struct publishing *p)
 
 static void publish_begin(struct publishing *p, struct fs *fs, struct ft_publication *what)
 {
+	struct fs_upload *upload = fs_upload_of(what->upload);
+
 	assert(what->size <= (uint64_t)INT64_MAX && what->transfer_id[0] != '\0');
 	*p = (struct publishing){
 		.fs = fs,
 		.what = what,
-		.upload = what->upload ? fs_upload_of(what->upload) : NULL,
+		.upload = upload && upload->kind == FS_BYTES ? upload : NULL,
+		.link = upload && upload->kind == FS_LINK ? upload : NULL,
 		.aside_parent = -1,
 		.aside_fd = -1,
 		.from_fd = -1,

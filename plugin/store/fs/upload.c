@@ -127,6 +127,66 @@ enum ft_status fs_upload_open(struct ft_store *store, const struct ft_key *key,
 	return st;
 }
 
+static enum ft_status upload_open_link(struct fs_upload *up, const char *path)
+{
+	struct stat info;
+
+	up->fd = ft_sys_openat(fs_of(up->base.store)->root, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK
+			       | O_CLOEXEC, 0);
+	return up->fd >= 0 && ft_sys_fstat(up->fd, &info) == 0 && S_ISREG(info.st_mode)
+		? FT_OK : FT_NO_SUCH_TRANSFER;
+}
+
+/*
+ * The link lies in tmp/, where nothing ever writes to it, and not in incoming/, where a transfer
+ * whose process was killed would go on writing, into the finished file.
+ */
+enum ft_status fs_upload_link(struct ft_store *store, const struct ft_key *from,
+			      const char *from_name, const struct ft_key *key,
+			      struct ft_upload **out)
+{
+	struct fs *fs = fs_of(store);
+	struct fs_upload *up = calloc(1, sizeof *up);
+	char path[FS_PATH_ROOM];
+	struct fs_names names;
+	enum ft_status st;
+	int dir;
+
+	*out = NULL;
+	if (!up)
+		return FT_NO_MEMORY;
+	up->base.store = store;
+	up->fd = -1;
+	up->kind = FS_LINK;
+	fs_names_of(fs, &up->names, key);
+	fs_names_of(fs, &names, from);
+	*out = &up->base;
+	if ((st = fs_place_open(fs, FS_FILES, &names, &dir)) == FT_OK) {
+		const char *name = fs_temporary_path(fs, path);
+
+		if (ft_sys_linkat(dir, from_name, fs->root, path, 0) == 0)
+			memcpy(up->discarded, name, strlen(name) + 1);
+		else	/* gone, too many links, no hard links here: it is sent as usual */
+			st = FT_NO_SUCH_TRANSFER;
+		ft_sys_close(dir);
+	}
+	if (st == FT_OK)
+		st = upload_open_link(up, path);
+	if (st != FT_OK)
+		fs_upload_close(out);
+	return st;
+}
+
+void fs_tmp_remove(struct fs *fs, const char *name)
+{
+	char path[FS_PATH_ROOM];
+	struct ft_buf buf = ft_buf_on(path, sizeof path);
+
+	ft_buf_str(&buf, FS_TMP "/");
+	ft_buf_str(&buf, name);
+	(void)ft_sys_unlinkat(fs->root, path, 0);
+}
+
 void fs_upload_close(struct ft_upload **upload)
 {
 	struct fs_upload *up = fs_upload_of(*upload);
@@ -134,7 +194,9 @@ void fs_upload_close(struct ft_upload **upload)
 	*upload = NULL;
 	if (!up)
 		return;
-	if (up->discarded[0])
+	if (up->discarded[0] && up->kind == FS_LINK)
+		fs_tmp_remove(fs_of(up->base.store), up->discarded);
+	else if (up->discarded[0])
 		fs_free_slowly(fs_of(up->base.store), up->fd, up->discarded);
 	ft_sys_close(up->fd);
 	free(up);
@@ -221,7 +283,10 @@ enum ft_status fs_local_path(struct ft_upload *upload, uint64_t size, char *path
 		return upload_failed(up, "look at");
 	if ((uint64_t)info.st_size > size && ft_sys_ftruncate(up->fd, (off_t)size) != 0)
 		return upload_failed(up, "cut");
-	fs_path(place, FS_INCOMING, &up->names);
+	if (up->kind == FS_LINK)
+		snprintf(place, sizeof place, FS_TMP "/%s", up->discarded);
+	else
+		fs_path(place, FS_INCOMING, &up->names);
 	if (strlen(place) >= room)
 		return FT_IO_ERROR;
 	memcpy(path, place, strlen(place) + 1);
@@ -260,17 +325,19 @@ enum ft_status fs_discard(struct ft_upload *upload)
 
 void fs_free_slowly(struct fs *fs, int fd, const char *name)
 {
-	char path[FS_PATH_ROOM];
-	struct ft_buf buf = ft_buf_on(path, sizeof path);
+	struct stat info;
 	off_t at = 0;
 
-	ft_buf_str(&buf, FS_TMP "/");
-	ft_buf_str(&buf, name);
+	/* A link to a finished file, or one that a consumer has made: the bytes are others', too. */
+	if (ft_sys_fstat(fd, &info) != 0 || info.st_nlink > 1) {
+		fs_tmp_remove(fs, name);
+		return;
+	}
 	/* Where holes cannot be told or made, unlink and close do it all. */
 	while ((at = lseek(fd, at, SEEK_DATA)) >= 0
 	       && ft_sys_fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at,
 				   UPLOAD_BIT) == 0
 	       && at <= (off_t)INT64_MAX - UPLOAD_BIT)
 		at += UPLOAD_BIT;
-	(void)ft_sys_unlinkat(fs->root, path, 0);
+	fs_tmp_remove(fs, name);
 }
