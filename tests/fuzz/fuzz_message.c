@@ -267,6 +267,7 @@ static void message_start(uint8_t flags, char *dir, mosquitto_plugin_id_t *id,
 		{ "tune_malloc", "false" },
 		{ "min_free_space", "0" },
 		{ "max_transfers_per_client", flags & 32 ? "2" : "100" },
+		{ "events", flags & 8 ? "off" : "on" },
 		{ "response_topics", MESSAGE_WILDCARD_PATTERN },
 	};
 	int count = (int)(sizeof options / sizeof options[0]) - !(flags & 16);
