@@ -329,25 +329,39 @@ START_TEST(test_limits__find_at_once_what_consumers_took_when_there_is_no_room)
 }
 END_TEST
 
-/* More than are looked for in one go. */
-START_TEST(test_limits__find_all_that_consumers_took)
+static void put_and_take_away(int count, int but)
 {
 	char topic[64], file[16];
 
-	rig.options.limits.storage_quota = 200;
-	rig_start(&rig);
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < count; i++) {
 		snprintf(topic, sizeof topic, "$file/%d/put/n", i);
 		ck_assert_int_eq(say("c", topic, "1"), FT_OK);
 	}
-	for (int i = 0; i < 200; i++) {
+	rig_settle(&rig);
+	for (int i = 0; i < count; i++) {
 		snprintf(file, sizeof file, "%d", i);
-		if (i != 77)
+		if (i != but)
 			take_away("c", file);
 	}
+}
+
+/* More than are looked for in one go; again once a minute has passed. */
+START_TEST(test_limits__find_all_that_consumers_took)
+{
+	rig.options.limits.storage_quota = 200;
+	rig_start(&rig);
+	put_and_take_away(200, 77);
 	ck_assert_int_eq(say("c", "$file/x/put/n", "1"), FT_QUOTA_EXCEEDED);
 	check_used(1);
-	ck_assert_int_eq(say("c", "$file/x/put/n", "1"), FT_OK);
+	take_away("c", "77");
+	put_and_take_away(200, -1);
+	ck_assert_int_eq(say("c", "$file/x/put/n", "1"), FT_QUOTA_EXCEEDED);
+	rig_settle(&rig);
+	ck_assert_uint_gt(engine_used_bytes(rig.engine), 100);
+	rig_pass(&rig, 60000);
+	ck_assert_int_eq(say("c", "$file/x/put/n", "12345678901234567890123456789012345678901234567890"
+			     "12345678901234567890123456789012345678901234567890"), FT_QUOTA_EXCEEDED);
+	check_used(0);
 }
 END_TEST
 
@@ -562,6 +576,18 @@ START_TEST(test_limits__follow_the_file)
 }
 END_TEST
 
+/* Who has none has another one than who has an empty one. */
+START_TEST(test_limits__tell_users_apart)
+{
+	use_limits("{\"overrides\": [{\"user\": \"*\", \"max_file_size\": 4}]}");
+	rig_start(&rig);
+	ck_assert_int_eq(say("d", "$file/f/init", INIT_5), FT_OK);
+	ck_assert_int_eq(say_as("", "d", "$file/f/init", INIT_5), FT_FILE_TOO_LARGE);
+	ck_assert_int_eq(say_as("anna", "d", "$file/f/init", INIT_5), FT_FILE_TOO_LARGE);
+	ck_assert_int_eq(say("d", "$file/f/init", INIT_5), FT_OK);
+}
+END_TEST
+
 START_TEST(test_limits__follow_the_file_when_it_is_read_again)
 {
 	use_limits("{\"overrides\": []}");
@@ -657,6 +683,7 @@ FT_SUITE_IN_MEMORY_WITH("engine limits", set_up, tear_down,
 	test_limits__say_when_clients_keep_to_their_rates_again,
 	test_limits__refuse_names,
 	test_limits__follow_the_file,
+	test_limits__tell_users_apart,
 	test_limits__follow_the_file_when_it_is_read_again,
 	test_limits__keep_what_the_file_said_before_it_was_wrong,
 	test_limits__refuse_to_start_with_a_wrong_file);
