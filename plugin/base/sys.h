@@ -22,6 +22,8 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "file_transfer/status.h"
@@ -69,6 +71,39 @@ FT_SYS_CALL(void *, mmap, (void *at, size_t len, int protection, int flags, int 
 FT_SYS_CALL(ssize_t, getrandom, (void *bytes, size_t len, unsigned flags), bytes, len, flags)
 FT_SYS_CALL(int, sync_file_range, (int fd, off_t offset, off_t len, unsigned flags),
 	    fd, offset, len, flags)
+
+#define FT_SYS_BENEATH_TRIES 8
+
+/*
+ * openat() that never leaves the directory, whatever links there are (openat2(2), Linux 5.6):
+ * EXDEV. By number, since C libraries have no function for it, and not all systems the header.
+ */
+static inline int ft_sys_open_beneath(int dir, const char *path, int flags)
+{
+	const struct {
+		uint64_t flags, mode, resolve;
+	} how = { .flags = (uint64_t)flags, .resolve = 0x08 /* RESOLVE_BENEATH */ };
+	int fd, tries = 0;
+
+	/* EAGAIN: something was renamed meanwhile. */
+	do
+		fd = (int)syscall(437 /* openat2 */, dir, path, &how, sizeof how);
+	while (fd < 0 && (errno == EINTR || (errno == EAGAIN && ++tries < FT_SYS_BENEATH_TRIES)));
+	return fd;
+}
+
+/*
+ * Reads what is in the page cache, and waits for nothing: -1 with EAGAIN where that is nothing,
+ * less than `len` where it is not all. By number, as above (preadv2(2), RWF_NOWAIT).
+ */
+static inline ssize_t ft_sys_read_cached(int fd, void *bytes, size_t len, uint64_t offset)
+{
+	const struct iovec piece = { .iov_base = bytes, .iov_len = len };
+
+	return (ssize_t)syscall(SYS_preadv2, fd, &piece, 1, (unsigned long)offset,
+				sizeof(long) == 4 ? (unsigned long)(offset >> 32) : 0UL,
+				0x08 /* RWF_NOWAIT */);
+}
 
 /* The next entry but "." and "..". NULL at the end (errno 0) or on error. */
 static inline struct dirent *ft_sys_readdir(DIR *dir)

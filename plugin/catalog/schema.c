@@ -130,6 +130,24 @@ const char ft_schema_create[] =
 	"	FROM finished;";
 
 const char ft_schema_add[] =
+	/*
+	 * Offered files: option `downloads`. scope: enum ft_offer_scope; whose: the folder's name.
+	 * announced: a retained message may say so.
+	 */
+	"CREATE TABLE IF NOT EXISTS offers ("
+	"	scope INTEGER NOT NULL,"
+	"	whose TEXT NOT NULL,"
+	"	path TEXT NOT NULL,"
+	"	inode INTEGER NOT NULL,"
+	"	size INTEGER NOT NULL,"
+	"	mtime_ns INTEGER NOT NULL,"
+	"	ctime_ns INTEGER NOT NULL,"
+	"	sha256 TEXT NOT NULL,"
+	"	meta TEXT NOT NULL,"
+	"	announced INTEGER NOT NULL,"
+	"	PRIMARY KEY (scope, whose, path)"
+	") WITHOUT ROWID;"
+
 	/* Finished files that consumers are still to be told of: option `done`. */
 	"CREATE TABLE IF NOT EXISTS notices ("
 	"	id INTEGER PRIMARY KEY,"

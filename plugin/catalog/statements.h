@@ -102,6 +102,11 @@
 	X(PUT_RESULT, "UPDATE answers SET result = ? WHERE number = ? AND result IS NULL") \
 	X(EACH_ANSWER, "SELECT number, result, client_id, topic, response_topic, correlation" \
 	  " FROM answers ORDER BY number") \
+	X(PUT_OFFER, "INSERT OR REPLACE INTO offers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)") \
+	X(DROP_OFFER, "DELETE FROM offers WHERE scope = ? AND whose = ? AND path = ?") \
+	X(EACH_OFFER, "SELECT scope, whose, path, inode, size, mtime_ns, ctime_ns, sha256, meta," \
+	  " announced FROM offers") \
+	\
 	X(DROP_ANSWER, "DELETE FROM answers WHERE number = ?")
 
 enum ft_sql {

@@ -10,7 +10,9 @@
 #include <string.h>
 
 #include "base/system.h"
+#include "engine/downloads.h"
 #include "log/record.h"
+#include "protocol/get.h"
 #include "protocol/glob.h"
 #include "protocol/manifest.h"
 #include "protocol/topic.h"
@@ -891,6 +893,8 @@ enum ft_status ft_engine_command(struct ft_engine *engine, const struct ft_reque
 	enum ft_status st;
 
 	engine->now_ms = now_ms;
+	if (engine->downloads && ft_get_is_ours(request->topic))
+		return engine_get(engine, request, payload, len);
 	call.limits = engine_limits_of(engine, request);
 	st = engine_take_rate(engine, call.limits, request, len, &call.reply.retry_after, &call.detail);
 	if (st == FT_OK)

@@ -26,6 +26,8 @@ enum ft_lane {
 	FT_LANE_LARGE,		/* files that take long to hash and to sync; option workers */
 	FT_LANE_BACKGROUND,	/* checkpoints, tidying: nobody waits for them */
 	FT_LANE_ADMIN,		/* what operators ask; served with option control only */
+	FT_LANE_OFFERS,		/* looks for files to offer, and hashes them; option downloads */
+	FT_LANE_DOWNLOAD,	/* reads blocks; options downloads and download_workers */
 	FT_LANES
 };
 
@@ -48,6 +50,7 @@ struct ft_core {
 	atomic_bool disk_full;		/* the writer holds back what it cannot write */
 	struct ft_latency sync;		/* waits of writer and finishers for the disk */
 	void (*notify)(void *context);	/* makes the broker's thread look into to_broker */
+	void (*block_free)(void *context, void *block);
 	void *context;
 };
 

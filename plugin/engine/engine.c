@@ -11,6 +11,7 @@
 
 #include "base/escape.h"
 #include "base/system.h"
+#include "engine/downloads.h"
 #include "engine/announcer.h"
 #include "engine/events.h"
 #include "engine/judge.h"
@@ -569,7 +570,8 @@ static enum ft_status engine_start(struct ft_engine *e, const struct ft_engine_c
 	if ((st = engine_replay(e)) != FT_OK
 	    || (st = engine_load(e)) != FT_OK
 	    || (st = engine_sweep_store(e)) != FT_OK
-	    || (st = ft_finishers_new(&e->core, &e->finishers)) != FT_OK)
+	    || (st = ft_finishers_new(&e->core, &e->finishers)) != FT_OK
+	    || (st = engine_start_downloads(e)) != FT_OK)
 		return st;
 	st = ft_writer_start(e->writer);
 	e->started = st == FT_OK;
@@ -589,6 +591,7 @@ enum ft_status ft_engine_new(const struct ft_engine_config *config, struct ft_en
 	e->core.logger = config->logger;
 	e->core.ops = config->ops;
 	e->core.notify = config->hooks.notify;
+	e->core.block_free = config->hooks.block_free;
 	e->core.context = config->hooks.context;
 	e->log_medium = config->log_places[0].medium;
 	snprintf(e->identity, sizeof e->identity, "%s", config->identity);
@@ -630,7 +633,12 @@ bool ft_engine_run(struct ft_engine *e, int64_t now_ms)
 		e->hooks.notify(e->hooks.context);
 		return true;
 	}
-	return ft_queue_count(&e->core.to_broker) > 0;
+	return engine_run_downloads(e) || ft_queue_count(&e->core.to_broker) > 0;
+}
+
+void ft_engine_disconnected(struct ft_engine *e, const char *client_id)
+{
+	engine_drop_downloader(e, client_id);
 }
 
 void ft_engine_pass(struct ft_engine *e)
@@ -652,6 +660,7 @@ int64_t ft_engine_due_ms(const struct ft_engine *e)
 	const int64_t due_ms[] = {
 		engine_transfers_due_ms(e), engine_metrics_due_ms(e), engine_untold_due_ms(e),
 		engine_limits_due_ms(e),
+		engine_downloads_due_ms(e),
 	};
 	int64_t first_ms = INT64_MAX;
 
@@ -780,6 +789,7 @@ enum ft_status ft_engine_free(struct ft_engine **engine)
 	ft_log_close(&e->core.log);
 	if (e->core.store)
 		e->core.ops->close(&e->core.store);
+	engine_release_downloads(e);
 	ft_registry_release(&e->registry);
 	ft_finished_set_release(&e->finished);
 	engine_release_limits(e);

@@ -46,6 +46,15 @@ struct ft_engine_hooks {
 			const struct ft_reply *reply);
 	/* Publishes a message. False: it could not be. */
 	bool (*publish)(void *context, const struct ft_message *message);
+	/*
+	 * Option downloads: memory for a block, NULL: there is none; and a block, which is taken
+	 * over, to a client by name, whether it has subscribed to the topic or not; what cannot be
+	 * published is lost. NULL inside is a block of length 0.
+	 */
+	void *(*block_new)(void *context, size_t len);
+	void (*block_free)(void *context, void *block);
+	void (*block_send)(void *context, const char *client_id, const char *topic, void **block,
+			   size_t len);
 	/* Something is done: make the broker's thread call ft_engine_run(). Any thread. */
 	void (*notify)(void *context);
 	/*
@@ -89,6 +98,16 @@ enum ft_status ft_engine_command(struct ft_engine *engine, const struct ft_reque
  */
 void ft_engine_control(struct ft_engine *engine, const char *client_id, const void *payload,
 		       size_t len, int64_t now_ms);
+
+/*
+ * Whether a client is a member of the group whose name `group` begins with, up to a '/'; option
+ * downloads.
+ */
+bool ft_engine_is_member(const struct ft_engine *engine, const char *client_id, const char *user,
+			 const char *group);
+
+/* A client is not connected any more; cheap. NULL: it was none. */
+void ft_engine_disconnected(struct ft_engine *engine, const char *client_id);
 
 /* Takes results and looks at timers. Returns whether more results wait. */
 bool ft_engine_run(struct ft_engine *engine, int64_t now_ms);

@@ -40,6 +40,7 @@ struct ft_engine {
 	struct engine_limits limits;
 	struct ft_writer *writer;
 	struct ft_finishers *finishers;
+	struct ft_downloads *downloads;	/* owned; NULL: option downloads is off */
 	uint64_t last_number;
 	struct ft_list assembling;	/* transfers whose fin was accepted */
 	struct ft_list told;		/* jobs whose response may still be lost; struct engine_told */

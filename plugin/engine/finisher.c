@@ -8,6 +8,7 @@
 
 #include "base/system.h"
 #include "base/thread.h"
+#include "engine/downloads.h"
 #include "engine/admin_worker.h"
 #include "engine/announcer.h"
 #include "engine/events.h"
@@ -470,6 +471,15 @@ static void finisher_run(struct finisher *f, struct ft_job *job)
 	case FT_JOB_VERIFY:
 		ft_admin_work(f->all->core, f->catalog, job);
 		break;
+	case FT_JOB_SCAN:
+		ft_scan_run(f->all->core, f->catalog, FT_CONTAINER(job, struct ft_scan, job));
+		break;
+	case FT_JOB_FETCH:
+		ft_fetch_run(f->all->core, FT_CONTAINER(job, struct ft_fetch, job));
+		break;
+	case FT_JOB_CLOSE:
+		ft_job_free(&job);
+		break;
 	default:
 		assert(false);	/* not a job for a finisher */
 	}
@@ -532,22 +542,27 @@ static enum ft_status finisher_start(struct ft_finishers *all, enum ft_lane lane
 
 enum ft_status ft_finishers_new(struct ft_core *core, struct ft_finishers **out)
 {
-	size_t small = core->options->control == FT_CONTROL_OFF ? 2 : 3;
-	size_t most = small + (size_t)core->options->workers;
-	struct ft_finishers *all = calloc(1, sizeof *all + most * sizeof all->finisher[0]);
-	enum ft_status st;
+	const struct ft_options *o = core->options;
+	const size_t threads[FT_LANES] = {
+		[FT_LANE_QUICK] = 1, [FT_LANE_BACKGROUND] = 1,
+		[FT_LANE_LARGE] = (size_t)o->workers,
+		[FT_LANE_ADMIN] = o->control != FT_CONTROL_OFF,
+		[FT_LANE_OFFERS] = o->downloads != 0,
+		[FT_LANE_DOWNLOAD] = o->downloads != 0 ? (size_t)o->download_workers : 0,
+	};
+	struct ft_finishers *all;
+	enum ft_status st = FT_OK;
+	size_t most = 0;
 
-	if (!all)
+	for (size_t lane = 0; lane < FT_LANES; lane++)
+		most += threads[lane];
+	if (!(all = calloc(1, sizeof *all + most * sizeof all->finisher[0])))
 		return FT_NO_MEMORY;
 	all->core = core;
 	*out = all;
-	st = finisher_start(all, FT_LANE_QUICK);
-	if (st == FT_OK)
-		st = finisher_start(all, FT_LANE_BACKGROUND);
-	if (st == FT_OK && small > 2)
-		st = finisher_start(all, FT_LANE_ADMIN);
-	while (st == FT_OK && all->count < most)
-		st = finisher_start(all, FT_LANE_LARGE);
+	for (size_t lane = 0; lane < FT_LANES; lane++)
+		for (size_t i = 0; st == FT_OK && i < threads[lane]; i++)
+			st = finisher_start(all, (enum ft_lane)lane);
 	if (st != FT_OK) {
 		ft_finishers_stop(all);
 		ft_finishers_free(out);

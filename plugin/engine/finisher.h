@@ -16,8 +16,8 @@
 struct ft_finishers;
 
 /*
- * Starts the threads: one for each lane, options->workers for FT_LANE_LARGE, none for
- * FT_LANE_ADMIN with `control off`.
+ * Starts the threads: one for each lane, options->workers for FT_LANE_LARGE and
+ * options->download_workers for FT_LANE_DOWNLOAD; none for lanes whose option is off.
  */
 enum ft_status ft_finishers_new(struct ft_core *core, struct ft_finishers **out) FT_MUST_USE;
 

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sys.h"
+#include "engine/downloads.h"
+
 struct ft_finished ft_finish_result(const struct ft_finish *job)
 {
 	const struct ft_facts *facts = job->facts;
@@ -83,6 +86,15 @@ void ft_job_free(struct ft_job **pointer)
 	case FT_JOB_VERIFY:
 		ft_hasher_free(FT_CONTAINER(job, struct ft_verify_job, job)->hasher);
 		free(FT_CONTAINER(job, struct ft_verify_job, job)->ids);
+		break;
+	case FT_JOB_SCAN:
+		ft_scan_release(FT_CONTAINER(job, struct ft_scan, job));
+		break;
+	case FT_JOB_FETCH:
+		ft_fetch_release(FT_CONTAINER(job, struct ft_fetch, job));
+		break;
+	case FT_JOB_CLOSE:
+		ft_sys_close(FT_CONTAINER(job, struct ft_close, job)->fd);
 		break;
 	case FT_JOB_ADMIN:
 	case FT_JOB_TIDY:

@@ -18,6 +18,9 @@
  *	RETOLD		start -> broker -> writer			what an earlier process could not tell
  *	UNTOLD		broker -> writer			an event that was left in the outbox
  *	LIMITS, TAKEN	broker -> finisher -> broker
+ *	SCAN		broker -> finisher -> broker			see scanner.h
+ *	FETCH		broker -> finisher -> broker			see downloads.h
+ *	CLOSE		broker -> finisher				... of a file
  *	VERDICT, SEGMENT, LOST, SPACE	writer -> broker
  */
 #ifndef FT_ENGINE_JOB_H
@@ -57,6 +60,9 @@ enum ft_job_kind {
 	FT_JOB_VERIFY,
 	FT_JOB_LIMITS,
 	FT_JOB_TAKEN,
+	FT_JOB_SCAN,
+	FT_JOB_FETCH,
+	FT_JOB_CLOSE,
 };
 
 /* What every job begins with. */

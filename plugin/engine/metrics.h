@@ -19,7 +19,7 @@
 #include "file_transfer/status.h"
 
 #define FT_METRICS_PREFIX "$SYS/broker/file-transfer/"
-#define FT_METRICS_FIXED_MAX 32		/* rows of the table, at most */
+#define FT_METRICS_FIXED_MAX 48		/* rows of the table, at most */
 #define FT_METRICS_MAX (FT_METRICS_FIXED_MAX + 2 * FT_STATUS_COUNT)
 #define FT_METRICS_TOPIC_ROOM 96	/* of one, behind the prefix */
 
@@ -40,7 +40,12 @@ struct ft_metrics {
 	struct ft_latency fin;			/* from its PUBACK to its response */
 	struct ft_latency room;			/* waits for room in the log */
 
+	uint64_t blocks, block_bytes;		/* to devices: option downloads */
+	uint64_t blocks_cached;			/* of these: read at once */
+	uint64_t blocks_absent;			/* read, but the client had gone */
+
 	/* Now. */
+	uint64_t offered;			/* files */
 	uint64_t quota_used;			/* bytes */
 
 	/* What engine_take_metrics() finds. */

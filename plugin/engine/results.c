@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/downloads.h"
 #include "log/record.h"
+#include "protocol/get.h"
 
 #define RESULTS_PASSES 2	/* of the broker's loop, then what was published is on its way */
 #define RESULTS_LEAVE_MS 500	/* the same where the loop tells of no passes */
@@ -20,7 +22,10 @@ static void results_note_refusal(struct ft_engine *e, const struct ft_request *r
 	};
 	struct ft_command command;
 
-	if (ft_topic_parse(&command, request->topic) != FT_INVALID_FILEID) {
+	if (ft_get_is_ours(request->topic)) {
+		refusal.file = strchr(request->topic, '/') + 1;
+		refusal.file_len = strlen(refusal.file);
+	} else if (ft_topic_parse(&command, request->topic) != FT_INVALID_FILEID) {
 		refusal.file = command.file;
 		refusal.file_len = command.file_len;
 	}
@@ -638,7 +643,14 @@ void engine_take_job(struct ft_engine *e, struct ft_job *job)
 	case FT_JOB_REMOVE:
 		engine_take_removed(e, FT_CONTAINER(job, struct ft_files, job));
 		break;
+	case FT_JOB_SCAN:
+		engine_take_scan(e, FT_CONTAINER(job, struct ft_scan, job));
+		break;
+	case FT_JOB_FETCH:
+		engine_take_fetch(e, FT_CONTAINER(job, struct ft_fetch, job));
+		break;
 	case FT_JOB_VERIFY:
+	case FT_JOB_CLOSE:
 	case FT_JOB_CHECKPOINT:
 	case FT_JOB_TIDY:
 	case FT_JOB_ANNOUNCE:

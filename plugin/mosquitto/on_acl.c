@@ -12,7 +12,7 @@
 #include <mosquitto.h>
 #include <mosquitto_plugin.h>
 
-#include "protocol/guard.h"
+#include "protocol/guard_download.h"
 
 static bool on_acl_guarded(int access, enum ft_guard_access *as)
 {
@@ -49,11 +49,24 @@ static bool on_acl_is_own_event(const struct ft_plugin *plugin, const struct mos
 	return ft_guard_is_own_event(topic, owner, len);
 }
 
+static enum ft_guard_verdict on_acl_judge(const struct ft_plugin *plugin,
+					  enum ft_guard_access access, const char *topic,
+					  const char *client_id, const char *user)
+{
+	enum ft_guard_verdict verdict = FT_GUARD_FOREIGN;
+
+	if (plugin->options.downloads != 0)
+		verdict = ft_guard_check_download(access, topic, client_id, user);
+	return verdict == FT_GUARD_FOREIGN ? ft_guard_check(access, topic, client_id) : verdict;
+}
+
 int ft_on_acl(int event, void *event_data, void *userdata)
 {
 	struct ft_plugin *plugin = ft_plugin_of(userdata);
 	const struct mosquitto_evt_acl_check *check = event_data;
 	enum ft_guard_verdict verdict = FT_GUARD_FOREIGN;
+	const char *client_id = check->client ? mosquitto_client_id(check->client) : NULL;
+	const char *user = check->client ? mosquitto_client_username(check->client) : NULL;
 	enum ft_guard_access access;
 
 	(void)event;
@@ -62,8 +75,7 @@ int ft_on_acl(int event, void *event_data, void *userdata)
 	    && ft_ack_sink_is_client(plugin->sink, check->client))
 		return MOSQ_ERR_SUCCESS;
 	if (on_acl_guarded(check->access, &access))
-		verdict = ft_guard_check(access, check->topic,
-					 check->client ? mosquitto_client_id(check->client) : NULL);
+		verdict = on_acl_judge(plugin, access, check->topic, client_id, user);
 	switch (verdict) {
 	case FT_GUARD_ALLOW:
 		return MOSQ_ERR_SUCCESS;
@@ -75,6 +87,10 @@ int ft_on_acl(int event, void *event_data, void *userdata)
 		/* Where nobody else decides, nobody has allowed it. */
 		return plugin->options.acl == FT_ACL_GUARD ? MOSQ_ERR_PLUGIN_DEFER
 							   : MOSQ_ERR_ACL_DENIED;
+	case FT_GUARD_MEMBERS:
+		return ft_engine_is_member(plugin->engine, client_id, user,
+					   ft_guard_group_of(check->topic)) ? MOSQ_ERR_SUCCESS
+									    : MOSQ_ERR_ACL_DENIED;
 	case FT_GUARD_FOREIGN:
 		break;
 	}

@@ -25,6 +25,7 @@ int ft_on_disconnect(int event, void *event_data, void *userdata)
 
 	(void)event;
 	ft_ack_sink_disconnected(plugin->sink, gone->client);
+	ft_engine_disconnected(plugin->engine, gone->client ? mosquitto_client_id(gone->client) : NULL);
 	ft_plugin_poll(plugin);
 	return MOSQ_ERR_SUCCESS;
 }

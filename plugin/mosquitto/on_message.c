@@ -16,6 +16,8 @@
 #include <string.h>
 
 #include "mosquitto/compat.h"
+#include "protocol/get.h"
+#include "protocol/guard_download.h"
 #include "protocol/pattern.h"
 #include "protocol/topic.h"
 
@@ -148,6 +150,19 @@ static int acknowledge(const struct ft_plugin *plugin, struct mosquitto_evt_mess
 	return MOSQ_ERR_SUCCESS;
 }
 
+static bool is_ours(const struct ft_plugin *plugin, const char *topic)
+{
+	return ft_topic_is_ours(topic)
+	       || (plugin->options.downloads != 0 && ft_get_is_ours(topic));
+}
+
+/* Only the broker says what there is for devices; elsewhere a device may be told lies. */
+static bool is_forged(const struct ft_plugin *plugin, const struct mosquitto_evt_message *message)
+{
+	return plugin->options.downloads != 0 && message->client
+	       && mosquitto_client_id(message->client) && ft_guard_is_from_broker(message->topic);
+}
+
 int ft_on_message(int event, void *event_data, void *userdata)
 {
 	struct ft_plugin *plugin = ft_plugin_of(userdata);
@@ -156,7 +171,9 @@ int ft_on_message(int event, void *event_data, void *userdata)
 	int64_t now_ms;
 
 	(void)event;
-	if (!ft_topic_is_ours(message->topic)) {
+	if (message->topic[0] != '$' || !is_ours(plugin, message->topic)) {
+		if (message->topic[0] == '$' && is_forged(plugin, message))
+			return acknowledge(plugin, message, FT_INVALID_FILE_COMMAND);
 		ft_ack_sink_note_foreign(plugin->sink, message->topic);
 		if (ft_wake_pending(plugin->wake))
 			ft_plugin_poll(plugin);

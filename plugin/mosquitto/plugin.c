@@ -100,6 +100,30 @@ static void tell_operator(void *context, const char *client_id, const char *text
 		ft_wake_notify(plugin->wake);
 }
 
+static void *block_new(void *context, size_t len)
+{
+	(void)context;
+	return mosquitto_malloc(len);
+}
+
+static void block_free(void *context, void *block)
+{
+	(void)context;
+	mosquitto_free(block);
+}
+
+static void block_send(void *context, const char *client_id, const char *topic, void **block,
+		       size_t len)
+{
+	struct ft_plugin *plugin = context;
+
+	if (plugin->closing)
+		return;
+	ft_send_block(client_id, topic, block, len);
+	if (plugin->websockets && !plugin->is_21)	/* as with responses */
+		ft_wake_notify(plugin->wake);
+}
+
 static void notify(void *context)
 {
 	struct ft_plugin *plugin = context;
@@ -189,6 +213,8 @@ static bool start_engine(struct ft_plugin *plugin, const struct ft_store_ops *op
 		.options = options, .logger = plugin->log, .ops = ops, .identity = identity,
 		.log_places = places,
 		.hooks = { .context = plugin, .respond = respond, .publish = publish,
+			   .block_new = block_new, .block_free = block_free,
+			   .block_send = block_send,
 			   .notify = notify, .tell_operator = tell_operator },
 	};
 	enum ft_status st;

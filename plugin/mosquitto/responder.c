@@ -90,8 +90,9 @@ static bool responder_publish(const struct ft_request *request, const char *topi
 
 	/* Taken over on success only. */
 	if (payload && responder_add_properties(&properties, request)
-	    && mosquitto_broker_publish(NULL, topic, (int)len, payload, 1, false, properties)
-	       == MOSQ_ERR_SUCCESS)
+	    && mosquitto_broker_publish(request->by_name ? request->client_id : NULL, topic,
+					(int)len, payload, request->by_name ? 0 : 1, false,
+					properties) == MOSQ_ERR_SUCCESS)
 		return true;
 	mosquitto_free(payload);
 	mosquitto_property_free_all(&properties);
@@ -128,4 +129,13 @@ bool ft_publish(struct ft_logger *log, const struct ft_message *message)
 	ft_logger_printf(log, FT_LOG_ERROR, "%s could not be published: out of memory",
 			 message->topic);
 	return false;
+}
+
+void ft_send_block(const char *client_id, const char *topic, void **block, size_t len)
+{
+	/* Taken over on success only. */
+	if (!responder_is_too_deep(topic)
+	    && mosquitto_broker_publish(client_id, topic, (int)len, *block, 0, false, NULL)
+	       == MOSQ_ERR_SUCCESS)
+		*block = NULL;
 }

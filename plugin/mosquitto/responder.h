@@ -8,6 +8,7 @@
 #define FT_MOSQUITTO_RESPONDER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "engine/engine.h"
 #include "protocol/reply.h"
@@ -24,5 +25,11 @@ bool ft_respond(struct ft_logger *log, const struct ft_request *request,
 
 /* False: out of memory, which is logged. */
 bool ft_publish(struct ft_logger *log, const struct ft_message *message);
+
+/*
+ * A block that mosquitto_malloc() made, to this client only, QoS 0; NULL: one of length 0. Once
+ * it is taken over *block is NULL; else it could not be published.
+ */
+void ft_send_block(const char *client_id, const char *topic, void **block, size_t len);
 
 #endif

@@ -31,6 +31,7 @@ enum ft_guard_verdict {
 	FT_GUARD_ALLOW,
 	FT_GUARD_DENY,
 	FT_GUARD_GRANTED,	/* events: of the client's own, or if somebody else allows it */
+	FT_GUARD_MEMBERS,	/* offers: for members of the group */
 };
 
 /*

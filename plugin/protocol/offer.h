@@ -46,7 +46,8 @@ struct ft_offer {
 	bool hashed;			/* false: it is not offered yet */
 	struct ft_sha256 sha256;	/* hashed */
 	struct ft_json_text meta;	/* an object; len 0: none */
-	bool announced;			/* a retained message may say so */
+	bool announced;			/* a retained message may say so; the scanner's, as the next */
+	bool told;			/* this process has published it */
 	uint64_t number;		/* of this content, in this process; 0: not hashed */
 };
 

@@ -24,6 +24,7 @@ enum kind {
 	TEXT,
 	PATH,		/* a text that begins with '/', or is one of `words`, if there are any */
 	WORD,		/* one of `words`; the value is `min` and its index */
+	WORDS,		/* some of `words`, with commas; a bit for each by its index; or `off` */
 	COUNT,
 	SIZE,
 	DURATION,
@@ -63,6 +64,7 @@ static const char *const acl_words[] = { "none", "guard", "guard-and-allow", NUL
 static const char *const ack_sink_words[] = { "auto", "off", NULL };
 static const char *const switch_words[] = { "off", "on", NULL };
 static const char *const control_words[] = { "off", "on", "trusted", NULL };
+static const char *const downloads_words[] = { "native", NULL };
 static const char *const bool_words[] = { "false", "true", NULL };
 
 #define FIELD(name) #name
@@ -109,6 +111,15 @@ static const struct option table[] = {
 	{ FIELD(acl), WORD, AT(acl), FT_ACL_NONE, 0, 0, acl_words },
 	{ FIELD(ack_sink), WORD, AT(ack_sink), FT_ACK_SINK_AUTO, 0, 0, ack_sink_words },
 	{ FIELD(control), WORD, AT(control), FT_CONTROL_OFF, 0, 0, control_words },
+	{ FIELD(downloads), WORDS, AT(downloads), 0, 0, 0, downloads_words },
+	{ FIELD(offers_interval), DURATION, AT(offers_interval), 10, 1, HOUR, NULL },
+	{ FIELD(announce), WORD, AT(announce), 1, 0, 0, bool_words },
+	{ FIELD(max_block), SIZE, AT(max_block), 64 * KIB, 256, 256 * KIB, NULL },
+	{ FIELD(max_requests_per_client), COUNT, AT(max_requests_per_client), 64, 1, 10000, NULL },
+	{ FIELD(download_workers), COUNT, AT(download_workers), 2, 1, 64, NULL },
+	{ FIELD(client_download_bandwidth), SIZE, AT(client_download_bandwidth), 0, 1, 1024 * GIB,
+	  NULL },
+	{ FIELD(download_bandwidth), SIZE, AT(download_bandwidth), 0, 1, 1024 * GIB, NULL },
 	{ FIELD(tune_malloc), WORD, AT(tune_malloc), 1, 0, 0, bool_words },
 };
 
@@ -126,11 +137,16 @@ static bool options_is_text(const struct option *option)
 	return option->kind == TEXT || option->kind == PATH;
 }
 
+static bool options_is_int(const struct option *option)
+{
+	return option->kind == WORD || option->kind == WORDS;
+}
+
 void ft_options_init(struct ft_options *options)
 {
 	memset(options, 0, sizeof *options);
 	for (size_t i = 0; i < TABLE_LEN; i++) {
-		if (table[i].kind == WORD)
+		if (options_is_int(&table[i]))
 			*(int *)options_field(options, &table[i]) = (int)table[i].fallback;
 		else if (!options_is_text(&table[i]))
 			*(uint64_t *)options_field(options, &table[i]) = table[i].fallback;
@@ -208,6 +224,30 @@ static bool options_set_word(int *field, const struct option *option, const char
 	return true;
 }
 
+static bool options_set_words(int *field, const struct option *option, const char *value)
+{
+	char word[16];
+	int bits = 0, index;
+
+	if (strcmp(value, "off") == 0)
+		return true;
+	for (size_t len;; value += len + 1) {
+		value += strspn(value, " ");
+		len = strcspn(value, ",");
+		if (len >= sizeof word)
+			return false;
+		memcpy(word, value, len);
+		word[len] = '\0';
+		if ((index = options_find_word(option->words, word)) < 0)
+			return false;
+		bits |= 1 << index;
+		if (value[len] == '\0')
+			break;
+	}
+	*field = bits;
+	return true;
+}
+
 static bool options_set_number(uint64_t *field, const struct option *option, const char *value,
 			       const struct unit *units)
 {
@@ -229,6 +269,8 @@ static bool options_set_field(void *field, const struct option *option, const ch
 		return options_set_path(field, option, value);
 	case WORD:
 		return options_set_word(field, option, value);
+	case WORDS:
+		return options_set_words(field, option, value);
 	case COUNT:
 		return options_set_number(field, option, value, count_units);
 	case SIZE:
@@ -274,6 +316,10 @@ static void options_explain(const struct option *option, struct ft_buf *why)
 		ft_buf_str(why, "one of ");
 		options_list_words(option->words, why);
 		break;
+	case WORDS:
+		ft_buf_str(why, "off, or some of ");
+		options_list_words(option->words, why);
+		break;
 	case COUNT:
 		ft_buf_printf(why, "a number from %llu to %llu", (unsigned long long)option->min,
 			      (unsigned long long)option->max);
@@ -288,9 +334,10 @@ static void options_explain(const struct option *option, struct ft_buf *why)
 		ft_buf_str(why, ": bytes, or with k, M or G");
 		break;
 	case DURATION:
-		ft_buf_printf(why, "a duration from %llus to %llud: a number with s, m, h or d",
+		ft_buf_printf(why, "a duration from %llus to %llu%c: a number with s, m, h or d",
 			      (unsigned long long)option->min,
-			      (unsigned long long)(option->max / DAY));
+			      (unsigned long long)(option->max / (option->max < DAY ? HOUR : DAY)),
+			      option->max < DAY ? 'h' : 'd');
 		break;
 	}
 }

@@ -80,6 +80,11 @@ enum ft_deduplicate {
 	FT_DEDUPLICATE_ON,
 };
 
+/* How devices may ask for files; bits. 0: not at all. */
+enum ft_downloads_mode {
+	FT_DOWNLOADS_NATIVE = 1,	/* $file-get/... */
+};
+
 struct ft_options {
 	uint64_t given;			/* private: a bit for each row of the table that was set */
 	char *storage_dir;		/* owned */
@@ -99,6 +104,8 @@ struct ft_options {
 	int acl;			/* enum ft_acl_mode */
 	int ack_sink;			/* enum ft_ack_sink_mode */
 	int control;			/* enum ft_control_mode */
+	int downloads;			/* bits of enum ft_downloads_mode */
+	int announce;			/* bool */
 	int tune_malloc;		/* bool */
 	int events;			/* enum ft_events_mode */
 	uint64_t workers;
@@ -114,6 +121,12 @@ struct ft_options {
 	uint64_t files_ttl;		/* 0: for ever */
 	uint64_t gc_interval;
 	uint64_t sys_interval;		/* 0: no metrics */
+	uint64_t offers_interval;
+	uint64_t max_block;		/* bytes */
+	uint64_t max_requests_per_client;
+	uint64_t download_workers;
+	uint64_t client_download_bandwidth;	/* bytes a second; 0: no limit, as the next */
+	uint64_t download_bandwidth;
 };
 
 /* The defaults. */

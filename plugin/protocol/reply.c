@@ -43,7 +43,7 @@ size_t ft_reply_room(const struct ft_reply *reply)
 		room += FT_REPLY_LIST_MAX * LIST_ENTRY_ROOM;
 	if (reply->tell_missing)
 		room += FT_REPLY_LIST_MAX * LIST_ENTRY_ROOM;
-	return room;
+	return room + reply->more.len;
 }
 
 /* A word of ours: nothing in it has to be escaped. */
@@ -127,6 +127,10 @@ void ft_reply_write(struct ft_buf *buf, const struct ft_reply *reply)
 	if (state)
 		reply_word(buf, ",\"state\":\"", state);
 	reply_held(buf, reply);
+	if (reply->more.len > 0) {
+		ft_buf_char(buf, ',');
+		ft_buf_bytes(buf, reply->more.at, reply->more.len);
+	}
 	if (retry) {
 		ft_buf_str(buf, ",\"retry_after\":");
 		ft_buf_u64(buf, retry);

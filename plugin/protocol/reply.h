@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/json.h"
 #include "file_transfer/ranges.h"
 #include "file_transfer/status.h"
 
@@ -36,6 +37,7 @@ struct ft_reply {
 	bool tell_missing;		/* `missing` of [0, missing_size); wants `held` */
 	uint64_t missing_size;
 	unsigned retry_after;		/* seconds; 0: what the status says */
+	struct ft_json_text more;	/* members, as text without braces; len 0: none */
 	const char *detail;		/* valid UTF-8; NULL or empty: what the status says, if no success */
 };
 

@@ -56,6 +56,7 @@ struct ft_ticket *ft_ticket_new(const struct ft_request *request)
 		ticket->request.correlation = ticket_append(&to, request->correlation,
 							    request->correlation_len);
 	ticket->request.correlation_len = request->correlation_len;
+	ticket->request.by_name = request->by_name;
 	return ticket;
 }
 

@@ -8,6 +8,7 @@
 #ifndef FT_PROTOCOL_REQUEST_H
 #define FT_PROTOCOL_REQUEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,7 @@ struct ft_request {
 	const char *response_topic;	/* NULL: $file-response/{client id} */
 	const void *correlation;	/* MQTT 5 Correlation Data; NULL: none, other than none of length 0 */
 	uint16_t correlation_len;
+	bool by_name;			/* the response goes to this client only, subscribed or not */
 };
 
 struct ft_ticket {

@@ -2,8 +2,8 @@
 /*
  * LD_PRELOADed into a broker: while the file named by FT_HOLD exists, fsync() and
  * fdatasync() do not return, as on a disk that has stalled. While <FT_HOLD>.read
- * exists, each pread() outside the main thread takes 100 ms. So a test decides how
- * long an assembly takes.
+ * exists, each pread() outside the main thread takes 100 ms; while <FT_HOLD>.stall exists, it
+ * does not return. So a test decides how long an assembly takes.
  */
 #include <dlfcn.h>
 #include <stdio.h>
@@ -59,6 +59,8 @@ static ssize_t slow_pread(const char *name, int fd, void *buffer, size_t len, of
 
 	if (gettid() != getpid() && there(".read"))
 		nap(100);
+	while (gettid() != getpid() && there(".stall"))
+		nap(2);
 	return real(fd, buffer, len, offset);
 }
 

@@ -13,6 +13,9 @@ static void options_check_values(const struct ft_options *o)
 	fuzz_check(!o->log_dir || o->log_dir[0] == '/');
 	fuzz_check(o->log_size >= 1 << 20 && o->max_memory >= 1 << 20);
 	fuzz_check(o->workers >= 1 && o->workers <= 64);
+	fuzz_check((o->downloads & ~FT_DOWNLOADS_NATIVE) == 0);
+	fuzz_check(o->max_block >= 256 && o->max_block <= 256 << 10);
+	fuzz_check(o->download_workers >= 1 && o->download_workers <= 64);
 	fuzz_check(o->gc_interval >= 1 && o->assemble_timeout >= 1);
 	/* They are turned into milliseconds. */
 	fuzz_check(o->segments_ttl <= INT64_MAX / 1000 && o->segments_ttl_max <= INT64_MAX / 1000);

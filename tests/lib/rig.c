@@ -73,6 +73,40 @@ static bool rig_publish(void *context, const struct ft_message *message)
 	return true;
 }
 
+static void *rig_block_new(void *context, size_t len)
+{
+	struct rig *rig = context;
+
+	rig->blocks_open++;
+	return malloc(len);
+}
+
+static void rig_block_free(void *context, void *block)
+{
+	struct rig *rig = context;
+
+	if (block)
+		rig->blocks_open--;
+	free(block);
+}
+
+static void rig_block_send(void *context, const char *client_id, const char *topic, void **block,
+			   size_t len)
+{
+	struct rig *rig = context;
+	struct rig_block *kept;
+
+	rig->block = realloc(rig->block, (rig->blocks + 1) * sizeof *kept);
+	ck_assert_ptr_nonnull(rig->block);
+	kept = &rig->block[rig->blocks++];
+	*kept = (struct rig_block){
+		.client = strdup(client_id), .topic = strdup(topic), .bytes = *block, .len = len,
+	};
+	if (*block)
+		rig->blocks_open--;
+	*block = NULL;
+}
+
 const char *rig_said(const struct rig *rig, const char *topic)
 {
 	for (size_t i = rig->messages; i-- > 0;)
@@ -106,7 +140,10 @@ enum ft_status rig_try_start(struct rig *rig)
 	const struct ft_engine_config config = {
 		.options = &rig->options, .logger = rig->logger, .ops = rig->ops,
 		.log_places = &rig->log_place, .log_place_count = 1, .identity = rig->identity,
-		.hooks = { rig, rig_respond, rig_publish, rig_notify, rig_tell_operator },
+		.hooks = { .context = rig, .respond = rig_respond, .publish = rig_publish,
+			   .block_new = rig_block_new, .block_free = rig_block_free,
+			   .block_send = rig_block_send, .notify = rig_notify,
+			   .tell_operator = rig_tell_operator },
 	};
 	enum ft_status st;
 
@@ -175,6 +212,8 @@ void rig_teardown(struct rig *rig)
 	rig_forget(rig);
 	free(rig->response);
 	free(rig->message);
+	free(rig->block);
+	ck_assert_uint_eq(rig->blocks_open, 0);
 	free(rig->told);
 	ft_options_release(&rig->options);
 	ft_logger_free(rig->logger);
@@ -222,6 +261,12 @@ void rig_forget(struct rig *rig)
 		free(rig->message[i].payload);
 	}
 	rig->messages = 0;
+	for (size_t i = 0; i < rig->blocks; i++) {
+		free(rig->block[i].client);
+		free(rig->block[i].topic);
+		free(rig->block[i].bytes);
+	}
+	rig->blocks = 0;
 }
 
 void rig_forget_topic(struct rig *rig, const char *topic)
@@ -242,6 +287,7 @@ enum ft_status rig_send(struct rig *rig, const char *client, const char *topic,
 {
 	const struct ft_request request = {
 		.client_id = client, .owner = client, .owner_len = strlen(client), .topic = topic,
+		.user = rig->user,
 	};
 
 	return ft_engine_command(rig->engine, &request, payload, len, rig->now_ms);

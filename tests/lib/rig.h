@@ -45,6 +45,13 @@ struct rig_message {
 	int qos;
 };
 
+/* To a device. */
+struct rig_block {
+	char *client, *topic;
+	void *bytes;
+	size_t len;
+};
+
 struct rig {
 	char dir[128];
 	const struct ft_store_ops *ops;
@@ -63,6 +70,10 @@ struct rig {
 	size_t responses, response_room;
 	struct rig_message *message;
 	size_t messages;
+	struct rig_block *block;
+	size_t blocks;
+	atomic_size_t blocks_open;	/* made, and neither sent nor freed */
+	const char *user;		/* of all clients; NULL: they have none */
 	char *told;			/* the newest answer to an operator */
 	char told_to[64];
 	size_t told_count;

@@ -70,6 +70,14 @@ START_TEST(test_options__have_the_documented_defaults)
 	ck_assert_uint_eq(options.files_ttl, 0);
 	ck_assert_uint_eq(options.gc_interval, 60);
 	ck_assert_uint_eq(options.sys_interval, 10);
+	ck_assert_int_eq(options.downloads, 0);
+	ck_assert_int_eq(options.announce, 1);
+	ck_assert_uint_eq(options.offers_interval, 10);
+	ck_assert_uint_eq(options.max_block, 64 << 10);
+	ck_assert_uint_eq(options.max_requests_per_client, 64);
+	ck_assert_uint_eq(options.download_workers, 2);
+	ck_assert_uint_eq(options.client_download_bandwidth, 0);
+	ck_assert_uint_eq(options.download_bandwidth, 0);
 	ck_assert(set("storage_dir", "/a") && check());
 	ck_assert_uint_eq(options.limits.max_segment_size, 16 << 20);
 	ft_options_release(&options);
@@ -138,6 +146,10 @@ START_TEST(test_options__take_words)
 		{ "control", "off", &options.control, FT_CONTROL_OFF },
 		{ "control", "on", &options.control, FT_CONTROL_ON },
 		{ "control", "trusted", &options.control, FT_CONTROL_TRUSTED },
+		{ "downloads", "off", &options.downloads, 0 },
+		{ "downloads", "native", &options.downloads, FT_DOWNLOADS_NATIVE },
+		{ "downloads", "native, native", &options.downloads, FT_DOWNLOADS_NATIVE },
+		{ "announce", "false", &options.announce, 0 },
 		{ "tune_malloc", "true", &options.tune_malloc, 1 },
 		{ "tune_malloc", "false", &options.tune_malloc, 0 },
 	};
@@ -178,6 +190,13 @@ START_TEST(test_options__refuse_bad_values_and_name_them)
 		{ "client_bandwidth", "1025G" }, { "client_rate", "0" }, { "client_rate", "1k" },
 		{ "client_rate", "1000001" }, { "limits_file", "limits.json" }, { "limits_file", "" },
 		{ "allow_names", "" }, { "deny_names", "" },
+		{ "downloads", "" }, { "downloads", "on" }, { "downloads", "native,off" },
+		{ "downloads", "native," }, { "downloads", ",native" }, { "downloads", "natives" },
+		{ "downloads", "a word that is rather long" }, { "offers_interval", "0" },
+		{ "offers_interval", "2h" }, { "announce", "on" }, { "max_block", "255" },
+		{ "max_block", "257k" }, { "max_requests_per_client", "0" },
+		{ "download_workers", "0" }, { "download_workers", "65" },
+		{ "client_download_bandwidth", "0" }, { "download_bandwidth", "0" },
 	};
 
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
@@ -425,6 +444,9 @@ START_TEST(test_options__are_those_of_the_example_with_their_defaults)
 	ck_assert_uint_eq(options.limits.client_quota, (uint64_t)2 << 30);
 	ck_assert_uint_eq(options.limits.client_bandwidth, 1 << 20);
 	ck_assert_uint_eq(options.limits.client_rate, 200);
+	ck_assert_uint_eq(options.client_download_bandwidth, 1 << 20);
+	ck_assert_uint_eq(options.download_bandwidth, 20 << 20);
+	options.client_download_bandwidth = options.download_bandwidth = 0;
 	ft_options_init(&defaults);
 	defaults.limits.max_segment_size = 16 << 20;
 	options.limits = defaults.limits;
