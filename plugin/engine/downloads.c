@@ -315,6 +315,7 @@ static void downloads_deliver(struct ft_engine *e, struct ft_fetch *fetch, void 
 	e->metrics.blocks++;
 	e->metrics.block_bytes += fetch->len;
 	fetch->delivery->deliver(e, fetch, block, fetch->len);
+	engine_note_block(e, fetch->client->id, &fetch->offer, fetch->offset, fetch->len);
 	downloads_end(e, fetch);
 }
 
@@ -715,7 +716,7 @@ enum ft_status engine_start_downloads(struct ft_engine *e)
 		return FT_NO_MEMORY;
 	d->scan_ms = e->now_ms;
 	downloads_look(e);
-	return FT_OK;
+	return engine_start_download_events(e);
 }
 
 /* All jobs have come back, or were freed with their queue. */
@@ -747,6 +748,7 @@ void engine_release_downloads(struct ft_engine *e)
 
 		ft_job_free(&job);
 	}
+	engine_release_download_events(e);
 	free(d);
 	e->downloads = NULL;
 }

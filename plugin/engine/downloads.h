@@ -98,6 +98,16 @@ void engine_drop_downloader(struct ft_engine *e, const char *client_id);
 enum ft_status engine_get(struct ft_engine *e, const struct ft_request *request,
 			  const void *payload, size_t len);
 
+/* --- download_events.c --- */
+
+/* A block was sent, or a report came: with option events that may be one. */
+void engine_note_block(struct ft_engine *e, const char *client_id, const struct ft_offer *offer,
+		       uint64_t offset, size_t len);
+void engine_note_report(struct ft_engine *e, const char *client_id, const struct ft_offer *offer,
+			const struct ft_json_text *members);
+enum ft_status engine_start_download_events(struct ft_engine *e) FT_MUST_USE;
+void engine_release_download_events(struct ft_engine *e);
+
 /* --- on a worker --- */
 
 void ft_fetch_run(struct ft_core *core, struct ft_fetch *fetch);

@@ -41,6 +41,7 @@ struct ft_engine {
 	struct ft_writer *writer;
 	struct ft_finishers *finishers;
 	struct ft_downloads *downloads;	/* owned; NULL: option downloads is off */
+	struct ft_download_events *download_events;	/* owned; NULL: that, or option events */
 	uint64_t last_number;
 	struct ft_list assembling;	/* transfers whose fin was accepted */
 	struct ft_list told;		/* jobs whose response may still be lost; struct engine_told */

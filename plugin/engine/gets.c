@@ -223,6 +223,8 @@ static enum ft_status gets_report(struct gets_call *call)
 		return FT_NO_MEMORY;
 	gets_write_report(call, offer);
 	st = ft_buf_ok(&call->more) ? gets_publish_report(call) : FT_INTERNAL_ERROR;
+	if (st == FT_OK)
+		engine_note_report(call->engine, request->client_id, offer, &call->get.members);
 	call->more.len = 0;	/* it is not for the response */
 	return st;
 }

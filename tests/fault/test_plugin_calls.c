@@ -40,9 +40,13 @@ CALLS_WRAP(CALLS_MEMORY, int, MOSQ_ERR_NOMEM, mosquitto_property_add_binary,
 
 /* --- the broker --- */
 
+static bool downloads;		/* the option, with a file that is offered */
+
 static int try_start(void)
 {
 	struct mosquitto_opt options[] = {
+		{ "downloads", downloads ? "native" : "off" },
+		{ "events", downloads ? "on" : "off" },
 		{ "storage_dir", dir },
 		{ "log_size", "1M" },
 		{ "store", "fs" },
@@ -93,7 +97,8 @@ static void tick(void)
 	must(broker_raise(MOSQ_EVT_TICK, &event) == MOSQ_ERR_SUCCESS);
 }
 
-static int send(const char *command, const char *payload, bool answer_elsewhere)
+static int send_to(const char *prefix, const char *command, const char *payload,
+		   bool answer_elsewhere)
 {
 	char topic[64], bytes[64];
 	struct mosquitto_evt_message message = {
@@ -103,7 +108,7 @@ static int send(const char *command, const char *payload, bool answer_elsewhere)
 	mosquitto_property *properties = NULL;
 	int rc;
 
-	snprintf(topic, sizeof topic, "$file/f/%s", command);
+	snprintf(topic, sizeof topic, "%s%s", prefix, command);
 	snprintf(bytes, sizeof bytes, "%s", payload);
 	calls_pause();
 	mosquitto_property_add_binary(&properties, MQTT_PROP_CORRELATION_DATA, "data", 4);
@@ -114,6 +119,11 @@ static int send(const char *command, const char *payload, bool answer_elsewhere)
 	rc = broker_raise(MOSQ_EVT_MESSAGE, &message);
 	mosquitto_property_free_all(&properties);
 	return rc;
+}
+
+static int send(const char *command, const char *payload, bool answer_elsewhere)
+{
+	return send_to("$file/f/", command, payload, answer_elsewhere);
 }
 
 static void pause_briefly(void)
@@ -193,6 +203,58 @@ static void upload_at_last(void)
 	} while (__real_access(path, F_OK) != 0);
 }
 
+/* A file that has rested. */
+static void offer(void)
+{
+	static const char *const folders[] = { "offers", "offers/all" };
+	const struct timespec times[2] = { { .tv_sec = 1 }, { .tv_sec = 1 } };
+	char path[128];
+	FILE *file;
+
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(path, sizeof path, "%s/%s", dir, folders[i]);
+		must(mkdir(path, 0700) == 0);
+	}
+	snprintf(path, sizeof path, "%s/offers/all/x", dir);
+	must((file = fopen(path, "w")) != NULL);
+	fputs("hello", file);
+	must(fflush(file) == 0 && futimens(fileno(file), times) == 0);
+	fclose(file);
+}
+
+/* Asks for everything; what goes wrong does, but the broker goes on. */
+static void download(void)
+{
+	static const struct {
+		const char *command;
+		const char *payload;
+	} commands[] = {
+		{ "info/x", "" }, { "0/5/x", "" }, { "1/4/x", "" }, { "list", "" },
+		{ "report/x", "{\"state\":\"failed\"}" }, { "5/5/x", "" },
+	};
+
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+		unsigned before = broker.published, errors = broker.errors;
+
+		(void)send_to("$file-get/", commands[i].command, commands[i].payload, i == 0);
+		await(before + 1, errors);
+	}
+}
+
+/* Without a fault the block comes; what is new is hashed first. */
+static void download_at_last(void)
+{
+	int64_t until_ms = ft_clock_ms() + RUNS_DEADLINE_MS;
+	unsigned before = broker.blocks;
+
+	while (broker.blocks == before) {
+		must(ft_clock_ms() < until_ms);
+		(void)send_to("$file-get/", "0/5/x", "", false);
+		tick();
+		pause_briefly();
+	}
+}
+
 static void other_events(void)
 {
 	struct mosquitto_evt_disconnect gone = { .client = &client };
@@ -231,12 +293,20 @@ static void play(const struct calls_plan *plan, bool is_21, unsigned register_fa
 
 	set_up(is_21);
 	broker.register_fails_at = register_fails_at;
+	if (downloads)
+		offer();
 	calls_arm(plan);
 	start();
-	upload();
+	if (downloads)
+		download();
+	else
+		upload();
 	other_events();
 	calls_disarm();
-	upload_at_last();
+	if (downloads)
+		download_at_last();
+	else
+		upload_at_last();
 	stop();
 	tree_remove(dir);
 	runs_end(&before);
@@ -273,6 +343,18 @@ CALLS_TEST(survives_when_memory_is_gone, .persistent = true, .kinds = CALLS_MEMO
 CALLS_TEST(survives_when_everything_is_gone, .persistent = true)
 CALLS_TEST(survives_when_everything_is_gone_for_workers, .persistent = true, .workers = true)
 
+#define DOWNLOAD_TEST(name, ...) \
+	START_TEST(test_downloads__##name) \
+	{ \
+		downloads = true; \
+		play_all((struct calls_plan){ __VA_ARGS__ }); \
+	} \
+	END_TEST
+
+DOWNLOAD_TEST(survive_any_call_that_fails, .persistent = false)
+DOWNLOAD_TEST(survive_any_call_of_a_worker_that_fails, .workers = true)
+DOWNLOAD_TEST(survive_when_memory_is_gone, .persistent = true, .kinds = CALLS_MEMORY)
+
 /*
  * Callbacks of the helpers are wanted, but not needed; without those of the first table
  * it does not start.
@@ -292,4 +374,7 @@ FT_SUITE_IN_MEMORY("plugin calls",
 	 test_plugin__survives_when_memory_is_gone,
 	 test_plugin__survives_when_everything_is_gone,
 	 test_plugin__survives_when_everything_is_gone_for_workers,
+	 test_downloads__survive_any_call_that_fails,
+	 test_downloads__survive_any_call_of_a_worker_that_fails,
+	 test_downloads__survive_when_memory_is_gone,
 	 test_plugin__survives_a_broker_that_does_not_take_a_callback);

@@ -54,6 +54,7 @@ static struct {
 	unsigned publish_fails_at;	/* the Nth publish fails; 0: none does */
 	unsigned published;
 	unsigned failed;
+	unsigned blocks;		/* of files, to a client by name */
 	unsigned errors;		/* lines logged as such */
 	unsigned register_fails_at;	/* the Nth callback is not taken; 0: all are */
 	unsigned registered;
@@ -366,10 +367,12 @@ static bool broker_is_event(const char *topic)
 
 static void broker_check_event(const char *payload, int len)
 {
-	static const char *const members[] = { "id", "type", "at", "transfer_id", "name" };
+	static const char *const uploads[] = { "id", "type", "at", "transfer_id", "name" };
+	static const char *const downloads[] = { "event", "at", "path", "sha256", "modified_at" };
 	cJSON *json = cJSON_ParseWithLength(payload, (size_t)len);
+	const char *const *members = cJSON_HasObjectItem(json, "event") ? downloads : uploads;
 
-	for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
+	for (size_t i = 0; i < 5; i++)
 		fuzz_check(cJSON_IsString(cJSON_GetObjectItem(json, members[i])));
 	cJSON_Delete(json);
 }
@@ -388,13 +391,20 @@ int mosquitto_broker_publish(const char *client_id, const char *topic, int len, 
 	uint8_t is_text = 0;
 
 	broker_check_thread();
-	fuzz_check(!broker.cleaning_up && client_id == NULL && payload);
-	fuzz_check(((uint64_t *)payload)[-2] == BROKER_MAGIC);
+	fuzz_check(!broker.cleaning_up && (payload || (client_id && len == 0)));
+	fuzz_check(!payload || ((uint64_t *)payload)[-2] == BROKER_MAGIC);
 	fuzz_check(mosquitto_pub_topic_check(topic) == MOSQ_ERR_SUCCESS);
 	if (strncmp(topic, "$SYS/broker/file-transfer/", 26) == 0) {
 		fuzz_check(qos == 0 && retain && !properties);
+	} else if (client_id && strncmp(topic, "$file-data/", 11) == 0) {
+		fuzz_check(qos == 0 && !retain && !properties);
+		fuzz_check(strncmp(topic + 11, client_id, strlen(client_id)) == 0);
+		broker.blocks++;
+	} else if (!client_id && retain) {
+		fuzz_check(qos == 1 && (strncmp(topic, "$file-offer/all/", 16) == 0
+					|| strncmp(topic, "$file-report/", 13) == 0));
 	} else {
-		fuzz_check(qos == 1 && !retain);
+		fuzz_check(qos == (client_id ? 0 : 1) && !retain);
 		BROKER_OWN_BEGINS();
 		if (is_event) {
 			broker_check_event(payload, len);

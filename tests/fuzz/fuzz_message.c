@@ -5,6 +5,8 @@
  */
 #include "broker.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,6 +30,9 @@ static struct mosquitto message_clients[] = {
 
 #define MESSAGE_CLIENTS (sizeof message_clients / sizeof message_clients[0])
 
+static bool message_downloads;		/* the option */
+static bool message_may_lack;		/* a client has gone that may have waited for blocks */
+
 /* --- messages made of the input --- */
 
 /*
@@ -39,6 +44,11 @@ static char *message_topic(struct fuzz_input *input)
 	static const char *const prefixes[] = { "$file/", "$file-async/", "$file/", "" };
 	static const char *const files[] = { "f", "g", "\xf0\x9f\x98\x80", "" };
 	static const char sum[] = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+	static const char *const paths[] = { "x", "y/z", "../x", "" };
+	static const char *const downloads[] = {
+		"get/info", "get/report", "get/list", "get", "data/c/0", "offer/all", "report/c",
+		"offer/client/c",
+	};
 	unsigned shape = fuzz_byte(input);
 	char *text = malloc(512), *exact;
 	const char *prefix = prefixes[shape / 64];
@@ -65,6 +75,14 @@ static char *message_topic(struct fuzz_input *input)
 	case 10:
 		snprintf(text, 512, "%s%s/status", prefix, file);
 		break;
+	case 11:
+		number = fuzz_byte(input);
+		snprintf(text, 512, "$file-get/%u/%u/%s", number % 16, number / 16,
+			 paths[shape / 16 % 4]);
+		break;
+	case 12:
+		snprintf(text, 512, "$file-%s/%s", downloads[shape / 16 % 8], paths[shape / 128]);
+		break;
 	default:
 		free(text);
 		exact = fuzz_text(input, fuzz_byte(input));
@@ -83,10 +101,10 @@ static void *message_payload(struct fuzz_input *input, uint32_t *len)
 {
 	static const char *const payloads[] = {
 		"{\"name\":\"n\"}", "{\"name\":\"n\",\"size\":5,\"user_data\":{}}", "hello",
-		"{\"name\":\"n\",\"segments_ttl\":1}",
+		"{\"name\":\"n\",\"segments_ttl\":1}", "{\"state\":\"failed\"}",
 	};
 	unsigned shape = fuzz_byte(input);
-	size_t want = shape < 16 ? strlen(payloads[shape % 4]) : shape < 64 ? 0 : shape;
+	size_t want = shape < 16 ? strlen(payloads[shape % 5]) : shape < 64 ? 0 : shape;
 	char *payload;
 
 	if (shape >= 16 && want > input->len)
@@ -95,7 +113,7 @@ static void *message_payload(struct fuzz_input *input, uint32_t *len)
 	if (want == 0)
 		return NULL;
 	payload = malloc(want);
-	memcpy(payload, shape < 16 ? (const void *)payloads[shape % 4] : input->bytes, want);
+	memcpy(payload, shape < 16 ? (const void *)payloads[shape % 5] : input->bytes, want);
 	if (shape >= 16) {
 		input->bytes += want;
 		input->len -= want;
@@ -151,6 +169,24 @@ static void message_check_ours(const struct mosquitto_evt_message *before,
 	fuzz_check(strlen(after->topic) > 0);
 }
 
+static bool message_begins(const char *topic, const char *prefix)
+{
+	return strncmp(topic, prefix, strlen(prefix)) == 0;
+}
+
+static bool message_is_ours(const char *topic)
+{
+	return message_begins(topic, "$file/") || message_begins(topic, "$file-async/")
+	       || (message_downloads && message_begins(topic, "$file-get/") && topic[10]);
+}
+
+static bool message_is_forged(const char *topic)
+{
+	return message_downloads && (message_begins(topic, "$file-data/")
+				     || message_begins(topic, "$file-offer/")
+				     || message_begins(topic, "$file-report/"));
+}
+
 /* Sends one message; returns how many responses there must be for it. */
 static unsigned message_send(struct fuzz_input *input)
 {
@@ -167,10 +203,10 @@ static unsigned message_send(struct fuzz_input *input)
 	struct mosquitto_evt_message before = message;
 	mosquitto_property *properties = message.properties;
 	const char *id = message.client ? message.client->id : NULL;
-	bool ours = strncmp(topic, "$file/", 6) == 0 || strncmp(topic, "$file-async/", 12) == 0;
+	bool ours = message_is_ours(topic), forged = id && message_is_forged(topic);
 	int rc = broker_raise(MOSQ_EVT_MESSAGE, &message);
 
-	if (ours)
+	if (ours || forged)
 		message_check_ours(&before, &message, copy, rc);
 	else
 		message_check_foreign(&before, &message, copy, rc);
@@ -212,6 +248,7 @@ static void message_disconnect(unsigned who)
 		.client = who % 8 < MESSAGE_CLIENTS ? &message_clients[who % 8] : NULL,
 	};
 
+	message_may_lack = message_downloads;
 	fuzz_check(broker_raise(MOSQ_EVT_DISCONNECT, &gone) == MOSQ_ERR_SUCCESS);
 }
 
@@ -243,7 +280,7 @@ static void message_play(struct fuzz_input *input)
 		else
 			expected += message_send(input);
 	}
-	if (expected % 4 == 3)
+	if (expected % 4 == 3 || message_may_lack)
 		return;		/* shut down with work under way */
 	while (broker.published < expected) {
 		fuzz_check(ft_clock_ms() < until);
@@ -251,6 +288,24 @@ static void message_play(struct fuzz_input *input)
 		usleep(20);
 	}
 	fuzz_check(broker.published == expected);
+}
+
+/* A file that has rested. */
+static void message_offer(const char *dir)
+{
+	static const char *const folders[] = { "offers", "offers/all" };
+	const struct timespec times[2] = { { .tv_sec = 1 }, { .tv_sec = 1 } };
+	char path[128];
+	int fd;
+
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(path, sizeof path, "%s/%s", dir, folders[i]);
+		fuzz_check(mkdir(path, 0700) == 0);
+	}
+	snprintf(path, sizeof path, "%s/offers/all/x", dir);
+	fd = open(path, O_WRONLY | O_CREAT, 0600);
+	fuzz_check(fd >= 0 && write(fd, "0123456789", 10) == 10 && futimens(fd, times) == 0);
+	close(fd);
 }
 
 static void message_start(uint8_t flags, char *dir, mosquitto_plugin_id_t *id,
@@ -268,6 +323,7 @@ static void message_start(uint8_t flags, char *dir, mosquitto_plugin_id_t *id,
 		{ "min_free_space", "0" },
 		{ "max_transfers_per_client", flags & 32 ? "2" : "100" },
 		{ "events", flags & 8 ? "off" : "on" },
+		{ "downloads", message_downloads ? "native" : "off" },
 		{ "response_topics", MESSAGE_WILDCARD_PATTERN },
 	};
 	int count = (int)(sizeof options / sizeof options[0]) - !(flags & 16);
@@ -291,6 +347,10 @@ FUZZ_TARGET(message)
 	broker.is_21 = flags & 1;
 	broker.publish_fails_at = flags & 64 ? 1 + flags / 128 : 0;
 	broker.response_topic = flags & 16 ? "r/" : NULL;
+	message_downloads = flags & 6;
+	message_may_lack = false;
+	if (message_downloads)
+		message_offer(dir);
 	message_start(flags, dir, (mosquitto_plugin_id_t *)&id, &userdata);
 	message_play(&input);
 	broker.cleaning_up = true;

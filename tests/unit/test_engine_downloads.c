@@ -663,6 +663,66 @@ START_TEST(test_downloads__open_64_files_at_most)
 }
 END_TEST
 
+/* --- events --- */
+
+static size_t count_events(const char *word)
+{
+	char text[100];
+	size_t count = 0;
+
+	snprintf(text, sizeof text, "{\"event\":\"%s\",\"client_id\":\"c\",", word);
+	for (size_t i = 0; i < rig.messages; i++)
+		count += strcmp(rig.message[i].topic, "$file-event/c/large") == 0
+			 && strncmp(rig.message[i].payload, text, strlen(text)) == 0;
+	return count;
+}
+
+static void get_large(const char *offset, const char *length)
+{
+	size_t before = rig.blocks;
+	char topic[100];
+
+	snprintf(topic, sizeof topic, "$file-get/%s/%s/large", offset, length);
+	ck_assert_int_eq(ask("c", topic, ""), FT_OK);
+	wait_for_blocks(before + 1);
+}
+
+START_TEST(test_downloads__tell_what_was_sent)
+{
+	static char large[150000];
+
+	rig.options.events = FT_EVENTS_ON;
+	put_bytes("offers/all/large", large, sizeof large);
+	rig_start(&rig);
+	while (!look_up("c", "large")) {
+		rig_pass(&rig, 10);
+		usleep(1000);
+	}
+	get_large("65536", "65536");
+	ck_assert_uint_eq(count_events("download_started"), 1);
+	get_large("0", "65536");
+	get_large("0", "65536");
+	get_large("131072", "10000");
+	ck_assert_uint_eq(count_events("download_sent"), 0);
+	get_large("141072", "65536");
+	ck_assert_uint_eq(count_events("download_sent"), 1);
+	ck_assert_ptr_nonnull(strstr(rig_said(&rig, "$file-event/c/large"), ",\"sent\":215536}"));
+	ck_assert_uint_eq(count_events("download_started"), 1);
+	get_large("0", "65536");
+	ck_assert_uint_eq(count_events("download_started"), 2);
+	rig_pass(&rig, 599 * 1000);
+	get_large("0", "65536");
+	ck_assert_uint_eq(count_events("download_started"), 2);
+	rig_pass(&rig, 601 * 1000);
+	get_large("0", "65536");
+	ck_assert_uint_eq(count_events("download_started"), 3);
+	ck_assert_int_eq(ask("c", "$file-get/report/large", "{\"state\":\"failed\"}"), FT_OK);
+	ck_assert_uint_eq(count_events("download_report"), 1);
+	ck_assert_ptr_nonnull(strstr(rig_said(&rig, "$file-event/c/large"),
+				     ",\"report\":{\"state\":\"failed\"}}"));
+}
+END_TEST
+
 START_TEST(test_downloads__are_off_by_default)
 {
 	rig.options.downloads = 0;
@@ -702,4 +762,5 @@ FT_SUITE_WITH("engine downloads", set_up, tear_down,
 		test_downloads__drop_what_waits_for_a_client_that_has_gone,
 		test_downloads__answer_busy_beyond_max_memory,
 		test_downloads__open_64_files_at_most,
+		test_downloads__tell_what_was_sent,
 		test_downloads__are_off_by_default);
