@@ -23,7 +23,7 @@ struct ft_finished ft_finish_result(const struct ft_finish *job)
 	return finished;
 }
 
-static void job_free_taken(struct ft_taken *taken)
+void ft_taken_clear(struct ft_taken *taken)
 {
 	struct ft_link *link;
 
@@ -78,7 +78,7 @@ void ft_job_free(struct ft_job **pointer)
 		ft_overrides_free(&FT_CONTAINER(job, struct ft_limits_file, job)->overrides);
 		break;
 	case FT_JOB_TAKEN:
-		job_free_taken(FT_CONTAINER(job, struct ft_taken, job));
+		ft_taken_clear(FT_CONTAINER(job, struct ft_taken, job));
 		break;
 	case FT_JOB_DISCARD:
 		assert(!FT_CONTAINER(job, struct ft_discard, job)->upload);

@@ -210,6 +210,7 @@ struct ft_limits_file {
 struct ft_taken {
 	struct ft_job job;
 	int64_t from;			/* see ft_catalog_next_finished() */
+	bool checkpoint;		/* many were forgotten: the catalog's log is to be tidied */
 	int64_t place;			/* result: where to go on */
 	bool ended;			/* result: there are no more */
 	struct ft_list files;		/* result: those that are gone, and forgotten now */
@@ -219,7 +220,11 @@ struct ft_taken_file {
 	struct ft_link link;
 	struct ft_key key;		/* points behind this */
 	uint64_t size;
+	uint64_t number;
 };
+
+/* Forgets the files that a job has found. */
+void ft_taken_clear(struct ft_taken *taken);
 
 /* An operator's command. */
 struct ft_admin_job {

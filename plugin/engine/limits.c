@@ -8,6 +8,7 @@
 
 #define LIMITS_LOOK_MS 4000		/* between two looks for what consumers took */
 #define LIMITS_HURRY_MS 60000		/* between two times that all are looked for at once */
+#define LIMITS_TIDY_FILES 1000		/* forgotten: up to 6 MB in the catalog's log */
 #define LIMITS_OVER_MS 120000		/* a limit that refused nothing for so long counts as kept */
 
 /* --- start --- */
@@ -120,6 +121,9 @@ static void limits_look(struct ft_engine *e)
 	ft_link_init(&taken->job.link);
 	ft_list_init(&taken->files);
 	taken->from = l->place;
+	taken->checkpoint = l->forgotten >= LIMITS_TIDY_FILES;
+	if (taken->checkpoint)
+		l->forgotten = 0;
 	l->looking = true;
 	ft_core_submit(&e->core, FT_LANE_BACKGROUND, &taken->job);
 }
@@ -211,6 +215,7 @@ void engine_take_taken(struct ft_engine *e, struct ft_taken *taken)
 
 		ft_finished_set_remove(&e->finished, ft_registry_hash(&e->registry, &file->key));
 		engine_remove_finished_bytes(e, &file->key, file->size);
+		l->forgotten++;
 	}
 	l->looking = false;
 	/* A search that was begun anew meanwhile goes on from its own place. */

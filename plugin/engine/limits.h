@@ -47,6 +47,7 @@ struct engine_limits {
 	bool looking;				/* a finisher does */
 	bool hurry;				/* until all are seen */
 	int64_t place;				/* to go on from */
+	size_t forgotten;			/* files, since the catalog's log was tidied for that */
 	int64_t look_ms, hurry_ms;		/* not before */
 
 	int64_t quota_refused_ms, rate_refused_ms;	/* last; 0: not, or it is over */

@@ -365,6 +365,33 @@ START_TEST(test_limits__find_all_that_consumers_took)
 }
 END_TEST
 
+static void take_thousands_away(void)
+{
+	char topic[64];
+
+	for (int i = 0; i < 5000; i++) {
+		snprintf(topic, sizeof topic, "$file/%d/put/n", i);
+		while (rig_send_text(&rig, "c", topic, "1") == FT_BUSY)
+			rig_settle(&rig);
+		rig_forget(&rig);
+	}
+	rig_settle(&rig);
+	tree_remove(rig_path(&rig, "files/c"));
+}
+
+/* The catalog's own log is tidied on the way: nobody else may do so for long. */
+START_TEST(test_limits__find_thousands_and_tidy)
+{
+	rig.options.limits.storage_quota = 5000;
+	rig.options.max_transfers = rig.options.limits.max_transfers_per_client = 10000;
+	rig_start(&rig);
+	take_thousands_away();
+	ck_assert_int_eq(say("c", "$file/x/put/n", "1"), FT_QUOTA_EXCEEDED);
+	check_used(0);
+	ck_assert_uint_le(rig.engine->limits.forgotten, 1100);
+}
+END_TEST
+
 /* Slowly, where nobody is in need of room. */
 START_TEST(test_limits__find_what_consumers_took_by_and_by)
 {
@@ -671,6 +698,7 @@ FT_SUITE_IN_MEMORY_WITH("engine limits", set_up, tear_down,
 	test_limits__are_exact_after_the_catalog_is_lost,
 	test_limits__find_at_once_what_consumers_took_when_there_is_no_room,
 	test_limits__find_all_that_consumers_took,
+	test_limits__find_thousands_and_tidy,
 	test_limits__find_what_consumers_took_by_and_by,
 	test_limits__keep_a_file_as_long_as_its_manifest_is_there,
 	test_limits__give_back_a_file_once_however_it_is_found,
