@@ -33,7 +33,7 @@ BAD = (
     ("finished_ids", "finished_ids", "new"), ("responses", "segment_responses", "none"),
     ("topics_no_filter", "response_topics", "a/#/b"),
     ("topics_of_commands", "response_topics", "$file/%c/init"),
-    ("of_a_later_version", "downloads", "on"),
+    ("of_a_later_version", "cluster", "on"),
     ("storage_quota", "storage_quota", "1T"), ("client_quota", "client_quota", "0"),
     ("bandwidth", "client_bandwidth", "fast"), ("rate", "client_rate", "1k"),
     ("limits_file_relative", "limits_file", "limits.json"),
