@@ -412,6 +412,10 @@ static enum ft_status admin_delete_file(struct admin_call *call, struct ft_trans
 		call->detail = "a transfer of this id is unfinished: abort it first";
 		return FT_BUSY;
 	}
+	if (engine_is_removing(call->engine, &call->command->key)) {
+		call->detail = "this file has expired and is being removed";
+		return FT_BUSY;
+	}
 	return admin_submit(call, 0);
 }
 

@@ -52,14 +52,17 @@ bool ft_core_was_short_of_memory(void)
 	return atomic_exchange(&core_is_short, false);
 }
 
-bool ft_core_is_published(const struct ft_core *core, const struct ft_facts *facts,
-			  uint64_t size)
+bool ft_core_is_published(const struct ft_core *core, struct ft_catalog *catalog,
+			  const struct ft_facts *facts, uint64_t size)
 {
+	char renamed[FT_FILE_NAME_MAX + 1];
 	struct ft_publication p = {
 		.key = facts->key, .name = facts->meta.name, .size = size,
 		.transfer_id = facts->transfer_id,
 	};
 
+	if (ft_catalog_find_rename(catalog, facts->transfer_id, renamed) == FT_OK)
+		p.name = renamed;
 	core->ops->publish(core->store, &p, 1);
 	return p.status == FT_OK;
 }

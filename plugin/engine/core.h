@@ -75,8 +75,8 @@ bool ft_core_was_short_of_memory(void);
  * Whether the file of this very transfer is visible: an earlier process may have published it
  * and been killed before the catalog knew. For the thread that owns the transfer.
  */
-bool ft_core_is_published(const struct ft_core *core, const struct ft_facts *facts,
-			  uint64_t size);
+bool ft_core_is_published(const struct ft_core *core, struct ft_catalog *catalog,
+			  const struct ft_facts *facts, uint64_t size);
 
 /* Sync, and measure how long it takes. */
 enum ft_status ft_core_sync_upload(struct ft_core *core, struct ft_upload *upload) FT_MUST_USE;

@@ -160,7 +160,8 @@ static enum ft_status finisher_verify(struct finisher *f, struct ft_finish *job,
 	const struct ft_key *key = &job->facts->key;
 	enum ft_status st;
 
-	if (atomic_load(&job->cancelled) && !ft_core_is_published(core, job->facts, job->fin.size))
+	if (atomic_load(&job->cancelled)
+	    && !ft_core_is_published(core, f->catalog, job->facts, job->fin.size))
 		return FT_CANCELLED;
 	if (job->same)
 		return finisher_verify_same(f, job, p);

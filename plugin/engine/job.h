@@ -122,7 +122,7 @@ struct ft_checkpoint {
 	struct ft_ranges held;		/* owned; what was held when it began */
 };
 
-/* Finished files that are to go; see retention.h. */
+/* Finished files that are to go; see engine_private.h. */
 #define FT_FILES_MAX 64
 
 struct ft_files {

@@ -68,13 +68,13 @@ static void retention_note_belief(struct ft_engine *e, const struct ft_files *fi
 	e->belief = files->belief;
 }
 
-/* Of a file whose id is in use a worker may be about to read, or to put another in its place. */
+/* Of a file whose id is in use, a worker may be about to read it, replace it, or delete it for an operator. */
 static void retention_choose(struct ft_engine *e, struct ft_files *files)
 {
 	for (size_t i = files->count; i > 0; i--) {
 		const struct ft_key *key = &files->files[i - 1].key;
 
-		if (ft_registry_find(&e->registry, key)
+		if (ft_registry_find(&e->registry, key) || engine_check_admin(e, key, NULL) == FT_BUSY
 		    || ft_finished_set_add(&e->removing, ft_registry_hash(&e->registry, key)) != FT_OK) {
 			ft_files_drop(files, i - 1);
 			e->retain_skip++;

@@ -543,7 +543,7 @@ static void apply_abort(struct ft_writer *w, const struct ft_log_record *record)
 	}
 	/* The fin will find that an earlier process has published it: it cannot be taken back. */
 	if (w->replaying && (t->answer_kept || t->state == WRITER_FINISHING)
-	    && ft_core_is_published(w->core, &t->facts, t->fin.size))
+	    && ft_core_is_published(w->core, w->core->catalog, &t->facts, t->fin.size))
 		return;
 	if (t->state == WRITER_FINISHING && t->finish) {
 		t->abort_wanted = true;

@@ -256,6 +256,42 @@ START_TEST(test_judge__a_kill_behind_it_loses_no_name)
 }
 END_TEST
 
+static void publish_behind_another_and_die(void)
+{
+	(void)rig_send_text(&rig, "c", "$file/e/init", "{\"name\":\"n\"}");
+	(void)rig_send_text(&rig, "c", "$file/e/0", "first");
+	(void)rig_send_text(&rig, "c", "$file/f/init", "{\"name\":\"n\"}");
+	(void)rig_send_text(&rig, "c", "$file/f/0", "hello");
+	fake_die_behind(FAKE_PUBLISH);
+	(void)rig_send_text(&rig, "c", "$file/f/fin/5", "");
+	(void)rig_send_text(&rig, "c", "$file/e/fin/5", "");
+	pause();
+}
+
+static bool is_applied(void)
+{
+	return ft_log_fill(rig.engine->core.log) == 0;
+}
+
+/* Another is in front of it, so that the abort comes before a finisher has looked. */
+START_TEST(test_judge__what_was_published_under_its_name_is_not_aborted)
+{
+	rig.options.workers = 1;
+	program("sleep 1; echo '{\"name\":\"other.txt\"}'");
+	rig_act_and_be_killed(&rig, publish_behind_another_and_die);
+	rig_check_file(&rig, "files/c/f/other.txt", "hello", 5);
+	fake_reset("fs");
+	fake_hang(FAKE_READ);
+	rig_start(&rig);
+	fake_await_hanging(FAKE_READ);
+	(void)rig_send_text(&rig, "c", "$file/f/abort", "");
+	rig_wait_until(&rig, is_applied);
+	fake_go_on();
+	ck_assert_int_eq(rig_wait_for(&rig, "$file/f/abort"), FT_ALREADY_COMPLETE);
+	rig_check_file(&rig, "files/c/f/other.txt", "hello", 5);
+}
+END_TEST
+
 START_TEST(test_judge__is_refused_where_it_cannot_work)
 {
 	rig.options.on_complete = strdup("/nowhere/prog");
@@ -284,6 +320,7 @@ int main(void)
 		test_judge__an_abort_ends_it,
 		test_judge__runs_again_behind_a_restart,
 		test_judge__a_kill_behind_it_loses_no_name,
+		test_judge__what_was_published_under_its_name_is_not_aborted,
 		test_judge__is_refused_where_it_cannot_work,
 	};
 	Suite *suite;
