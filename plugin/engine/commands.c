@@ -161,6 +161,11 @@ static enum ft_status check_count(struct call *call, const char *what, size_t co
 	return FT_TOO_MANY_TRANSFERS;
 }
 
+static bool has_quota(const struct call *call)
+{
+	return call->limits->storage_quota > 0 || call->limits->client_quota > 0;
+}
+
 static enum ft_status check_quota(struct call *call, uint64_t more)
 {
 	return engine_check_quota(call->engine, call->limits, &call->key, more, &call->detail);
@@ -506,10 +511,14 @@ static enum ft_status take_bytes(struct call *call, struct ft_transfer *t, uint6
 	uint64_t end = offset + call->len, held = t->held.bytes;
 	enum ft_status st;
 
-	if (!ft_ranges_cover(&t->held, offset, end)
-	    && ((st = check_quota(call, count_missing(&t->held, offset, end))) != FT_OK
-		|| (st = check_space(call, call->len)) != FT_OK))
-		return st;
+	if (!ft_ranges_cover(&t->held, offset, end)) {
+		/* Most brokers have none, and then what is missing need not be counted. */
+		if (has_quota(call)
+		    && (st = check_quota(call, count_missing(&t->held, offset, end))) != FT_OK)
+			return st;
+		if ((st = check_space(call, call->len)) != FT_OK)
+			return st;
+	}
 	if ((st = check_memory(call, ENGINE_RANGE_COST)) != FT_OK)
 		return st;
 	if ((st = ft_ranges_prepare(&t->held, offset, end)) != FT_OK)
@@ -882,6 +891,14 @@ static enum ft_status carry_out(struct call *call)
 	return commands[call->command.verb](call, t);
 }
 
+static enum ft_status take_rate(struct call *call)
+{
+	if (call->limits->client_bandwidth == 0 && call->limits->client_rate == 0)
+		return FT_OK;
+	return engine_take_rate(call->engine, call->limits, call->request, call->len,
+				&call->reply.retry_after, &call->detail);
+}
+
 enum ft_status ft_engine_command(struct ft_engine *engine, const struct ft_request *request,
 				 const void *payload, size_t len, int64_t now_ms)
 {
@@ -896,7 +913,7 @@ enum ft_status ft_engine_command(struct ft_engine *engine, const struct ft_reque
 	if (engine->downloads && ft_get_is_ours(request->topic))
 		return engine_get(engine, request, payload, len);
 	call.limits = engine_limits_of(engine, request);
-	st = engine_take_rate(engine, call.limits, request, len, &call.reply.retry_after, &call.detail);
+	st = take_rate(&call);
 	if (st == FT_OK)
 		st = carry_out(&call);
 	if (call.answer == ANSWER_LATER)

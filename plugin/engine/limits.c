@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include "engine/limits.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,8 +84,7 @@ enum ft_status engine_take_rate(struct ft_engine *e, const struct ft_limits *lim
 	const struct ft_key key = { .owner = request->owner, .owner_len = request->owner_len };
 	unsigned wait_s;
 
-	if (limits->client_bandwidth == 0 && limits->client_rate == 0)
-		return FT_OK;
+	assert(limits->client_bandwidth > 0 || limits->client_rate > 0);
 	wait_s = ft_rates_take(e->limits.rates, ft_registry_hash_owner(&e->registry, &key), limits,
 			       len, e->now_ms);
 	if (wait_s == 0)

@@ -60,7 +60,7 @@ void engine_release_limits(struct ft_engine *e);
 /* The limits for the sender of a command; until the next call of ft_engine_run(). */
 const struct ft_limits *engine_limits_of(struct ft_engine *e, const struct ft_request *request);
 
-/* Counts a command and its payload. FT_RATE_LIMITED with *retry_after in seconds, FT_BUSY. */
+/* Counts a command and its payload, where one of the rates is limited. FT_RATE_LIMITED with *retry_after in seconds, FT_BUSY. */
 enum ft_status engine_take_rate(struct ft_engine *e, const struct ft_limits *limits,
 				const struct ft_request *request, size_t len,
 				unsigned *retry_after, struct ft_buf *detail) FT_MUST_USE;
