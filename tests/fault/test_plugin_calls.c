@@ -317,7 +317,8 @@ static void play(const struct calls_plan *plan, bool is_21, unsigned register_fa
 static void play_all(struct calls_plan plan)
 {
 	runs_prepare();
-	for (int is_21 = 0; is_21 < 2; is_21++) {
+	/* Of downloads nothing depends on the version. */
+	for (int is_21 = downloads; is_21 < 2; is_21++) {
 		for (plan.nth = 1; !plan.workers || plan.nth < WORKER_CALLS_MAX; plan.nth++) {
 			plan.variant = 0;
 			do {
