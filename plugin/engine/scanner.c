@@ -12,7 +12,7 @@
 
 #define SCANNER_BLOCK ((size_t)256 * 1024)
 #define SCANNER_REST_MS 1000		/* a file that was written a moment ago may still be */
-#define SCANNER_AGAIN_MS 200		/* until one that is new is looked at again */
+#define SCANNER_AGAIN_MS 50		/* until one that is new is looked at again */
 #define SCANNER_HASH_MS 2000		/* of hashing, then what is hashed is offered */
 #define SCANNER_COMPLAINTS_MAX 10000
 #define SCANNER_PLACE_ROOM (16 + FT_NAME_ROOM + FT_OFFER_PATH_MAX)

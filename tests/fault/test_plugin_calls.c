@@ -40,6 +40,9 @@ CALLS_WRAP(CALLS_MEMORY, int, MOSQ_ERR_NOMEM, mosquitto_property_add_binary,
 
 /* --- the broker --- */
 
+#define DOWNLOAD_WAIT_MS 200
+#define DOWNLOAD_STRIDE 5	/* a run takes as long as twenty others */
+
 static bool downloads;		/* the option, with a file that is offered */
 
 static int try_start(void)
@@ -222,6 +225,20 @@ static void offer(void)
 	fclose(file);
 }
 
+/* Asks until a block comes, for so long: what is new is hashed first. Whether it came. */
+static bool await_block(int64_t ms)
+{
+	int64_t until_ms = ft_clock_ms() + ms;
+	unsigned before = broker.blocks;
+
+	while (broker.blocks == before && ft_clock_ms() < until_ms) {
+		(void)send_to("$file-get/", "0/5/x", "", false);
+		tick();
+		pause_briefly();
+	}
+	return broker.blocks > before;
+}
+
 /* Asks for everything; what goes wrong does, but the broker goes on. */
 static void download(void)
 {
@@ -233,25 +250,12 @@ static void download(void)
 		{ "report/x", "{\"state\":\"failed\"}" }, { "5/5/x", "" },
 	};
 
+	(void)await_block(DOWNLOAD_WAIT_MS);
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
 		unsigned before = broker.published, errors = broker.errors;
 
 		(void)send_to("$file-get/", commands[i].command, commands[i].payload, i == 0);
 		await(before + 1, errors);
-	}
-}
-
-/* Without a fault the block comes; what is new is hashed first. */
-static void download_at_last(void)
-{
-	int64_t until_ms = ft_clock_ms() + RUNS_DEADLINE_MS;
-	unsigned before = broker.blocks;
-
-	while (broker.blocks == before) {
-		must(ft_clock_ms() < until_ms);
-		(void)send_to("$file-get/", "0/5/x", "", false);
-		tick();
-		pause_briefly();
 	}
 }
 
@@ -304,7 +308,7 @@ static void play(const struct calls_plan *plan, bool is_21, unsigned register_fa
 	other_events();
 	calls_disarm();
 	if (downloads)
-		download_at_last();
+		must(await_block(RUNS_DEADLINE_MS));	/* without a fault */
 	else
 		upload_at_last();
 	stop();
@@ -317,8 +321,10 @@ static void play(const struct calls_plan *plan, bool is_21, unsigned register_fa
 static void play_all(struct calls_plan plan)
 {
 	runs_prepare();
-	for (int is_21 = 0; is_21 < 2; is_21++) {
-		for (plan.nth = 1; !plan.workers || plan.nth < WORKER_CALLS_MAX; plan.nth++) {
+	/* Of downloads nothing depends on the version. */
+	for (int is_21 = downloads; is_21 < 2; is_21++) {
+		for (plan.nth = 1; !plan.workers || plan.nth < WORKER_CALLS_MAX;
+		     plan.nth += downloads ? DOWNLOAD_STRIDE : 1) {
 			plan.variant = 0;
 			do {
 				play(&plan, is_21, 0);
