@@ -55,6 +55,13 @@ enum ft_aws_topic_kind ft_aws_topic_parse(struct ft_aws_topic *topic, const char
 	return topic->word <= FT_AWS_GET ? FT_AWS_TOPIC_REQUEST : FT_AWS_TOPIC_ANSWER;
 }
 
+enum ft_aws_topic_kind ft_aws_topic_kind(const char *text)
+{
+	struct ft_aws_topic topic;
+
+	return ft_aws_topic_parse(&topic, text);
+}
+
 void ft_aws_topic_write(struct ft_buf *to, const struct ft_aws_topic *topic, enum ft_aws_word word)
 {
 	ft_buf_str(to, aws_prefix);

@@ -58,6 +58,9 @@ struct ft_aws_topic {
 /* Fills `topic` where it is not foreign. */
 enum ft_aws_topic_kind ft_aws_topic_parse(struct ft_aws_topic *topic, const char *text);
 
+/* What a topic is, for who has to decide whether it is passed on. */
+enum ft_aws_topic_kind ft_aws_topic_kind(const char *text);
+
 /* Appends the topic with this word instead. */
 void ft_aws_topic_write(struct ft_buf *to, const struct ft_aws_topic *topic, enum ft_aws_word word);
 
