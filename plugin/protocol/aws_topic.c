@@ -93,6 +93,14 @@ size_t ft_aws_path(char path[FT_AWS_PATH_ROOM], const struct ft_aws_topic *topic
 	return to.len;
 }
 
+bool ft_aws_path_is_cut(const char *path)
+{
+	const size_t prefix_len = sizeof aws_streams;	/* with its slash */
+
+	return strncmp(path, aws_streams, prefix_len - 1) == 0 && path[prefix_len - 1] == '/'
+	       && strcspn(path + prefix_len, "/") > FT_AWS_STREAM_SAFE;
+}
+
 bool ft_aws_parse_file(uint8_t *file, const char *text)
 {
 	unsigned number = 0;

@@ -22,7 +22,7 @@
 #include "base/buf.h"
 
 #define FT_AWS_STREAM_MAX 128		/* bytes of a stream's id */
-#define FT_AWS_STREAM_SAFE 44		/* AWS's library cuts longer ones: worth a line in the log */
+#define FT_AWS_STREAM_SAFE 44		/* AWS's library cuts longer ones */
 #define FT_AWS_FILE_MAX 255		/* the largest file id */
 #define FT_AWS_PATH_ROOM (sizeof "streams//255" + FT_AWS_STREAM_MAX)
 
@@ -69,6 +69,9 @@ void ft_aws_topic_write(struct ft_buf *to, const struct ft_aws_topic *topic, enu
  * ([A-Za-z0-9_-]{1,128}).
  */
 size_t ft_aws_path(char path[FT_AWS_PATH_ROOM], const struct ft_aws_topic *topic, uint8_t file);
+
+/* Whether an offered path is of a stream whose id AWS's library would cut. */
+bool ft_aws_path_is_cut(const char *path);
 
 /* Reads a file id: 0 to 255 in decimal, no leading zero. */
 bool ft_aws_parse_file(uint8_t *file, const char *text);

@@ -100,6 +100,15 @@ START_TEST(test_aws_topic__means_no_path_if_the_stream_is_no_id)
 }
 END_TEST
 
+START_TEST(test_aws_topic__knows_which_streams_are_cut)
+{
+	ck_assert(!ft_aws_path_is_cut("streams/" STREAM_32 "abcdefghijkl/0"));
+	ck_assert(ft_aws_path_is_cut("streams/" STREAM_32 "abcdefghijklm/0"));
+	ck_assert(!ft_aws_path_is_cut("stream/" STREAM_128 "/0"));
+	ck_assert(!ft_aws_path_is_cut("streams"));
+}
+END_TEST
+
 START_TEST(test_aws_topic__knows_file_ids)
 {
 	static const char *const others[] = {
@@ -122,4 +131,5 @@ FT_SUITE("aws topics",
 	 test_aws_topic__has_answers_beside_it,
 	 test_aws_topic__means_an_offered_path,
 	 test_aws_topic__means_no_path_if_the_stream_is_no_id,
+	 test_aws_topic__knows_which_streams_are_cut,
 	 test_aws_topic__knows_file_ids);

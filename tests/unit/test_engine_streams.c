@@ -256,6 +256,18 @@ START_TEST(test_streams__forget_clients_that_have_gone)
 }
 END_TEST
 
+START_TEST(test_streams__with_ids_that_the_library_cuts_are_named_in_the_log)
+{
+	put("offers/all/streams/a2345678901234567890123456789012345678901234", "0", "x");
+	put("offers/all/streams/b23456789012345678901234567890123456789012345", "0", "x");
+	start(2);
+	ft_logger_drain(rig.logger);
+	ck_assert(rig_logged(&rig, "offers/all/streams/b23456789012345678901234567890123456789012345/0 "
+				   "is offered: AWS's library cuts ids"));
+	ck_assert(!rig_logged(&rig, "streams/a2345678901234567890123456789012345678901234/0"));
+}
+END_TEST
+
 FT_SUITE_WITH("engine streams", set_up, tear_down,
 	 test_streams__deliver_each_block_in_a_message,
 	 test_streams__deliver_what_bitmaps_ask_for,
@@ -265,4 +277,5 @@ FT_SUITE_WITH("engine streams", set_up, tear_down,
 	 test_streams__are_for_things_that_are_the_client_or_its_user,
 	 test_streams__of_others_do_not_exist,
 	 test_streams__take_as_many_pieces_as_requests_are_allowed,
-	 test_streams__forget_clients_that_have_gone);
+	 test_streams__forget_clients_that_have_gone,
+	 test_streams__with_ids_that_the_library_cuts_are_named_in_the_log);
