@@ -12,6 +12,7 @@
 #include "base/system.h"
 #include "engine/downloads.h"
 #include "log/record.h"
+#include "protocol/aws_topic.h"
 #include "protocol/get.h"
 #include "protocol/glob.h"
 #include "protocol/manifest.h"
@@ -912,6 +913,10 @@ enum ft_status ft_engine_command(struct ft_engine *engine, const struct ft_reque
 	engine->now_ms = now_ms;
 	if (engine->downloads && ft_get_is_ours(request->topic))
 		return engine_get(engine, request, payload, len);
+	if (engine->downloads && ft_aws_topic_kind(request->topic) == FT_AWS_TOPIC_REQUEST) {
+		engine_stream(engine, request, payload, len);
+		return FT_OK;	/* AWS's clients look for answers, not at PUBACKs */
+	}
 	call.limits = engine_limits_of(engine, request);
 	st = take_rate(&call);
 	if (st == FT_OK)

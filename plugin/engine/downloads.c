@@ -281,9 +281,10 @@ void ft_fetch_release(struct ft_fetch *fetch)
 		ft_sys_close(fetch->fd);
 }
 
-static size_t downloads_cost(const struct ft_request *request, const struct ft_offer *offer)
+static size_t downloads_cost(const struct ft_request *request, const struct ft_offer *offer,
+			     size_t note_len)
 {
-	return sizeof(struct ft_fetch) + strlen(offer->whose) + strlen(offer->path) + 2
+	return sizeof(struct ft_fetch) + note_len + strlen(offer->whose) + strlen(offer->path) + 2
 	       + ft_ticket_size(request);
 }
 
@@ -293,7 +294,7 @@ static void downloads_end(struct ft_engine *e, struct ft_fetch *fetch)
 	struct ft_downloader *client = fetch->client;
 	struct ft_job *job = &fetch->job;
 
-	e->charged -= downloads_cost(&fetch->ticket->request, &fetch->offer);
+	e->charged -= downloads_cost(&fetch->ticket->request, &fetch->offer, fetch->note_len);
 	client->open--;
 	ft_job_free(&job);
 	if (client->gone && client->open == 0)
@@ -516,8 +517,9 @@ static struct ft_fetch *downloads_new_fetch(struct ft_engine *e, const struct ft
 {
 	const struct ft_offer *offer = want->offer;
 	size_t whose_len = strlen(offer->whose) + 1, path_len = strlen(offer->path) + 1;
-	struct ft_fetch *fetch = calloc(1, sizeof *fetch + whose_len + path_len);
+	struct ft_fetch *fetch = calloc(1, sizeof *fetch + want->note_len + whose_len + path_len);
 	uint64_t left = offer->stat.size > want->offset ? offer->stat.size - want->offset : 0;
+	char *texts;
 
 	if (!fetch || !(fetch->ticket = ft_ticket_new(request))) {
 		free(fetch);
@@ -529,8 +531,13 @@ static struct ft_fetch *downloads_new_fetch(struct ft_engine *e, const struct ft
 	fetch->delivery = want->delivery;
 	fetch->offer = *offer;
 	fetch->offer.meta = (struct ft_json_text){ .at = NULL };
-	fetch->offer.whose = memcpy(fetch->texts, offer->whose, whose_len);
-	fetch->offer.path = memcpy(fetch->texts + whose_len, offer->path, path_len);
+	fetch->note = fetch->texts;
+	fetch->note_len = want->note_len;
+	if (want->note_len > 0)
+		memcpy(fetch->texts, want->note, want->note_len);
+	texts = fetch->texts + want->note_len;
+	fetch->offer.whose = memcpy(texts, offer->whose, whose_len);
+	fetch->offer.path = memcpy(texts + whose_len, offer->path, path_len);
 	fetch->offset = want->offset;
 	fetch->len = want->len < left ? want->len : (size_t)left;
 	fetch->asked_ms = e->now_ms;
@@ -541,7 +548,7 @@ static struct ft_fetch *downloads_new_fetch(struct ft_engine *e, const struct ft
 enum ft_status engine_fetch(struct ft_engine *e, const struct ft_request *request,
 			    const struct ft_want *want)
 {
-	size_t cost = downloads_cost(request, want->offer);
+	size_t cost = downloads_cost(request, want->offer, want->note_len);
 	struct ft_downloader *client;
 	struct ft_fetch *fetch;
 	enum ft_status st;

@@ -3,7 +3,7 @@
  * Files for devices, on the broker's thread: who asks, what they see, and how blocks get to them.
  * There is none of it without option `downloads`: e->downloads is NULL.
  *
- * Protocols (gets.c) use
+ * Protocols (gets.c, streams.c) use
  *
  *	st = engine_find_offer(e, &request, path, &offer);
  *	st = engine_fetch(e, &request, &want);
@@ -38,6 +38,8 @@ struct ft_want {
 	uint64_t offset;
 	size_t len;		/* at most 256 KiB; what lies behind the end is left out */
 	const struct ft_delivery *delivery;
+	const void *note;	/* copied: what the delivery finds in fetch->note */
+	size_t note_len;
 };
 
 /*
@@ -62,7 +64,9 @@ struct ft_fetch {
 	struct ft_source *source;	/* at a worker: the open file; NULL: it is to be opened */
 	int fd;				/* at a worker: of the source; result: opened there */
 	void *block;			/* owned; at a worker */
-	char texts[];
+	size_t note_len;
+	const void *note;		/* of the protocol; behind this struct */
+	_Alignas(void *) char texts[];
 };
 
 /* What the client of a request gets under a path. FT_NO_SUCH_FILE, FT_BUSY, FT_NO_MEMORY. */
@@ -107,6 +111,10 @@ void engine_note_report(struct ft_engine *e, const char *client_id, const struct
 			const struct ft_json_text *members);
 enum ft_status engine_start_download_events(struct ft_engine *e) FT_MUST_USE;
 void engine_release_download_events(struct ft_engine *e);
+
+/* Carries out a request of $aws/.../streams/; answers come on topics beside it. streams.c */
+void engine_stream(struct ft_engine *e, const struct ft_request *request, const void *payload,
+		   size_t len);
 
 /* --- on a worker --- */
 

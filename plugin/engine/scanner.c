@@ -9,6 +9,7 @@
 #include "base/system.h"
 #include "base/utf8.h"
 #include "catalog/offers.h"
+#include "protocol/aws_topic.h"
 
 #define SCANNER_BLOCK ((size_t)256 * 1024)
 #define SCANNER_REST_MS 1000		/* a file that was written a moment ago may still be */
@@ -139,9 +140,9 @@ static uint64_t scan_hash(uint64_t hash, const char *text)
 	return hash;
 }
 
-/* One line for each place and reason. */
-static void scan_complain(struct ft_core *core, struct ft_scan *scan, const char *place,
-			  const char *why)
+/* One line for each place and reason. `how` stands between them. */
+static void scan_say(struct ft_core *core, struct ft_scan *scan, const char *place,
+		     const char *how, const char *why)
 {
 	uint64_t hash = scan_hash(scan_hash(0xcbf29ce484222325u, place), why);
 	char room[4 * SCANNER_LOG_MAX + 8];
@@ -152,9 +153,15 @@ static void scan_complain(struct ft_core *core, struct ft_scan *scan, const char
 	    || ft_finished_set_add(&scan->complaints, hash) != FT_OK)
 		return;
 	ft_buf_printable(&shown, place, strlen(place), SCANNER_LOG_MAX);
-	ft_logger_printf(core->logger, FT_LOG_WARNING, "offers/%s is not offered: %s%s", room, why,
+	ft_logger_printf(core->logger, FT_LOG_WARNING, "offers/%s %s: %s%s", room, how, why,
 			 scan->complaints.count == SCANNER_COMPLAINTS_MAX
 			 ? "; of others nothing more is said" : "");
+}
+
+static void scan_complain(struct ft_core *core, struct ft_scan *scan, const char *place,
+			  const char *why)
+{
+	scan_say(core, scan, place, "is not offered", why);
 }
 
 static void walk_complain(struct scan_walk *walk, const char *why)
@@ -167,6 +174,12 @@ static void walk_complain_errno(struct scan_walk *walk, int error)
 	char room[FT_ERROR_ROOM];
 
 	walk_complain(walk, ft_error_text(error, room));
+}
+
+/* About what is offered all the same. */
+static void walk_warn(struct scan_walk *walk, const char *why)
+{
+	scan_say(walk->core, walk->scan, walk->place, "is offered", why);
 }
 
 /* --- looking --- */
@@ -198,12 +211,12 @@ static struct ft_json_text walk_read_meta(struct scan_walk *walk, int dir, const
 	snprintf(file, sizeof file, ".%.250s.json", name);
 	if (!scan_read_small(dir, file, room, FT_OFFER_META_MAX, &len)) {
 		if (errno != ENOENT && errno != ENAMETOOLONG)
-			walk_complain(walk, "its meta data cannot be read, so it is offered without");
+			walk_warn(walk, "without meta data, which cannot be read");
 		return meta;
 	}
 	if (strlen(room) != len || !ft_utf8_valid(room, len)
 	    || ft_json_find(room, len, NULL, 0) != FT_JSON_OBJECT) {
-		walk_complain(walk, "its meta data is no JSON object, so it is offered without");
+		walk_warn(walk, "without meta data, which is no JSON object");
 		return meta;
 	}
 	meta.at = room + strspn(room, "\xef\xbb\xbf \t\r\n");
@@ -223,6 +236,8 @@ static enum ft_status walk_take_file(struct scan_walk *walk, int dir, const char
 	};
 	enum ft_status status;
 
+	if ((walk->core->options->downloads & FT_DOWNLOADS_AWS) && ft_aws_path_is_cut(offer.path))
+		walk_warn(walk, "AWS's library cuts ids of streams to 44 bytes, and will not find it");
 	offer.meta = walk_read_meta(walk, dir, name, room);
 	status = ft_offers_add(walk->next, &offer);
 	if (status != FT_BUSY)

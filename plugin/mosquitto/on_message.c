@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "mosquitto/compat.h"
+#include "protocol/aws_topic.h"
 #include "protocol/get.h"
 #include "protocol/guard_download.h"
 #include "protocol/pattern.h"
@@ -152,15 +153,22 @@ static int acknowledge(const struct ft_plugin *plugin, struct mosquitto_evt_mess
 
 static bool is_ours(const struct ft_plugin *plugin, const char *topic)
 {
+	int downloads = plugin->options.downloads;
+
 	return ft_topic_is_ours(topic)
-	       || (plugin->options.downloads != 0 && ft_get_is_ours(topic));
+	       || ((downloads & FT_DOWNLOADS_NATIVE) && ft_get_is_ours(topic))
+	       || ((downloads & FT_DOWNLOADS_AWS)
+		   && ft_aws_topic_kind(topic) == FT_AWS_TOPIC_REQUEST);
 }
 
 /* Only the broker says what there is for devices; elsewhere a device may be told lies. */
 static bool is_forged(const struct ft_plugin *plugin, const struct mosquitto_evt_message *message)
 {
 	return plugin->options.downloads != 0 && message->client
-	       && mosquitto_client_id(message->client) && ft_guard_is_from_broker(message->topic);
+	       && mosquitto_client_id(message->client)
+	       && (ft_guard_is_from_broker(message->topic)
+		   || ((plugin->options.downloads & FT_DOWNLOADS_AWS)
+		       && ft_aws_topic_kind(message->topic) == FT_AWS_TOPIC_ANSWER));
 }
 
 int ft_on_message(int event, void *event_data, void *userdata)

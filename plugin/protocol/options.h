@@ -83,6 +83,7 @@ enum ft_deduplicate {
 /* How devices may ask for files; bits. 0: not at all. */
 enum ft_downloads_mode {
 	FT_DOWNLOADS_NATIVE = 1,	/* $file-get/... */
+	FT_DOWNLOADS_AWS = 2,		/* $aws/things/.../streams/... */
 };
 
 struct ft_options {

@@ -25,6 +25,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 
+#include "protocol/aws_topic.h"
 #include "fuzz.h"
 
 /*
@@ -400,6 +401,8 @@ int mosquitto_broker_publish(const char *client_id, const char *topic, int len, 
 		fuzz_check(qos == 0 && !retain && !properties);
 		fuzz_check(strncmp(topic + 11, client_id, strlen(client_id)) == 0);
 		broker.blocks++;
+	} else if (client_id && ft_aws_topic_kind(topic) == FT_AWS_TOPIC_ANSWER) {
+		fuzz_check(qos == 0 && !retain && !properties);
 	} else if (!client_id && retain) {
 		fuzz_check(qos == 1 && (strncmp(topic, "$file-offer/all/", 16) == 0
 					|| strncmp(topic, "$file-report/", 13) == 0));

@@ -419,7 +419,7 @@ START_TEST(test_downloads__ignore_meta_data_that_is_no_object)
 	put("offers/all/.app.bin.json", "[1]");
 	start_with_hello();
 	wait_for_message("$file-offer/all/app.bin", "000Z\"}");
-	ck_assert(logged( "its meta data is no JSON object"));
+	ck_assert(logged( "is offered: without meta data, which is no JSON object"));
 }
 END_TEST
 

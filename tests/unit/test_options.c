@@ -149,6 +149,8 @@ START_TEST(test_options__take_words)
 		{ "downloads", "off", &options.downloads, 0 },
 		{ "downloads", "native", &options.downloads, FT_DOWNLOADS_NATIVE },
 		{ "downloads", "native, native", &options.downloads, FT_DOWNLOADS_NATIVE },
+		{ "downloads", "aws", &options.downloads, FT_DOWNLOADS_AWS },
+		{ "downloads", "native,aws", &options.downloads, FT_DOWNLOADS_NATIVE | FT_DOWNLOADS_AWS },
 		{ "announce", "false", &options.announce, 0 },
 		{ "tune_malloc", "true", &options.tune_malloc, 1 },
 		{ "tune_malloc", "false", &options.tune_malloc, 0 },
