@@ -41,7 +41,7 @@ CALLS_WRAP(CALLS_MEMORY, int, MOSQ_ERR_NOMEM, mosquitto_property_add_binary,
 /* --- the broker --- */
 
 #define DOWNLOAD_WAIT_MS 200
-#define DOWNLOAD_STRIDE 5	/* a run takes as long as twenty others */
+#define DOWNLOAD_STRIDE 31	/* a run takes as long as twenty others */
 
 static bool downloads;		/* the option, with a file that is offered */
 
