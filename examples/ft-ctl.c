@@ -90,7 +90,8 @@ static bool list_entry(void *context, cJSON *entry)
 	else if (listing->count == 0)
 		table_print_head(listing->columns);
 	if (!listing->settings->json)
-		table_print(listing->columns, entry);
+		table_print(listing->columns, entry,
+			    listing->settings->wide ? TABLE_WHOLE : TABLE_CUT);
 	listing->count++;
 	return true;
 }

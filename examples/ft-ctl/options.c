@@ -170,6 +170,7 @@ static const struct row rows[] = {
 	{ "interval", 0, "SECONDS", take_unsigned, AT(interval_s), NUMBER_WANTED,
 	  "top: time between two looks (2)" },
 	{ "count", 0, "N", take_unsigned, AT(count), NUMBER_WANTED, "top: so many looks, then end" },
+	{ "wide", 0, NULL, take_switch, AT(wide), "", "list, files, pauses: ids and names in full" },
 	{ "json", 0, NULL, take_switch, AT(json), "", "one JSON object a line, for programs" },
 	{ "help", 0, NULL, take_switch, AT(help), "", "this text" },
 };

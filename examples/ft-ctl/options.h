@@ -32,7 +32,7 @@ struct settings {
 	unsigned interval_s;		/* of top */
 	unsigned count;			/* frames of top; 0: until it is ended */
 	bool all, cancel;
-	bool json;
+	bool json, wide;
 	bool help;
 	const char *command;
 	const char **arguments;		/* behind the command, NULL-terminated */

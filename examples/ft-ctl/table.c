@@ -2,10 +2,12 @@
 #include "table.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <wchar.h>
 
 #define BAR_WIDTH 12
+#define IDLE_SHOWN_S 60
 
 double number_of(const cJSON *entry, const char *key)
 {
@@ -123,14 +125,15 @@ void table_print_head(const struct table_column *columns)
 	}
 }
 
-void table_print(const struct table_column *columns, const cJSON *entry)
+void table_print(const struct table_column *columns, const cJSON *entry, enum table_fit fit)
 {
 	char text[CELL_ROOM];
 
 	for (const struct table_column *c = columns; c->title; c++) {
 		text[0] = '\0';
 		c->cell(text, entry);
-		table_print_text(text, c->width);
+		table_print_text(text, fit == TABLE_WHOLE && table_width(text) > abs(c->width)
+				       ? 0 : c->width);
 		printf(c[1].title ? " " : "\n");
 	}
 }
@@ -199,7 +202,15 @@ void cell_state(char text[CELL_ROOM], const cJSON *entry)
 {
 	bool paused = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(entry, "paused"));
 
-	snprintf(text, CELL_ROOM, "%s", paused ? "paused" : text_of(entry, "state"));
+	const char *state = paused ? "paused" : text_of(entry, "state");
+	double idle = number_of(entry, "idle");
+	char since[32];
+
+	print_time(since, sizeof(since), idle);
+	if (strcmp(state, "receiving") == 0 && idle >= IDLE_SHOWN_S)
+		snprintf(text, CELL_ROOM, "idle %s", since);
+	else
+		snprintf(text, CELL_ROOM, "%s", state);
 }
 
 /* Nothing where it is as it should be. */

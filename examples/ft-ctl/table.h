@@ -22,9 +22,15 @@ struct table_column {
 	table_cell *cell;
 };
 
+/* What becomes of a text that is longer than its column. */
+enum table_fit {
+	TABLE_CUT,			/* in the middle */
+	TABLE_WHOLE,			/* the line gets longer */
+};
+
 /* The titles, and one entry, each a line; `columns` ends with a title NULL. */
 void table_print_head(const struct table_column *columns);
-void table_print(const struct table_column *columns, const cJSON *entry);
+void table_print(const struct table_column *columns, const cJSON *entry, enum table_fit fit);
 
 /* Prints `text` in so many columns: cut in the middle, or filled. Negative: to the left; 0: as it is. */
 void table_print_text(const char *text, int width);

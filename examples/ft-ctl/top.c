@@ -94,7 +94,7 @@ static void top_print(const cJSON *status, cJSON **transfers, int count)
 	top_print_head(status, rate);
 	table_print_head(top_columns);
 	for (int i = 0; i < count && i < rows; i++)
-		table_print(top_columns, transfers[i]);
+		table_print(top_columns, transfers[i], TABLE_CUT);
 	fflush(stdout);
 }
 

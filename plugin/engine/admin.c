@@ -527,9 +527,11 @@ static enum ft_status admin_get_status(struct admin_call *call, struct ft_transf
 	ft_control_put_number(to, "max_memory", e->options->max_memory);
 	ft_control_put_number(to, "log_fill", ft_log_fill(e->core.log));
 	ft_control_put_number(to, "log_size", ft_log_size(e->core.log));
-	if (e->space_known)
+	if (e->space_known) {
 		ft_control_put_number(to, "disk_free", e->space.bytes);
-	ft_control_put_truth(to, "disk_full", atomic_load(&e->core.disk_full));
+		ft_control_put_number(to, "disk_left", engine_available(e));
+	}
+	ft_control_put_truth(to, "disk_full", engine_available(e) == 0 || engine_lacks_inodes(e));
 	ft_control_put_number(to, "jobs", atomic_load(&e->core.outstanding));
 	ft_control_put_truth(to, "all_paused", e->admin.all_paused);
 	ft_control_put_number(to, "paused_clients", e->registry.paused_owners);

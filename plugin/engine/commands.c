@@ -21,7 +21,6 @@
 #define COMMANDS_DETAIL_ROOM 192
 #define COMMANDS_LOOKUPS_MAX 1024	/* questions about finished ids on their way */
 #define COMMANDS_HEAD_ROOM 4096		/* a record's head that fits here needs no memory */
-#define COMMANDS_MIN_FILES 1000		/* inodes that stay free */
 
 /* One command on its way. */
 struct call {
@@ -132,11 +131,13 @@ enum ft_status engine_append_fin(struct ft_engine *e, const struct ft_request *r
 
 static enum ft_status check_space(struct call *call, uint64_t len)
 {
-	const struct ft_engine *e = call->engine;
+	struct ft_engine *e = call->engine;
 	uint64_t available = engine_available(e);
 
 	if (len <= available)
 		return FT_OK;
+	if (e->refused_space == 0 || len < e->refused_space)
+		e->refused_space = len;
 	ft_buf_printf(&call->detail, "%llu bytes do not fit: %llu bytes are left above "
 		      "min_free_space", (unsigned long long)len, (unsigned long long)available);
 	return FT_DISK_FULL;
@@ -196,9 +197,8 @@ static enum ft_status check_begin(struct call *call, const struct ft_meta *meta)
 				 call->limits->max_transfers_per_client);
 	if (st == FT_OK)
 		st = check_memory(call, ft_registry_cost(&e->registry, &call->key));
-	if (st == FT_OK && e->space_known && e->space.files < COMMANDS_MIN_FILES
-	    && o->min_free_space > 0) {
-		ft_buf_printf(&call->detail, "fewer than %d inodes are free", COMMANDS_MIN_FILES);
+	if (st == FT_OK && engine_lacks_inodes(e)) {
+		ft_buf_printf(&call->detail, "fewer than %d inodes are free", ENGINE_MIN_INODES);
 		st = FT_DISK_FULL;
 	}
 	if (st == FT_OK && meta->has_size && (st = check_quota(call, meta->size)) == FT_OK)

@@ -62,6 +62,7 @@ struct ft_engine {
 	bool space_known;
 	struct ft_space space;		/* when the writer looked, less what was in the log then */
 	uint64_t appended;		/* bytes since then */
+	uint64_t refused_space;		/* the least that was refused for lack of it; 0: nothing was */
 
 	int64_t begun_ms;
 	int64_t now_ms;
@@ -83,6 +84,8 @@ struct ft_engine {
 	size_t sweep_left;		/* buckets that are due */
 	size_t expiries;		/* in this slice */
 };
+
+#define ENGINE_MIN_INODES 1000		/* stay free */
 
 /* How long to wait for room in the log, while the writer makes progress. */
 #define ENGINE_ROOM_MS 50
@@ -222,6 +225,9 @@ void engine_run_timers(struct ft_engine *e);
 
 /* Bytes that may be taken in; UINT64_MAX: no limit. */
 uint64_t engine_available(const struct ft_engine *e);
+
+/* Whether too few inodes are left for another transfer. */
+bool engine_lacks_inodes(const struct ft_engine *e);
 
 /* Seconds that a transfer may be without news. */
 uint64_t engine_ttl_s(const struct ft_engine *e, uint64_t asked_s);

@@ -582,6 +582,17 @@ static void results_take_lost(struct ft_engine *e, struct ft_lost *lost)
 	ft_job_free(&job);
 }
 
+/* What was refused for lack of space would not be now: the smallest of it. */
+static void results_tell_of_room(struct ft_engine *e)
+{
+	uint64_t available = engine_available(e);
+
+	if (available == 0 || available < e->refused_space || engine_lacks_inodes(e))
+		return;
+	e->refused_space = 0;
+	ft_refusals_over(e->refusals, FT_DISK_FULL, e->now_ms);
+}
+
 static void results_take_space(struct ft_engine *e, struct ft_space_news *news)
 {
 	struct ft_job *job = &news->job;
@@ -593,8 +604,7 @@ static void results_take_space(struct ft_engine *e, struct ft_space_news *news)
 	e->space.bytes -= waiting < e->space.bytes ? waiting : e->space.bytes;
 	e->appended = 0;
 	ft_job_free(&job);
-	if (engine_available(e) > 0)
-		ft_refusals_over(e->refusals, FT_DISK_FULL, e->now_ms);
+	results_tell_of_room(e);
 }
 
 void engine_take_job(struct ft_engine *e, struct ft_job *job)

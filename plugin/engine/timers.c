@@ -19,6 +19,12 @@ uint64_t engine_available(const struct ft_engine *e)
 	return e->space.bytes > kept ? e->space.bytes - kept : 0;
 }
 
+bool engine_lacks_inodes(const struct ft_engine *e)
+{
+	return e->space_known && e->space.files < ENGINE_MIN_INODES
+	       && e->options->min_free_space > 0;
+}
+
 uint64_t engine_ttl_s(const struct ft_engine *e, uint64_t asked_s)
 {
 	const struct ft_options *o = e->options;

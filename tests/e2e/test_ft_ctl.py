@@ -5,7 +5,8 @@ import os
 import re
 import subprocess
 
-from harness import BUILD, COMMAND, ROOT, Case, broker_version, rows, spread
+from harness import (BUILD, COMMAND, ROOT, Case, Clock, broker_version, compiled, eventually, rows,
+                     spread)
 from settings import SETTINGS
 from test_control import CONTENT
 
@@ -58,6 +59,27 @@ class Tool(ToolCase):
                 wide = sum(2 if c in "\u4e2d😀" else 0 if c == "\u0301" else 1 for c in line)
                 self.assertLessEqual(wide, 80, line)
         self.ctl("resume", device.client_id)
+
+    def test_wide_tables_have_ids_that_other_commands_take(self):
+        device = self.begun(self.device("c" * 40), "f" * 40)
+        self.ok(device.upload("d" * 40, CONTENT, "n" * 60))
+        self.assertNotIn("c" * 40, self.ctl("list"))
+        client, file = self.ctl("list", "--wide", device.client_id).splitlines()[1].split()[:2]
+        self.ctl("abort", client, file)
+        line = self.ctl("files", "--wide", device.client_id).splitlines()[1]
+        self.assertIn(f"{'c' * 40} {'d' * 40} {'n' * 60} ", line)
+
+    def test_list_says_for_how_long_a_device_has_been_silent(self):
+        broker = self.start_broker(start=False, preload=compiled(*Clock.PRELOAD))
+        clock = Clock(broker)
+        broker.start()
+        device = self.begun(self.device(broker=broker))
+        self.assertIn("receiving", self.ctl("list", broker=broker))
+        clock.forward(70)
+        eventually(lambda: re.search(r"idle 1m[1-3]", self.ctl("list", broker=broker)),
+                   "the list to say that the device is silent")
+        self.ok(device.segment("f1", 1000, CONTENT[1000:2000]))
+        self.assertIn("receiving", self.ctl("list", broker=broker))
 
     def test_show_tells_of_a_transfer_and_of_a_file(self):
         device = self.begun(self.device())

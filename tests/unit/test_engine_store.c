@@ -465,6 +465,41 @@ START_TEST(test_store__says_that_there_is_no_room)
 }
 END_TEST
 
+static void look_at_the_disk_again(void)
+{
+	rig.engine->space_known = false;
+	while (!rig.engine->space_known)
+		rig_settle(&rig);
+	rig_settle(&rig);
+}
+
+/* A file that is too large for what is left is refused, though others would not be. */
+START_TEST(test_store__says_that_there_is_room_when_what_was_refused_fits)
+{
+	char init[64];
+	uint64_t free;
+
+	rig_stop(&rig);
+	fake_unwatch();
+	rig_start(&rig);
+	fake_watch_this_thread();
+	look_at_the_disk_again();
+	free = rig.engine->space.bytes;
+	rig.options.min_free_space = free / 4 * 3;
+	look_at_the_disk_again();
+	snprintf(init, sizeof init, "{\"name\":\"n\",\"size\":%llu}", (unsigned long long)(free / 2));
+	ck_assert_int_eq(say("$file/f/init", init), FT_DISK_FULL);
+	for (int i = 0; i < 2; i++) {
+		look_at_the_disk_again();
+		ck_assert(!rig_logged(&rig, "there is room on the disk again"));
+	}
+	rig.options.min_free_space = 0;
+	look_at_the_disk_again();
+	look_at_the_disk_again();
+	ck_assert(rig_logged(&rig, "there is room on the disk again; 1 client was told disk_full"));
+}
+END_TEST
+
 #define COUNT(array) (sizeof (array) / sizeof (array)[0])
 
 int main(void)
@@ -501,6 +536,7 @@ int main(void)
 	tcase_add_test(cases, test_store__finishes_behind_a_checkpoint);
 	tcase_add_test(cases, test_store__aborts_behind_a_checkpoint);
 	tcase_add_test(cases, test_store__says_that_there_is_no_room);
+	tcase_add_test(cases, test_store__says_that_there_is_room_when_what_was_refused_fits);
 	suite_add_tcase(suite, cases);
 	return ft_suite_finish(suite);
 }
