@@ -18,13 +18,16 @@ class Readme(RealCase):
         with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
             self.blocks = re.findall(r"^```sh\n(.*?)^```", file.read(), re.M | re.S)
         self.broker_ = self.real_broker()
-        # The port, and the programs, are not those of a newcomer.
+        self.put_programs()
+        self.env["PATH"] = self.dir + ":" + self.env["PATH"]
+
+    def put_programs(self):
+        """The port, and the programs, are not those of a newcomer."""
         for program in ("mosquitto_pub", "mosquitto_rr", "ft-put"):
             with open(os.path.join(self.dir, program), "w", encoding="ascii") as script:
                 real = FT_PUT if program == "ft-put" else f"/usr/bin/{program}"
                 script.write(f'#!/bin/sh\nexec {real} -p {self.broker_.port} "$@"\n')
             os.chmod(script.name, 0o755)
-        self.env["PATH"] = self.dir + ":" + self.env["PATH"]
 
     def block(self, *words):
         found, = (b for b in self.blocks if all(word in b for word in words))
@@ -48,14 +51,33 @@ class Readme(RealCase):
     def test_the_small_script_tells_whether_the_file_has_arrived(self):
         self.file(5000, NAME)
         for _ in range(2):
-            done = self.sh(self.block("mosquitto_rr"), NAME)
+            done = self.sh(self.block("mosquitto_rr", "fin/"), NAME)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             self.assertIn('"state":"complete"', done.stdout)
         self.has("dev1", data(5000))
         self.assertEqual(len(self.stored(self.broker_, "dev1")), 1)
         # One that the broker cannot take: a name that no file may have.
         self.file(50, "a.manifest.json")
-        self.assertNotEqual(self.sh(self.block("mosquitto_rr"), "a.manifest.json").returncode, 0)
+        self.assertNotEqual(self.sh(self.block("mosquitto_rr", "fin/"), "a.manifest.json").returncode, 0)
+
+    def test_the_script_that_fetches_a_file(self):
+        self.broker_.stop()
+        self.broker_.options["downloads"] = "native"
+        self.broker_.start()
+        self.put_programs()
+        content = data(200000)
+        offers = os.path.join(self.broker_.storage.path, "offers", "all")
+        eventually(lambda: os.path.isdir(offers), "the place for offers")
+        with open(os.path.join(offers, "app.bin.part"), "wb") as part:
+            part.write(content)
+        os.rename(part.name, os.path.join(offers, "app.bin"))
+
+        def fetch():
+            return self.sh(self.block("$file-get", "id=dev1"), "app.bin", sha256(content))
+
+        eventually(lambda: fetch().returncode == 0, "the offer")
+        with open(os.path.join(self.dir, "app.bin"), "rb") as file:
+            self.assertEqual(file.read(), content)
 
     def test_the_client(self):
         self.file(300000, "door-42.mp4", 1)
