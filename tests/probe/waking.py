@@ -15,9 +15,13 @@ def wakes(broker, count=100, connect=None, limit=5):
     label = f"{broker.suite.name} {broker.name}"
     client = connect() if connect else Client(broker.port)
     client.subscribe("probe/#", 1)
-    client.publish("$file/work/1")  # a bell is hung when it is first needed
-    client.message(5)
-    before = broker.fds()
+    before = None
+    for _ in range(20):  # a bell is hung when it is first needed, which takes a while with TLS
+        client.publish("$file/work/1")
+        client.message(5)
+        if broker.fds() == before:
+            break
+        before = broker.fds()
     late = []
     for _ in range(count):
         client.publish("$file/work/1")
