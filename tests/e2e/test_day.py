@@ -50,6 +50,21 @@ class Day(ToolCase):
         self.ok(device.segment("f", HALF, content))
         self.ok(device.fin("f", 2 * HALF, sha256(content + content)))
 
+    def test_a_disk_that_others_fill_to_the_last_byte_does_not_fill_the_log(self):
+        self.broker = self.small_disk()
+        device, sent = self.device("cam1"), 0
+        self.ok(device.init("f"))
+        stranger = self.filled(os.path.join(self.broker.storage.path, "stranger"), 0)
+        while device.segment("f", sent, bytes(65536)).word == "success":  # the log takes some
+            sent += 65536
+        self.logged("the disk of storage_dir is full: ")
+        begun = self.stats()["uptime"]
+        eventually(lambda: self.stats()["uptime"] >= begun + 3, "it to be tried again")
+        self.assertEqual(self.broker.log().count("No space left on device"), 1)
+        os.unlink(stranger)
+        self.logged("what waited in the log could be stored")
+        self.ok(device.fin("f", sent))
+
     def test_a_stuck_transfer_is_found_and_aborted(self):
         self.broker = self.start_broker()
         stuck, busy = self.device("stuck"), self.device("busy")
