@@ -331,6 +331,7 @@ static enum ft_status engine_take_in(struct ft_engine *e, struct ft_finished *fi
 	if (st != FT_OK && st != FT_NO_SUCH_TRANSFER)
 		return st;
 	st = ft_catalog_put_finished(e->core.catalog, finished, NULL);
+	e->taken_in++;
 	/* Whether consumers were told of it nobody knows any more. */
 	if (st == FT_OK && e->options->done == FT_DONE_ON && found->size != FT_STORE_TAKEN)
 		st = ft_catalog_put_notice(e->core.catalog, found->manifest, found->manifest_len);
@@ -371,8 +372,11 @@ static enum ft_status engine_list_finished(struct ft_engine *e)
 	if (st == FT_OK)
 		st = ft_catalog_put_filled(e->core.catalog);
 	if (st == FT_OK)
-		return ft_catalog_commit(e->core.catalog);
+		st = ft_catalog_commit(e->core.catalog);
 	ft_catalog_rollback(e->core.catalog);
+	if (st == FT_OK && e->taken_in > 0)
+		ft_logger_printf(e->core.logger, FT_LOG_NOTICE, "%zu finished files were in storage_dir "
+				 "and not in its catalog: now they are", e->taken_in);
 	return st;
 }
 

@@ -77,6 +77,7 @@ struct ft_engine {
 	bool retaining;			/* a job is out */
 	bool retain_again;		/* there may be more to go: soon */
 	size_t retain_skip;		/* files that stay for now: in use, or not to be removed */
+	size_t taken_in;		/* finished files that the catalog had not, at the start */
 	size_t removed;			/* since that was logged last */
 	int64_t retain_ms;		/* when finished files are looked after again */
 	int64_t reckoned_ms;		/* when the clock was looked at last; 0: not yet */

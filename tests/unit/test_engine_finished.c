@@ -359,7 +359,9 @@ START_TEST(test_finished__is_known_without_the_catalog)
 	take_away("catalog.db");
 	tree_remove(rig_path(&rig, "catalog.db-wal"));
 	tree_remove(rig_path(&rig, "catalog.db-shm"));
+	ck_assert(!rig_logged(&rig, "finished files were in storage_dir"));
 	rig_start(&rig);
+	ck_assert(rig_logged(&rig, "1 finished files were in storage_dir and not in its catalog"));
 	ck_assert_int_eq(say("$file/f/status", ""), FT_OK);
 	ck_assert_str_eq(rig_member(&rig, "state"), "\"complete\"");
 	ck_assert_int_eq(say("$file/f/fin/5", ""), FT_OK);

@@ -6,6 +6,7 @@
 #include "store/fs/fs.h"
 
 #define QUIET_MS 1000	/* the same error again within this time is not logged */
+#define FULL_QUIET_MS 60000	/* a full disk: the writer tries each second until there is room */
 
 void fs_names_of(const struct fs *fs, struct fs_names *names, const struct ft_key *key)
 {
@@ -87,13 +88,14 @@ static const char *names_remedy(int error)
 	return NULL;
 }
 
-/* A full disk meets every segment of every client; one line a second says so as well. */
+/* An error may meet every segment of every client; one line says so as well. */
 static bool names_just_said(struct fs *fs, int error)
 {
 	int64_t now = ft_clock_ms();
+	int64_t quiet = ft_sys_status(error) == FT_DISK_FULL ? FULL_QUIET_MS : QUIET_MS;
 
 	if (atomic_load(&fs->complaint) == error
-	    && now - atomic_load(&fs->complained_ms) < QUIET_MS)
+	    && now - atomic_load(&fs->complained_ms) < quiet)
 		return true;
 	atomic_store(&fs->complaint, error);
 	atomic_store(&fs->complained_ms, now);
