@@ -382,8 +382,7 @@ static void watch_dialing(struct link *link, unsigned ready)
 	bool lost = !error && !connected && (ready & LINK_HUNG_UP);
 	if (connected)
 		link->state = link->tls ? LINK_SECURING : LINK_GREETING;
-	else
-		note_progress(link, error);
+	note_progress(link, error);
 	if (error || lost)
 		link_end_closed(link, error ? strerror(error) : "Connection refused or reset");
 }
