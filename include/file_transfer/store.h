@@ -87,6 +87,7 @@ enum ft_upload_mode {
 enum ft_publish_mode {
 	FT_PUBLISH_KEEP,	/* another finished file under the key: FT_ALREADY_COMPLETE */
 	FT_PUBLISH_REPLACE,	/* ... is replaced, atomically for who opens the name */
+	FT_PUBLISH_ASK,		/* nothing is published: FT_NO_SUCH_TRANSFER where it is not there already */
 };
 
 /* One of the files that publish() makes visible together. */

@@ -57,7 +57,7 @@ bool ft_core_is_published(const struct ft_core *core, struct ft_catalog *catalog
 {
 	char renamed[FT_FILE_NAME_MAX + 1];
 	struct ft_publication p = {
-		.key = facts->key, .name = facts->meta.name, .size = size,
+		.key = facts->key, .mode = FT_PUBLISH_ASK, .name = facts->meta.name, .size = size,
 		.transfer_id = facts->transfer_id,
 	};
 

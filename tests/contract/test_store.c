@@ -362,6 +362,31 @@ START_TEST(test_store__tells_without_bytes_whether_it_is_published)
 }
 END_TEST
 
+START_TEST(test_store__publishes_nothing_where_it_is_asked_only)
+{
+	struct ft_key key = rig_key("c", "f"), empty = rig_key("c", "g");
+	struct ft_publication what;
+	struct rig rig;
+
+	rig_open_any(&rig, _i);
+	for (uint64_t size = 0; size <= 5; size += 5) {
+		what = rig_publication(&key, "n", "id-1.", NULL, NULL, size);
+		what.mode = FT_PUBLISH_ASK;
+		ck_assert_int_eq(rig_publish(&rig, &what), FT_NO_SUCH_TRANSFER);
+	}
+	ck_assert_uint_eq(rig_list(&rig, 0).count, 0);
+	ck_assert_int_eq(rig_publish_text(&rig, &key, "n", "id-1.", "hello"), FT_OK);
+	ck_assert_int_eq(rig_publish_text(&rig, &empty, "n", "id-2.", ""), FT_OK);
+	what = rig_publication(&key, "n", "id-1.", NULL, NULL, 5);
+	what.mode = FT_PUBLISH_ASK;
+	ck_assert_int_eq(rig_publish(&rig, &what), FT_OK);
+	what = rig_publication(&empty, "n", "id-2.", NULL, NULL, 0);
+	what.mode = FT_PUBLISH_ASK;
+	ck_assert_int_eq(rig_publish(&rig, &what), FT_OK);
+	rig_close(&rig);
+}
+END_TEST
+
 START_TEST(test_store__keeps_what_is_finished)
 {
 	struct ft_key key = rig_key("c", "f");
@@ -605,6 +630,7 @@ RIG_SUITE_OF_ALL_BACKENDS("store",
 	test_store__publishes_nothing_that_is_too_short,
 	test_store__publishing_again_is_a_success,
 	test_store__tells_without_bytes_whether_it_is_published,
+		  test_store__publishes_nothing_where_it_is_asked_only,
 	test_store__keeps_what_is_finished,
 	test_store__replaces_a_file_of_the_same_name,
 	test_store__replaces_a_file_of_another_name,

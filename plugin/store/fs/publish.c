@@ -247,7 +247,8 @@ static enum ft_status publish_look(struct publishing *p)
 	 */
 	if (owns_bytes && !(p->what->bytes && p->what->mode == FT_PUBLISH_REPLACE))
 		return publish_take_over(p);
-	if (!p->upload && !p->link && !p->what->bytes && p->what->size > 0)
+	if (p->what->mode == FT_PUBLISH_ASK
+	    || (!p->upload && !p->link && !p->what->bytes && p->what->size > 0))
 		return FT_NO_SUCH_TRANSFER;
 	if (p->place_fd < 0 || p->what->mode == FT_PUBLISH_REPLACE)
 		return FT_OK;

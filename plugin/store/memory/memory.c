@@ -331,7 +331,7 @@ static enum ft_status memory_place(struct memory *memory, const struct ft_public
 	    && memmem(former->manifest, former->manifest_len, what->transfer_id,
 		      strlen(what->transfer_id)))
 		return FT_OK;
-	if (!from && !what->bytes && what->size > 0)
+	if (what->mode == FT_PUBLISH_ASK || (!from && !what->bytes && what->size > 0))
 		return FT_NO_SUCH_TRANSFER;
 	if (former && what->mode == FT_PUBLISH_KEEP)
 		return FT_ALREADY_COMPLETE;
