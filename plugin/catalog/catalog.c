@@ -91,6 +91,15 @@ void ft_catalog_rollback(struct ft_catalog *c)
 	catalog_end_transaction(c);
 }
 
+enum ft_status ft_catalog_end(struct ft_catalog *c, enum ft_status st)
+{
+	if (st == FT_OK)
+		st = ft_catalog_commit(c);
+	if (st != FT_OK)
+		ft_catalog_rollback(c);
+	return st;
+}
+
 /* --- sync and checkpoint --- */
 
 /* Syncs one of SQLite's files. */

@@ -11,8 +11,8 @@
  *	ft_catalog_join(catalog, &mine);		a connection for another thread
  *
  *	ft_catalog_begin(c);				waits for other threads' transactions
- *	ft_catalog_put_transfer(c, &facts); ...		several facts, all or none
- *	if ((st = ft_catalog_commit(c)) == FT_OK)	survives the process
+ *	st = ft_catalog_put_transfer(c, &facts); ...	several facts, all or none
+ *	if ((st = ft_catalog_end(c, st)) == FT_OK)	survives the process
  *		st = ft_catalog_sync(c);		all committed before survives a power cut
  *
  * HELD AND DURABLE. Two sets of ranges per unfinished transfer: `held` is what store and
@@ -86,6 +86,12 @@ void ft_catalog_close(struct ft_catalog **catalog);
 enum ft_status ft_catalog_begin(struct ft_catalog *c) FT_MUST_USE;
 enum ft_status ft_catalog_commit(struct ft_catalog *c) FT_MUST_USE;
 void ft_catalog_rollback(struct ft_catalog *c);
+
+/*
+ * Ends what was begun, or could not be: commits where `st` is FT_OK, and rolls back where it is
+ * not, or where the commit fails. Returns the error, if there is one.
+ */
+enum ft_status ft_catalog_end(struct ft_catalog *c, enum ft_status st) FT_MUST_USE;
 
 /*
  * Waits until the disk has all that any connection has committed. FT_IO_ERROR: it may not,

@@ -250,10 +250,7 @@ static enum ft_status past_write(struct ft_catalog *c, const struct ft_catalog_c
 		st = ft_connection_run(c, ft_schema_cut);
 	if (st == FT_OK)
 		st = ft_catalog_put_log(c, config->identity, config->log_id);
-	if (st == FT_OK)
-		st = ft_catalog_commit(c);
-	ft_catalog_rollback(c);
-	return st;
+	return ft_catalog_end(c, st);
 }
 
 /*

@@ -782,9 +782,7 @@ enum ft_status engine_load_pauses(struct ft_engine *e)
 
 	if (st == FT_OK)
 		st = ft_catalog_drop_old_pauses(c);
-	if (st == FT_OK)
-		st = ft_catalog_commit(c);
-	ft_catalog_rollback(c);
+	st = ft_catalog_end(c, st);
 	if (st == FT_OK)
 		st = ft_catalog_each_pause(c, admin_load_pause, e);
 	if (st == FT_OK && e->admin.all_paused)

@@ -110,9 +110,7 @@ static enum ft_status worker_get_file(struct ft_core *core, struct ft_catalog *c
 static enum ft_status worker_commit(struct ft_core *core, struct ft_catalog *catalog,
 				    enum ft_status st)
 {
-	if (st == FT_OK)
-		st = ft_catalog_commit(catalog);
-	ft_catalog_rollback(catalog);
+	st = ft_catalog_end(catalog, st);
 	if (st == FT_OK && core->options->durability != FT_DURABILITY_NONE)
 		st = ft_catalog_sync(catalog);
 	return st;
@@ -269,17 +267,12 @@ void ft_admin_say_verify(struct ft_core *core, struct ft_buf *to)
 static bool worker_take_file(void *context, const struct ft_finished *file)
 {
 	struct ft_verify_job *job = context;
-	const struct ft_key *key = &file->key;
 
 	if (job->ids)
 		return false;
-	job->ids = ft_core_alloc(key->owner_len + key->file_len + 1);
-	if (key->owner_len > 0)
-		memcpy(job->ids, key->owner, key->owner_len);
-	memcpy(job->ids + key->owner_len, key->file, key->file_len);
+	job->ids = ft_core_alloc(ft_key_room(&file->key) + 1);
 	job->file = *file;
-	job->file.key.owner = job->ids;
-	job->file.key.file = job->ids + key->owner_len;
+	job->file.key = ft_key_copy(&file->key, job->ids);
 	return true;
 }
 

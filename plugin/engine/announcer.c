@@ -90,11 +90,7 @@ static enum ft_status announcer_drop(struct ft_catalog *catalog, int64_t last)
 
 	if (st == FT_OK)
 		st = ft_catalog_drop_notices(catalog, last);
-	if (st == FT_OK)
-		st = ft_catalog_commit(catalog);
-	if (st != FT_OK)
-		ft_catalog_rollback(catalog);
-	return st;
+	return ft_catalog_end(catalog, st);
 }
 
 /* Tells of the oldest ones. */

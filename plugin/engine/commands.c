@@ -288,7 +288,7 @@ static enum ft_status begin(struct call *call, const struct ft_init *init, struc
 static enum ft_status look_up(struct call *call, const struct ft_fin *fin, const struct ft_meta *meta)
 {
 	struct ft_engine *e = call->engine;
-	size_t ids = call->key.owner_len + call->key.file_len;
+	size_t ids = ft_key_room(&call->key);
 	bool has_bytes = call->command.verb == FT_VERB_SEGMENT || call->command.verb == FT_VERB_PUT;
 	size_t len = has_bytes ? call->len : 0;
 	size_t cost = sizeof(struct ft_lookup) + ids + len;
@@ -307,17 +307,11 @@ static enum ft_status look_up(struct call *call, const struct ft_fin *fin, const
 		return st;
 	}
 	room = (char *)(lookup + 1);
-	if (call->key.owner_len > 0)
-		memcpy(room, call->key.owner, call->key.owner_len);
-	memcpy(room + call->key.owner_len, call->key.file, call->key.file_len);
 	if (len > 0)
 		memcpy(room + ids, call->payload, len);
 	lookup->job.kind = FT_JOB_LOOKUP;
 	ft_link_init(&lookup->job.link);
-	lookup->key = (struct ft_key){
-		.owner = room, .owner_len = call->key.owner_len,
-		.file = room + call->key.owner_len, .file_len = call->key.file_len,
-	};
+	lookup->key = ft_key_copy(&call->key, room);
 	lookup->verb = call->command.verb;
 	lookup->offset = call->command.number;
 	lookup->bytes = (const uint8_t *)room + ids;

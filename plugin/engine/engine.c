@@ -218,10 +218,7 @@ static enum ft_status engine_put_log(struct ft_engine *e, const char *identity,
 
 	if (st == FT_OK)
 		st = ft_catalog_put_log(e->core.catalog, identity, log_id);
-	if (st == FT_OK)
-		st = ft_catalog_commit(e->core.catalog);
-	ft_catalog_rollback(e->core.catalog);
-	return st;
+	return ft_catalog_end(e->core.catalog, st);
 }
 
 /*
@@ -371,9 +368,7 @@ static enum ft_status engine_list_finished(struct ft_engine *e)
 	e->closing = false;
 	if (st == FT_OK)
 		st = ft_catalog_put_filled(e->core.catalog);
-	if (st == FT_OK)
-		st = ft_catalog_commit(e->core.catalog);
-	ft_catalog_rollback(e->core.catalog);
+	st = ft_catalog_end(e->core.catalog, st);
 	if (st == FT_OK && e->taken_in > 0)
 		ft_logger_printf(e->core.logger, FT_LOG_NOTICE, "%zu finished files were in storage_dir "
 				 "and not in its catalog: now they are", e->taken_in);

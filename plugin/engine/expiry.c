@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include "engine/expiry.h"
 
-#include <string.h>
 
 #include "base/system.h"
 
@@ -22,11 +21,7 @@ static enum ft_status expiry_note_clock(struct ft_catalog *catalog, const struct
 	if (st == FT_OK && job->belief == FT_BELIEVED)
 		st = ft_catalog_mend_times(catalog, now_ms, EXPIRY_FIRST_MS,
 					   now_ms + FT_RECKONING_DAY_MS, more);
-	if (st == FT_OK)
-		st = ft_catalog_commit(catalog);
-	if (st != FT_OK)
-		ft_catalog_rollback(catalog);
-	return st;
+	return ft_catalog_end(catalog, st);
 }
 
 /* Now and then, and while it is doubted: that must come to an end over restarts, too. */
@@ -68,20 +63,13 @@ static enum ft_status expiry_visit(void *context, const struct ft_finished *foun
 {
 	struct expiry_search *search = context;
 	struct ft_files *job = search->job;
-	const struct ft_key *key = &found->key;
 	struct ft_finished *file = &job->files[job->count];
-	char *ids;
 
-	search->bytes += key->owner_len + key->file_len;
+	search->bytes += ft_key_room(&found->key);
 	if (job->count > 0 && search->bytes > EXPIRY_IDS_BYTES)
 		return FT_OK;	/* with the next job */
 	*file = *found;
-	ids = ft_core_alloc(key->owner_len + key->file_len + 1);
-	if (key->owner_len > 0)
-		memcpy(ids, key->owner, key->owner_len);
-	memcpy(ids + key->owner_len, key->file, key->file_len);
-	file->key.owner = ids;
-	file->key.file = ids + key->owner_len;
+	file->key = ft_key_copy(&found->key, ft_core_alloc(ft_key_room(&found->key) + 1));
 	job->count++;
 	return FT_OK;
 }
@@ -122,11 +110,7 @@ static enum ft_status expiry_drop_rows(struct ft_catalog *catalog, struct ft_fil
 
 	for (size_t i = job->count; st == FT_OK && i > 0; i--)
 		st = expiry_drop_row(catalog, job, i - 1);
-	if (st == FT_OK)
-		st = ft_catalog_commit(catalog);
-	if (st != FT_OK)
-		ft_catalog_rollback(catalog);
-	return st;
+	return ft_catalog_end(catalog, st);
 }
 
 void ft_expiry_remove(struct ft_core *core, struct ft_catalog *catalog, struct ft_files *job)

@@ -235,11 +235,7 @@ static enum ft_status finisher_try_enter(struct finisher *f, struct ft_finish *c
 	for (size_t i = 0; st == FT_OK && i < count; i++)
 		if (jobs[i]->job.status == FT_OK)
 			st = finisher_enter_one(f, jobs[i]);
-	if (st == FT_OK)
-		st = ft_catalog_commit(f->catalog);
-	if (st != FT_OK)
-		ft_catalog_rollback(f->catalog);
-	return st;
+	return ft_catalog_end(f->catalog, st);
 }
 
 /* The files are there; so the catalog must come to know it, or the next start will see to it. */

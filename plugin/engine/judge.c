@@ -89,10 +89,7 @@ static enum ft_status judge_note(struct judge *j)
 	if (st == FT_OK && facts->init_name[0])
 		st = ft_catalog_put_rename(j->catalog, facts->transfer_id, facts->init_name,
 					   facts->meta.name);
-	if (st == FT_OK)
-		st = ft_catalog_commit(j->catalog);
-	if (st != FT_OK)
-		ft_catalog_rollback(j->catalog);
+	st = ft_catalog_end(j->catalog, st);
 	if (st == FT_OK && j->core->options->durability != FT_DURABILITY_NONE)
 		st = ft_catalog_sync(j->catalog);
 	return st;

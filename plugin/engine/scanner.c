@@ -590,10 +590,7 @@ static enum ft_status scan_put_rows(struct scan_walk *walk, struct ft_catalog *c
 		if (st == FT_OK)
 			st = ft_catalog_put_offer(catalog, offer);
 	}
-	if (begun && st == FT_OK)
-		st = ft_catalog_commit(catalog);
-	ft_catalog_rollback(catalog);
-	return st;
+	return begun ? ft_catalog_end(catalog, st) : st;
 }
 
 /* --- news --- */
@@ -657,10 +654,7 @@ static enum ft_status scan_drop_rows(struct ft_catalog *catalog, struct ft_scan 
 			st = ft_catalog_drop_offer(catalog, &scan->gone->offer[i]);
 		}
 	}
-	if (st == FT_OK)
-		st = ft_catalog_commit(catalog);
-	ft_catalog_rollback(catalog);
-	return st;
+	return ft_catalog_end(catalog, st);
 }
 
 /* What the broker has told is told; else the same messages are made again. */

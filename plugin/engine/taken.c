@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /* Finished files that consumers have taken away with their manifests: the catalog forgets them. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "engine/limits.h"
 
@@ -13,23 +12,15 @@ enum ft_status ft_taken_forget(struct ft_catalog *catalog, const struct ft_finis
 
 	if (st == FT_OK)
 		st = ft_catalog_drop_finished(catalog, &file->key, file->number);
-	if (st == FT_OK)
-		st = ft_catalog_commit(catalog);
-	ft_catalog_rollback(catalog);
-	return st;
+	return ft_catalog_end(catalog, st);
 }
 
 static struct ft_taken_file *taken_file_new(const struct ft_finished *file)
 {
-	const struct ft_key *key = &file->key;
-	struct ft_taken_file *taken = ft_core_alloc(sizeof *taken + key->owner_len + key->file_len + 1);
-	char *ids = (char *)(taken + 1);
+	struct ft_taken_file *taken = ft_core_alloc(sizeof *taken + ft_key_room(&file->key) + 1);
 
-	if (key->owner_len > 0)
-		memcpy(ids, key->owner, key->owner_len);
-	memcpy(ids + key->owner_len, key->file, key->file_len);
 	ft_link_init(&taken->link);
-	taken->key = (struct ft_key){ ids, key->owner_len, ids + key->owner_len, key->file_len };
+	taken->key = ft_key_copy(&file->key, (char *)(taken + 1));
 	taken->size = file->size;
 	taken->number = file->number;
 	return taken;
@@ -52,10 +43,7 @@ static enum ft_status taken_drop_rows(struct ft_catalog *catalog, struct ft_list
 		free(file);
 		st = FT_OK;
 	}
-	if (st == FT_OK)
-		st = ft_catalog_commit(catalog);
-	ft_catalog_rollback(catalog);
-	return st;
+	return ft_catalog_end(catalog, st);
 }
 
 void ft_taken_run(struct ft_core *core, struct ft_catalog *catalog, struct ft_taken *job)

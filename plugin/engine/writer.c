@@ -74,18 +74,13 @@ struct writer_transfer *writer_add(struct ft_writer *w, const struct ft_facts *f
 {
 	struct writer_transfer *t = ft_core_alloc(sizeof *t);
 	struct writer_transfer **slot = writer_slot(w, facts->number);
-	const struct ft_key *key = &facts->key;
 
 	assert(!*slot);
 	t->number = facts->number;
 	t->state = state;
 	t->facts = *facts;
-	t->ids = ft_core_alloc(key->owner_len + key->file_len + 1);
-	if (key->owner_len > 0)
-		memcpy(t->ids, key->owner, key->owner_len);
-	memcpy(t->ids + key->owner_len, key->file, key->file_len);
-	t->facts.key.owner = t->ids;
-	t->facts.key.file = t->ids + key->owner_len;
+	t->ids = ft_core_alloc(ft_key_room(&facts->key) + 1);
+	t->facts.key = ft_key_copy(&facts->key, t->ids);
 	writer_set_user_data(t, &facts->terms.user_data);
 	ft_ranges_init(&t->held);
 	ft_ranges_init(&t->durable);
@@ -410,11 +405,7 @@ static enum ft_status writer_try_commit(struct ft_writer *w)
 
 	if (st == FT_OK)
 		st = writer_put_dirty(w);
-	if (st == FT_OK)
-		st = ft_catalog_commit(w->core->catalog);
-	if (st != FT_OK)
-		ft_catalog_rollback(w->core->catalog);
-	return st;
+	return ft_catalog_end(w->core->catalog, st);
 }
 
 /* What the catalog has now; transfers that are over are forgotten here, too. */

@@ -3,6 +3,19 @@
 
 #include <string.h>
 
+size_t ft_key_room(const struct ft_key *key)
+{
+	return key->owner_len + key->file_len;
+}
+
+struct ft_key ft_key_copy(const struct ft_key *key, char *room)
+{
+	if (key->owner_len > 0)
+		memcpy(room, key->owner, key->owner_len);
+	memcpy(room + key->owner_len, key->file, key->file_len);
+	return (struct ft_key){ room, key->owner_len, room + key->owner_len, key->file_len };
+}
+
 bool ft_meta_equal(const struct ft_meta *a, const struct ft_meta *b)
 {
 	return strcmp(a->name, b->name) == 0

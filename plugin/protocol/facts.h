@@ -76,6 +76,12 @@ struct ft_fin {
 	struct ft_sha256 checksum;
 };
 
+/* The bytes that ft_key_copy() wants. */
+size_t ft_key_room(const struct ft_key *key);
+
+/* A key like this one, which points into `room`. The owner of none has a length of 0. */
+struct ft_key ft_key_copy(const struct ft_key *key, char *room);
+
 /* Whether name, size and checksum are the same. */
 bool ft_meta_equal(const struct ft_meta *a, const struct ft_meta *b);
 
