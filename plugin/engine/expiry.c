@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include "engine/expiry.h"
 
-
 #include "base/system.h"
 
 #define EXPIRY_IDS_BYTES ((size_t)256 * 1024)	/* of ids in one job, or one */
