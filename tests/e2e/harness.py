@@ -11,19 +11,21 @@ Environment:
 """
 import ctypes
 import os
-import random
 import re
 import shlex
 import shutil
 import signal
-import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import unittest
 
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
+
 from device import REFUSED, RETRY, WORDS, Device
 from ondisk import Storage, eventually
+from ports import free_port
 from rawmqtt import SCALE, Client
 from settings import PASSWORD, SETTINGS, OverWebSockets, PerListener
 
@@ -110,17 +112,6 @@ class Clock:
         self.ahead += seconds
         with open(self.path, "r+b" if os.path.exists(self.path) else "wb") as file:
             file.write(struct.pack("=q", self.ahead))
-
-
-def free_port():
-    """One below those that the kernel gives to outgoing connections."""
-    while True:
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", random.SystemRandom().randrange(10000, 32768)))
-                return probe.getsockname()[1]
-            except OSError:
-                pass
 
 
 def work_dir(name):

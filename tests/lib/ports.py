@@ -8,11 +8,11 @@ _held = []
 
 def free_port():
     """One that stays this process's: servers, who say SO_REUSEADDR, may listen there, and nobody
-    else gets it meanwhile. Below those that the kernel gives, and tests/e2e."""
+    else gets it meanwhile. Below those that the kernel gives to outgoing connections."""
     while True:
         held = socket.socket()
         try:
-            held.bind(("", random.SystemRandom().randrange(5000, 10000)))
+            held.bind(("", random.SystemRandom().randrange(5000, 32768)))
         except OSError:
             held.close()
             continue
