@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/sys.h"
+#include "engine/rates.h"
 
 #define DOWNLOADS_BUCKETS 1024
 #define DOWNLOADS_SOURCES_MAX 64	/* open files */
@@ -17,7 +18,6 @@
 #define DOWNLOADS_READ_AHEAD (1024 * 1024)
 #define DOWNLOADS_REPORT_MS 1000
 #define DOWNLOADS_REPORTS_MAX 64	/* paths that a client reports about */
-#define DOWNLOADS_SECOND_US ((int64_t)1000000)
 
 /* A client that has asked for something since it is connected. */
 struct ft_downloader {
@@ -330,22 +330,6 @@ static void downloads_look_soon(struct ft_engine *e)
 
 /* --- bandwidth --- */
 
-static int64_t downloads_cost_us(size_t len, uint64_t rate)
-{
-	return rate == 0 ? 0 : (int64_t)(len * (uint64_t)DOWNLOADS_SECOND_US / rate);
-}
-
-/* When a bucket has anything left. */
-static int64_t downloads_ready_us(int64_t full_us, uint64_t rate)
-{
-	return rate == 0 ? 0 : full_us - DOWNLOADS_SECOND_US;
-}
-
-static void downloads_pay(int64_t *full_us, int64_t cost_us, int64_t now_us)
-{
-	*full_us = (*full_us > now_us ? *full_us : now_us) + cost_us;
-}
-
 /* Whether it is within the bandwidth; else when it will be is noted. */
 static bool downloads_may_pass(struct ft_engine *e, struct ft_fetch *fetch)
 {
@@ -355,16 +339,16 @@ static bool downloads_may_pass(struct ft_engine *e, struct ft_fetch *fetch)
 
 	if (fetch->paid || (own == 0 && all == 0))
 		return true;
-	ready_us = downloads_ready_us(fetch->client->full_us, own);
-	all_us = downloads_ready_us(d->full_us, all);
+	ready_us = ft_bucket_ready_us(fetch->client->full_us);
+	all_us = ft_bucket_ready_us(d->full_us);
 	ready_us = ready_us > all_us ? ready_us : all_us;
 	if (ready_us > now_us) {
 		if (d->due_ms > ready_us / 1000 + 1)
 			d->due_ms = ready_us / 1000 + 1;
 		return false;
 	}
-	downloads_pay(&fetch->client->full_us, downloads_cost_us(fetch->len, own), now_us);
-	downloads_pay(&d->full_us, downloads_cost_us(fetch->len, all), now_us);
+	ft_bucket_take(&fetch->client->full_us, ft_bucket_cost_us(fetch->len, own), now_us);
+	ft_bucket_take(&d->full_us, ft_bucket_cost_us(fetch->len, all), now_us);
 	fetch->paid = true;
 	return true;
 }

@@ -47,17 +47,27 @@ static struct rates_row *rates_row(struct ft_rates *rates, uint64_t hash, int64_
 	return spare;
 }
 
-/* How long a bucket takes to get back what is taken; rounded up, which is less than a command costs. */
-static int64_t rates_cost_us(uint64_t amount, uint64_t rate)
+/* How long it takes to get back what is taken; rounded up, which is less than a command costs. */
+int64_t ft_bucket_cost_us(uint64_t amount, uint64_t rate)
 {
 	assert(amount <= (uint64_t)INT64_MAX / (2 * RATES_SECOND_US));
 	return rate == 0 ? 0 : (int64_t)((amount * (uint64_t)RATES_SECOND_US + rate - 1) / rate);
 }
 
+int64_t ft_bucket_ready_us(int64_t full_us)
+{
+	return full_us - RATES_SECOND_US + 1;
+}
+
+void ft_bucket_take(int64_t *full_us, int64_t cost_us, int64_t now_us)
+{
+	*full_us = (*full_us > now_us ? *full_us : now_us) + cost_us;
+}
+
 /* Whole seconds until a bucket has anything left; 0: it has. */
 static unsigned rates_wait_s(int64_t full_us, int64_t now_us)
 {
-	int64_t lacking_us = full_us - RATES_SECOND_US - now_us;
+	int64_t lacking_us = ft_bucket_ready_us(full_us) - 1 - now_us;
 
 	if (lacking_us < 0)
 		return 0;
@@ -70,8 +80,8 @@ unsigned ft_rates_take(struct ft_rates *rates, uint64_t hash, const struct ft_li
 		       uint64_t bytes, int64_t now_ms)
 {
 	const int64_t cost_us[RATES_BUCKETS] = {
-		[RATES_BYTES] = rates_cost_us(bytes, limits->client_bandwidth),
-		[RATES_COMMANDS] = rates_cost_us(1, limits->client_rate),
+		[RATES_BYTES] = ft_bucket_cost_us(bytes, limits->client_bandwidth),
+		[RATES_COMMANDS] = ft_bucket_cost_us(1, limits->client_rate),
 	};
 	int64_t now_us = now_ms * 1000;
 	struct rates_row *row;
@@ -86,10 +96,7 @@ unsigned ft_rates_take(struct ft_rates *rates, uint64_t hash, const struct ft_li
 
 		wait_s = own_s > wait_s ? own_s : wait_s;
 	}
-	for (size_t i = 0; wait_s == 0 && i < RATES_BUCKETS; i++) {
-		if (row->full_us[i] < now_us)
-			row->full_us[i] = now_us;
-		row->full_us[i] += cost_us[i];
-	}
+	for (size_t i = 0; wait_s == 0 && i < RATES_BUCKETS; i++)
+		ft_bucket_take(&row->full_us[i], cost_us[i], now_us);
 	return wait_s;
 }

@@ -38,4 +38,12 @@ void ft_rates_free(struct ft_rates **rates);
 unsigned ft_rates_take(struct ft_rates *rates, uint64_t hash, const struct ft_limits *limits,
 		       uint64_t bytes, int64_t now_ms);
 
+/*
+ * A bucket by itself, for who keeps it elsewhere: the number above, in us of the broker's time.
+ * It has something left from ft_bucket_ready_us() on; a rate of 0 is none, and costs nothing.
+ */
+int64_t ft_bucket_cost_us(uint64_t amount, uint64_t rate);
+int64_t ft_bucket_ready_us(int64_t full_us);
+void ft_bucket_take(int64_t *full_us, int64_t cost_us, int64_t now_us);
+
 #endif

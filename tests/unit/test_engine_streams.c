@@ -114,6 +114,20 @@ static void assert_message(size_t number, const char *topic, const char *text)
 		      "%.*s", (int)message->len, (char *)message->bytes);
 }
 
+/* One of those that have come. Runs of blocks are read side by side: their order is nobody's. */
+static void assert_some_message(const char *topic, const char *text)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < rig.blocks; i++) {
+		const struct rig_block *message = &rig.block[i];
+
+		found += strcmp(message->topic, topic) == 0 && message->len >= strlen(text)
+			 && memcmp(message->bytes, text, strlen(text)) == 0;
+	}
+	ck_assert_msg(found == 1, "%zu of %s", found, text);
+}
+
 static void assert_rejected(size_t number, const char *code)
 {
 	char wanted[100];
@@ -136,12 +150,15 @@ END_TEST
 
 START_TEST(test_streams__deliver_what_bitmaps_ask_for)
 {
+	static const char *const wanted[] = {
+		"{\"f\":0,\"l\":256,\"i\":0,\"p\":\"YWFh", "{\"f\":0,\"l\":256,\"i\":2,\"p\":\"Y2Nj",
+		"{\"f\":0,\"l\":256,\"i\":3,\"p\":\"ZGRk", "{\"f\":0,\"l\":208,\"i\":7,\"p\":\"aGho",
+	};
+
 	start_with_file();
 	ask_for(GET, "{\"f\":0,\"l\":256,\"b\":\"8d\"}", 4);
-	assert_message(0, DATA, "{\"f\":0,\"l\":256,\"i\":0,\"p\":\"YWFh");
-	assert_message(1, DATA, "{\"f\":0,\"l\":256,\"i\":2,\"p\":\"Y2Nj");
-	assert_message(2, DATA, "{\"f\":0,\"l\":256,\"i\":3,\"p\":\"ZGRk");
-	assert_message(3, DATA, "{\"f\":0,\"l\":208,\"i\":7,\"p\":\"aGho");
+	for (size_t i = 0; i < 4; i++)
+		assert_some_message(DATA, wanted[i]);
 }
 END_TEST
 
