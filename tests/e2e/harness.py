@@ -9,6 +9,7 @@ Environment:
   FT_SETTING   how the broker is set up: see settings.py; default open
   FT_WORK      where configurations, logs and storage go; default build/e2e
 """
+import contextlib
 import ctypes
 import os
 import re
@@ -307,6 +308,14 @@ class Broker:
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def open_files(self):
+        """What the broker's descriptors lead to; one that is closed meanwhile is not open."""
+        found = []
+        for fd in os.scandir(f"/proc/{self.process.pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                found.append(os.readlink(fd.path))
+        return found
 
 
 class Case(unittest.TestCase):

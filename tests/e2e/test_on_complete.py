@@ -70,9 +70,8 @@ class OnComplete(Case):
         os.unlink(self.path)
         self.answered(device.upload("gone", b"some bytes"), "internal_error", ack=0)
         self.broker.check_serving()
-        descriptors = os.listdir(f"/proc/{self.broker.process.pid}/fd")
-        self.assertFalse([fd for fd in descriptors if "memfd:file-transfer-input" in os.readlink(
-            f"/proc/{self.broker.process.pid}/fd/{fd}")], "nothing stays open")
+        eventually(lambda: not any("memfd:file-transfer-input" in target
+                                   for target in self.broker.open_files()), "nothing stays open")
         with open(f"/proc/{self.broker.process.pid}/task/{self.broker.process.pid}/children",
                   encoding="ascii") as children:
             self.assertEqual(children.read(), "", "no zombies")

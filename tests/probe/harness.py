@@ -117,7 +117,8 @@ class Broker:
             env["LSAN_OPTIONS"] = f"suppressions={quiet}:print_suppressions=0"
         self.output = open(os.path.join(self.folder, "output"), "w+")
         self.process = subprocess.Popen(command, env=env, stdout=self.output, stderr=self.output)
-        if not until(lambda: f"version {self.suite.version} running" in self.log() or self.process.poll() is not None):
+        if not until(lambda: f"version {self.suite.version} running" in self.log() or self.process.poll() is not None,
+                     seconds=60):
             raise RuntimeError("the broker does not start: " + self.log())
         if self.process.poll() is not None:
             self.output.seek(0)
