@@ -147,13 +147,11 @@ class Rush:
 
     def run(self):
         while not self.over:
-            if self.broker.port:
-                code = attempt(self.broker, self.name, "rush")
-                if code is None:
-                    time.sleep(0.001)  # leaves the processor to the broker that is starting
-                else:
-                    self.codes.add(code)
-                    self.tries += 1
+            code = attempt(self.broker, self.name, "rush") if self.broker.port else None
+            if code is not None:
+                self.codes.add(code)
+                self.tries += 1
+            time.sleep(0.002)  # leaves the processor to the broker that is starting, and to others
 
     def end(self):
         try:

@@ -190,7 +190,8 @@ def reload(broker, client):
 
 
 def certificate(folder):
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
                     "/CN=localhost", "-keyout", f"{folder}/key", "-out", f"{folder}/cert"],
                    check=True, capture_output=True)
     os.chmod(f"{folder}/key", 0o644)
