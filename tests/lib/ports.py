@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """Ports for servers of tests that run at the same time."""
+import collections
 import random
 import socket
 
-_held = []
+HELD = 200  # the last ones; a soak starts thousands
+_held = collections.deque(maxlen=HELD)
 
 
 def free_port():
