@@ -114,7 +114,7 @@ struct ft_store_found {
 	const char *file_name;
 	const char *name;
 	uint64_t size;			/* FT_STORE_TAKEN: a consumer took it, and left the manifest */
-	const char *manifest;
+	const char *manifest;		/* NULL: there is none beside it, and it may be anything */
 	size_t manifest_len;
 };
 
@@ -221,7 +221,11 @@ struct ft_store_ops {
 	 */
 	void (*remove_finished)(struct ft_store *store, struct ft_removal *removals, size_t count);
 
-	/* Visits every finished file that has a manifest: to make a lost catalog anew. */
+	/*
+	 * Visits every finished file that has a manifest, to make a lost catalog anew; and what
+	 * lies there without one, as nobody's. A store where nobody else can put anything has none
+	 * of these.
+	 */
 	enum ft_status (*list_finished)(struct ft_store *store, ft_store_visit *visit,
 					void *context);
 

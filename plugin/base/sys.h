@@ -41,6 +41,7 @@
 FT_SYS_CALL(int, openat, (int dir, const char *path, int flags, mode_t mode), dir, path, flags, mode)
 FT_SYS_CALL(int, mkdirat, (int dir, const char *path, mode_t mode), dir, path, mode)
 FT_SYS_CALL(int, fchmod, (int fd, mode_t mode), fd, mode)
+FT_SYS_CALL(int, fchown, (int fd, uid_t user, gid_t group), fd, user, group)
 FT_SYS_CALL(int, fstat, (int fd, struct stat *st), fd, st)
 FT_SYS_CALL(int, fstatat, (int dir, const char *path, struct stat *st, int flags), dir, path, st, flags)
 

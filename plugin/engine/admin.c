@@ -8,8 +8,8 @@
 
 #include "base/system.h"
 #include "base/wildcard.h"
-#include "engine/admin_worker.h"
-#include "engine/engine_private.h"
+#include "engine/admin_call.h"
+#include "engine/verify.h"
 #include "file_transfer/version.h"
 #include "log/record.h"
 
@@ -21,30 +21,6 @@
 #define ADMIN_FIXED_ROOM 512		/* what an answer has besides data and what was sent */
 #define ADMIN_ESCAPE_GROWTH 6		/* one byte as \u00XX */
 #define ADMIN_PAUSED_OWNERS_MAX 10000
-
-/* One message on its way. Owns all that it points to. */
-struct admin_message {
-	struct ft_link link;
-	char *client_id;		/* who is answered */
-	char *payload;
-	size_t len;
-	struct ft_control *control;	/* NULL: it is not its turn yet */
-	size_t next;			/* command that is to be carried out, or is */
-	char *room;			/* ADMIN_DATA_ROOM bytes */
-	struct ft_buf data;		/* on it: members that answer the command */
-	struct ft_buf answer;		/* what is answered so far; grows */
-};
-
-/* One command that is carried out. */
-struct admin_call {
-	struct ft_engine *engine;
-	struct admin_message *message;
-	const struct ft_control_command *command;
-	struct ft_buf *data;
-	const char *detail;		/* NULL: what the status says. Static storage */
-	bool later;			/* the worker does it, or the rest of it */
-	size_t cost;			/* in commands */
-};
 
 static const char *const admin_states[FT_TRANSFER_STATES] = {
 	[FT_TRANSFER_CHECKING] = "checking", [FT_TRANSFER_RECEIVING] = "receiving",
@@ -69,15 +45,31 @@ static void admin_free_message(struct admin_message **message)
 	*message = NULL;
 }
 
-static struct admin_message *admin_new_message(const char *client_id, const void *payload,
-					       size_t len)
+/* An operator as log lines have it. */
+static void admin_write_who(struct ft_buf *to, const char *client_id, const char *user)
+{
+	ft_buf_str(to, "an operator (client '");
+	ft_buf_printable(to, client_id, strlen(client_id), ADMIN_WHO_SHOWN);
+	if (user) {
+		ft_buf_str(to, "', user '");
+		ft_buf_printable(to, user, strlen(user), ADMIN_WHO_SHOWN);
+	}
+	ft_buf_str(to, "')");
+	assert(ft_buf_ok(to));
+}
+
+static struct admin_message *admin_new_message(const char *client_id, const char *user,
+					       const void *payload, size_t len)
 {
 	struct admin_message *m = calloc(1, sizeof *m);
+	struct ft_buf who;
 
 	if (!m)
 		return NULL;
 	ft_link_init(&m->link);
 	m->len = len;
+	who = ft_buf_on(m->who, sizeof m->who);
+	admin_write_who(&who, client_id, user);
 	m->client_id = strdup(client_id);
 	m->payload = malloc(len + 1);
 	if (!m->client_id || !m->payload) {
@@ -118,8 +110,8 @@ static void admin_refuse(struct ft_engine *e, const char *client_id, const char 
 	admin_tell(e, client_id, &text);
 }
 
-void ft_engine_control(struct ft_engine *e, const char *client_id, const void *payload, size_t len,
-		       int64_t now_ms)
+void ft_engine_control(struct ft_engine *e, const char *client_id, const char *user,
+		       const void *payload, size_t len, int64_t now_ms)
 {
 	struct admin_message *m;
 
@@ -129,7 +121,7 @@ void ft_engine_control(struct ft_engine *e, const char *client_id, const void *p
 		return;
 	}
 	if (e->admin.count >= ADMIN_MESSAGES_MAX
-	    || !(m = admin_new_message(client_id, payload, len))) {
+	    || !(m = admin_new_message(client_id, user, payload, len))) {
 		admin_refuse(e, client_id, "busy", "too many commands wait: try again soon");
 		return;
 	}
@@ -165,7 +157,8 @@ static void admin_put_error(struct ft_buf *to, const char *word, const char *det
 }
 
 /* Answers one command. What does not fit any more is asked again by a message of its own. */
-static bool admin_answer(struct admin_message *m, enum ft_status st, const char *detail)
+static bool admin_answer(struct admin_message *m, enum ft_status st, const char *word,
+			 const char *detail)
 {
 	const struct ft_control_command *command = &m->control->commands[m->next++];
 	size_t name_len = strlen(command->name);
@@ -174,14 +167,16 @@ static bool admin_answer(struct admin_message *m, enum ft_status st, const char 
 	bool fits = ft_buf_ok(&m->data) && to->len + m->data.len <= ADMIN_ANSWER_MAX;
 
 	if (!admin_reserve(to, ADMIN_FIXED_ROOM + (fits ? m->data.len : 0)
-			       + ADMIN_ESCAPE_GROWTH * (name_len + correlation_len)))
+			       + ADMIN_ESCAPE_GROWTH * (name_len + correlation_len
+							+ (detail ? strlen(detail) : 0))))
 		return false;
 	ft_control_open_entry(to);
 	ft_control_put_text(to, "command", command->name, name_len);
 	if (command->wrong)
 		admin_put_error(to, "invalid_command", command->wrong);
 	else if (st != FT_OK)
-		admin_put_error(to, ft_status_word(st), detail ? detail : ft_status_text(st));
+		admin_put_error(to, word ? word : ft_status_word(st),
+				detail ? detail : ft_status_text(st));
 	else if (!fits)
 		admin_put_error(to, "too_large", "the answer is too large: ask for less, or by a "
 				"message of its own");
@@ -359,9 +354,8 @@ static enum ft_status admin_abort_transfer(struct admin_call *call, struct ft_tr
 	st = engine_append_plain(e, FT_RECORD_ABORT, t->number, behind ? FT_RECORD_ANSWER : 0);
 	if (st != FT_OK)
 		return st;
-	ft_core_log(&e->core, FT_LOG_NOTICE, &call->command->key, "aborted by an operator (client "
-		    "'%.80s'), %" PRIu64 " bytes held are removed", call->message->client_id,
-		    t->held.bytes);
+	ft_core_log(&e->core, FT_LOG_NOTICE, &call->command->key, "aborted by %s, %" PRIu64 " bytes "
+		    "held are removed", call->message->who, t->held.bytes);
 	ft_control_put_number(call->data, "received", t->held.bytes);
 	if (behind) {	/* whether it is aborted is counted when it is known */
 		ft_transfer_move(t, FT_TRANSFER_ABORTING);
@@ -379,23 +373,29 @@ static enum ft_status admin_abort_transfer(struct admin_call *call, struct ft_tr
 
 /* --- commands: what the worker does --- */
 
-static enum ft_status admin_submit(struct admin_call *call, uint64_t number)
+enum ft_status engine_submit_admin(struct admin_call *call, struct ft_admin_job *job,
+				   uint64_t number)
 {
 	struct ft_engine *e = call->engine;
-	struct ft_admin_job *job = calloc(1, sizeof *job);
 
 	assert(!e->admin.out);
-	if (!job)
+	if (!job && !(job = calloc(1, sizeof *job)))
 		return FT_NO_MEMORY;
 	job->job.kind = FT_JOB_ADMIN;
 	job->job.number = number;
 	ft_link_init(&job->job.link);
 	job->command = call->command;
 	job->data = call->data;
+	job->who = call->message->who;
 	e->admin.out = job;
 	call->later = true;
 	ft_core_submit(&e->core, FT_LANE_ADMIN, &job->job);
 	return FT_OK;
+}
+
+static enum ft_status admin_submit(struct admin_call *call, uint64_t number)
+{
+	return engine_submit_admin(call, NULL, number);
 }
 
 static enum ft_status admin_ask_worker(struct admin_call *call, struct ft_transfer *none)
@@ -535,7 +535,7 @@ static enum ft_status admin_get_status(struct admin_call *call, struct ft_transf
 	ft_control_put_number(to, "jobs", atomic_load(&e->core.outstanding));
 	ft_control_put_truth(to, "all_paused", e->admin.all_paused);
 	ft_control_put_number(to, "paused_clients", e->registry.paused_owners);
-	ft_admin_say_verify(&e->core, to);
+	ft_verify_say(&e->core, to);
 	return FT_OK;
 }
 
@@ -552,17 +552,34 @@ static enum ft_status admin_get_metrics(struct admin_call *call, struct ft_trans
 	return FT_OK;
 }
 
+static enum ft_status admin_begin_verify(struct admin_call *call, enum ft_verify_kind kind)
+{
+	enum ft_status st = ft_verify_begin(&call->engine->core, kind, call->engine->finished.count);
+
+	if (st == FT_OK)
+		engine_log_admin(call->engine, call->message, call->command);
+	else
+		call->detail = "a verification is going on: see getStatus, or cancelVerify";
+	return st;
+}
+
 static enum ft_status admin_verify(struct admin_call *call, struct ft_transfer *none)
 {
 	(void)none;
-	call->detail = "a verification is going on: see getStatus, or cancelVerify";
-	return ft_admin_begin_verify(&call->engine->core, call->engine->finished.count);
+	return admin_begin_verify(call, FT_VERIFY_ALL);
+}
+
+static enum ft_status admin_adopt(struct admin_call *call, struct ft_transfer *none)
+{
+	(void)none;
+	return admin_begin_verify(call, FT_VERIFY_ADOPT);
 }
 
 static enum ft_status admin_cancel_verify(struct admin_call *call, struct ft_transfer *none)
 {
 	(void)none;
-	ft_admin_cancel_verify(&call->engine->core);
+	if (ft_verify_cancel(&call->engine->core))
+		engine_log_admin(call->engine, call->message, call->command);
 	return FT_OK;
 }
 
@@ -574,41 +591,7 @@ static enum ft_status admin_run_gc(struct admin_call *call, struct ft_transfer *
 	(void)none;
 	e->sweep_left = e->registry.buckets;
 	e->retain_ms = 0;
-	return FT_OK;
-}
-
-/* Of a client as it would connect, by id and user name; without an id those of the options. */
-static enum ft_status admin_get_limits(struct admin_call *call, struct ft_transfer *none)
-{
-	const struct ft_control_command *command = call->command;
-	struct ft_engine *e = call->engine;
-	const struct ft_override *row = NULL;
-
-	(void)none;
-	if (command->key.owner && memchr(command->key.owner, '\0', command->key.owner_len))
-		return FT_NO_SUCH_TRANSFER;
-	if (command->key.owner) {
-		char *client = strndup(command->key.owner, command->key.owner_len);
-
-		if (!client)
-			return FT_NO_MEMORY;
-		row = ft_overrides_find(e->limits.overrides, client, command->user);
-		free(client);
-	}
-	ft_limits_put(call->data, row ? &row->limits : &e->options->limits);
-	ft_control_put_truth(call->data, "overridden", row != NULL);
-	ft_control_put_number(call->data, "storage_used", engine_used_bytes(e));
-	return FT_OK;
-}
-
-static enum ft_status admin_reload_limits(struct admin_call *call, struct ft_transfer *none)
-{
-	(void)none;
-	if (!call->engine->options->limits_file) {
-		call->detail = "there is no limits_file";
-		return FT_INVALID_FILE_COMMAND;
-	}
-	ft_engine_reload(call->engine);
+	engine_log_admin(e, call->message, call->command);
 	return FT_OK;
 }
 
@@ -637,8 +620,10 @@ static const struct {
 	[FT_CONTROL_VERIFY_FILES] = { admin_verify, false },
 	[FT_CONTROL_CANCEL_VERIFY] = { admin_cancel_verify, false },
 	[FT_CONTROL_RUN_GC] = { admin_run_gc, false },
-	[FT_CONTROL_GET_LIMITS] = { admin_get_limits, false },
-	[FT_CONTROL_RELOAD_LIMITS] = { admin_reload_limits, false },
+	[FT_CONTROL_GET_LIMITS] = { engine_get_limits, false },
+	[FT_CONTROL_RELOAD_LIMITS] = { engine_reload_limits, false },
+	[FT_CONTROL_SET_LIMITS] = { engine_set_limits, false },
+	[FT_CONTROL_ADOPT_FILES] = { admin_adopt, false },
 };
 
 /* Returns what it has cost, in commands. */
@@ -660,7 +645,7 @@ static size_t admin_carry_out(struct ft_engine *e, struct admin_message *m)
 	}
 	if (st == FT_NO_SUCH_TRANSFER)
 		call.detail = "nothing is unfinished under this id";
-	if (!call.later && !admin_answer(m, st, call.detail))
+	if (!call.later && !admin_answer(m, st, call.word, call.detail))
 		admin_drop_first(e);	/* for want of memory */
 	return call.cost;
 }
@@ -681,24 +666,33 @@ bool engine_run_admin(struct ft_engine *e)
 	return !e->admin.out && admin_first(e);
 }
 
-static void admin_log(struct ft_engine *e, const struct admin_message *m,
-		      const struct ft_admin_job *job)
+void engine_log_admin(const struct ft_engine *e, const struct admin_message *m,
+		      const struct ft_control_command *command)
 {
-	const struct ft_control_command *command = job->command;
 	const struct ft_key *key = &command->key;
-	static const char format[] = "%s by an operator (client '%.80s')";
+	char room[4 * ADMIN_WHO_SHOWN + 8];
+	struct ft_buf owner = ft_buf_on(room, sizeof room);
 
-	if (job->job.status != FT_OK || command->verb == FT_CONTROL_LIST_FILES
-	    || command->verb == FT_CONTROL_LIST_PAUSES || command->verb == FT_CONTROL_GET_FILE)
+	if (key->owner && key->file) {
+		ft_core_log(&e->core, FT_LOG_NOTICE, key, "%s by %s", command->name, m->who);
 		return;
-	if (key->owner && key->file)
-		ft_core_log(&e->core, FT_LOG_NOTICE, key, format, command->name, m->client_id);
-	else if (key->owner)
-		ft_logger_printf(e->core.logger, FT_LOG_NOTICE, "%s '%.80s' by an operator (client "
-				 "'%.80s')", command->name, key->owner, m->client_id);
-	else
-		ft_logger_printf(e->core.logger, FT_LOG_NOTICE, format, command->name,
-				 m->client_id);
+	}
+	if (key->owner) {
+		ft_buf_str(&owner, " '");
+		ft_buf_printable(&owner, key->owner, key->owner_len, ADMIN_WHO_SHOWN);
+		ft_buf_char(&owner, '\'');
+	}
+	ft_logger_printf(e->core.logger, FT_LOG_NOTICE, "%s%s by %s", command->name,
+			 key->owner ? room : "", m->who);
+}
+
+/* Those that the worker has carried out, and that have changed anything. */
+static bool admin_is_change(const struct ft_admin_job *job)
+{
+	enum ft_control_verb verb = job->command->verb;
+
+	return job->job.status == FT_OK && verb != FT_CONTROL_LIST_FILES
+	       && verb != FT_CONTROL_LIST_PAUSES && verb != FT_CONTROL_GET_FILE;
 }
 
 /* The id is unknown then, whoever has removed the file. */
@@ -726,17 +720,20 @@ void engine_take_admin(struct ft_engine *e, struct ft_admin_job *job)
 	struct admin_message *m = admin_first(e);
 	const struct ft_control_command *command = job->command;
 	struct ft_job *done = &job->job;
-	const char *detail = NULL;
+	const char *detail = job->detail[0] ? job->detail : NULL;
 
 	assert(e->admin.out == job && m && command == &m->control->commands[m->next]);
 	e->admin.out = NULL;
 	admin_take_pause(e, job);
 	if (command->verb == FT_CONTROL_DELETE_FILE)
 		admin_take_deletion(e, job);
-	if (done->status == FT_NO_SUCH_TRANSFER)
+	if (command->verb == FT_CONTROL_SET_LIMITS)
+		engine_end_limits(e, job);
+	if (done->status == FT_NO_SUCH_TRANSFER && !detail)
 		detail = "no finished file has this id";
-	admin_log(e, m, job);
-	if (!admin_answer(m, done->status, detail))
+	if (admin_is_change(job))
+		engine_log_admin(e, m, command);
+	if (!admin_answer(m, done->status, job->word, detail))
 		admin_drop_first(e);
 	ft_job_free(&done);
 }

@@ -7,10 +7,9 @@
 
 #include "base/escape.h"
 #include "base/system.h"
+#include "engine/limits.h"
 
 #define WORKER_PAGE_MS 25		/* then a page ends, however little was found */
-#define WORKER_SLICE ((uint64_t)4 * 1024 * 1024)	/* bytes that are verified at a time */
-#define WORKER_BLOCK ((size_t)64 * 1024)
 
 /* --- finished files --- */
 
@@ -154,26 +153,26 @@ static struct ft_pause worker_pause_of(const struct ft_admin_job *job)
 	return pause;
 }
 
-static enum ft_status worker_pause(struct ft_core *core, struct ft_catalog *catalog,
-				   struct ft_admin_job *job)
+/* Into the catalog, or out of it. */
+static enum ft_status worker_change_pause(struct ft_core *core, struct ft_catalog *catalog,
+					  struct ft_admin_job *job)
 {
+	static enum ft_status (*const acts[FT_CONTROL_VERBS])(struct ft_catalog *c,
+							      const struct ft_pause *pause) = {
+		[FT_CONTROL_PAUSE_TRANSFER] = ft_catalog_put_pause,
+		[FT_CONTROL_PAUSE_CLIENT] = ft_catalog_put_pause,
+		[FT_CONTROL_PAUSE_ALL] = ft_catalog_put_pause,
+		[FT_CONTROL_RESUME_TRANSFER] = ft_catalog_drop_pause,
+		[FT_CONTROL_RESUME_CLIENT] = ft_catalog_drop_pause,
+		[FT_CONTROL_RESUME_ALL] = ft_catalog_drop_pause,
+	};
 	const struct ft_pause pause = worker_pause_of(job);
 	enum ft_status st = ft_catalog_begin(catalog);
 
+	assert(acts[job->command->verb]);
 	if (st != FT_OK)
 		return st;
-	return worker_commit(core, catalog, ft_catalog_put_pause(catalog, &pause));
-}
-
-static enum ft_status worker_resume(struct ft_core *core, struct ft_catalog *catalog,
-				    struct ft_admin_job *job)
-{
-	const struct ft_pause pause = worker_pause_of(job);
-	enum ft_status st = ft_catalog_begin(catalog);
-
-	if (st != FT_OK)
-		return st;
-	return worker_commit(core, catalog, ft_catalog_drop_pause(catalog, &pause));
+	return worker_commit(core, catalog, acts[job->command->verb](catalog, &pause));
 }
 
 /* As many as there is room for; who has paused more than that sees them with the transfers. */
@@ -211,202 +210,35 @@ static enum ft_status worker_list_pauses(struct ft_core *core, struct ft_catalog
 	return st == FT_CANCELLED ? FT_OK : st;
 }
 
-/* --- verify --- */
-
-enum ft_status ft_admin_begin_verify(struct ft_core *core, size_t total)
-{
-	struct ft_verify *verify = &core->verify;
-	struct ft_verify_job *job;
-
-	if (atomic_load(&verify->running))
-		return FT_BUSY;
-	if (!(job = calloc(1, sizeof *job)))
-		return FT_NO_MEMORY;
-	job->job.kind = FT_JOB_VERIFY;
-	ft_link_init(&job->job.link);
-	atomic_store(&verify->running, true);
-	atomic_store(&verify->cancelled, false);
-	atomic_store(&verify->began_ms, ft_clock_unix_ms());
-	atomic_store(&verify->ended_ms, 0);
-	atomic_store(&verify->total, total);
-	atomic_store(&verify->files, 0);
-	atomic_store(&verify->bytes, 0);
-	atomic_store(&verify->missing, 0);
-	atomic_store(&verify->damaged, 0);
-	ft_core_submit(core, FT_LANE_ADMIN, &job->job);
-	return FT_OK;
-}
-
-void ft_admin_cancel_verify(struct ft_core *core)
-{
-	atomic_store(&core->verify.cancelled, true);
-}
-
-void ft_admin_say_verify(struct ft_core *core, struct ft_buf *to)
-{
-	const struct ft_verify *verify = &core->verify;
-	int64_t began_ms = atomic_load(&verify->began_ms), ended_ms = atomic_load(&verify->ended_ms);
-
-	if (began_ms == 0)
-		return;
-	ft_control_open(to, "verify", '{');
-	ft_control_put_word(to, "state", atomic_load(&verify->running) ? "running"
-			    : atomic_load(&verify->cancelled) ? "cancelled" : "done");
-	ft_control_put_time(to, "began_at", began_ms);
-	if (ended_ms != 0)
-		ft_control_put_time(to, "ended_at", ended_ms);
-	ft_control_put_number(to, "total", atomic_load(&verify->total));
-	ft_control_put_number(to, "files", atomic_load(&verify->files));
-	ft_control_put_number(to, "bytes", atomic_load(&verify->bytes));
-	ft_control_put_number(to, "missing", atomic_load(&verify->missing));
-	ft_control_put_number(to, "damaged", atomic_load(&verify->damaged));
-	ft_buf_char(to, '}');
-}
-
-/* Takes the first file of a page, and no other one. */
-static bool worker_take_file(void *context, const struct ft_finished *file)
-{
-	struct ft_verify_job *job = context;
-
-	if (job->ids)
-		return false;
-	job->ids = ft_core_alloc(ft_key_room(&file->key) + 1);
-	job->file = *file;
-	job->file.key = ft_key_copy(&file->key, job->ids);
-	return true;
-}
-
-/* Whether there is another one. */
-static bool worker_next_file(struct ft_core *core, struct ft_catalog *catalog,
-			     struct ft_verify_job *job)
-{
-	const struct ft_file_filter all = { .until_ms = INT64_MAX, .max_size = INT64_MAX };
-
-	while (!job->ids) {
-		if (ft_catalog_page_files(catalog, &all, &job->cursor,
-					  ft_clock_ms() + WORKER_PAGE_MS, worker_take_file,
-					  job) != FT_OK) {
-			atomic_store(&core->verify.cancelled, true);
-			return false;
-		}
-		job->last = job->cursor == 0;
-		if (job->last)
-			break;
-	}
-	return job->ids != NULL;
-}
-
-/* Whether the catalog still says of this file what it said before it was read. */
-static bool worker_is_current(struct ft_catalog *catalog, const struct ft_verify_job *job)
-{
-	struct ft_finished now;
-
-	return ft_catalog_find_finished(catalog, &job->file.key, &now) == FT_OK
-	       && now.number == job->file.number
-	       && memcmp(now.transfer_id, job->file.transfer_id, sizeof now.transfer_id) == 0;
-}
-
-static void worker_end_file(struct ft_core *core, struct ft_catalog *catalog,
-			    struct ft_verify_job *job, enum ft_status st)
-{
-	struct ft_sha256 digest;
-
-	if (st == FT_OK && !ft_hasher_digest(job->hasher, &digest))
-		st = FT_INTERNAL_ERROR;
-	if (st == FT_OK && !ft_sha256_equal(&digest, &job->file.checksum))
-		st = FT_FILE_CHECKSUM_MISMATCH;
-	atomic_fetch_add(&core->verify.files, 1);
-	if (st == FT_NO_SUCH_TRANSFER) {
-		atomic_fetch_add(&core->verify.missing, 1);
-	} else if (st != FT_OK && worker_is_current(catalog, job)) {
-		atomic_fetch_add(&core->verify.damaged, 1);
-		ft_core_log(core, FT_LOG_ERROR, &job->file.key, "'%s' does not have the bytes any "
-			    "more that were finished (%s)", job->file.name, ft_status_word(st));
-	}
-	ft_hasher_free(job->hasher);
-	free(job->ids);
-	job->hasher = NULL;
-	job->ids = NULL;
-}
-
-/* Reads on; a file that was read to its end, or cannot be, is done. */
-static void worker_read_on(struct ft_core *core, struct ft_catalog *catalog,
-			   struct ft_verify_job *job)
-{
-	uint8_t *block = ft_core_alloc(WORKER_BLOCK);
-	uint64_t at = 0, left = WORKER_SLICE;
-	enum ft_status st = FT_OK;
-
-	if (!job->hasher && !(job->hasher = ft_hasher_new()))
-		st = FT_NO_MEMORY;
-	else if (job->file.size == 0)	/* nothing will be read */
-		st = core->ops->find(core->store, &job->file.key, job->file.name);
-	while (st == FT_OK && left > 0 && (at = ft_hasher_position(job->hasher)) < job->file.size) {
-		uint64_t rest = job->file.size - at;
-		size_t len = rest < WORKER_BLOCK ? (size_t)rest : WORKER_BLOCK;
-
-		st = core->ops->read_finished(core->store, &job->file.key, job->file.name, at,
-					      block, len);
-		if (st == FT_OK && !ft_hasher_update(job->hasher, block, len))
-			st = FT_INTERNAL_ERROR;
-		atomic_fetch_add(&core->verify.bytes, st == FT_OK ? len : 0);
-		left -= len < left ? len : left;
-	}
-	free(block);
-	if (st != FT_OK || left > 0)
-		worker_end_file(core, catalog, job, st);
-}
-
-static void worker_verify(struct ft_core *core, struct ft_catalog *catalog,
-			  struct ft_verify_job *job)
-{
-	struct ft_job *done = &job->job;
-	struct ft_verify *verify = &core->verify;
-
-	if (atomic_load(&core->stopping))
-		atomic_store(&verify->cancelled, true);
-	if (!atomic_load(&verify->cancelled)
-	    && (job->ids || (!job->last && worker_next_file(core, catalog, job)))) {
-		worker_read_on(core, catalog, job);
-		ft_core_submit(core, FT_LANE_ADMIN, done);
-		return;
-	}
-	atomic_store(&verify->ended_ms, ft_clock_unix_ms());
-	ft_logger_printf(core->logger, FT_LOG_NOTICE, "verified %llu finished files, %llu of them "
-			 "damaged, %llu not there any more%s",
-			 (unsigned long long)atomic_load(&verify->files),
-			 (unsigned long long)atomic_load(&verify->damaged),
-			 (unsigned long long)atomic_load(&verify->missing),
-			 atomic_load(&verify->cancelled) ? "; it was ended before all were" : "");
-	atomic_store(&verify->running, false);
-	ft_job_free(&done);
-}
-
 /* --- all --- */
+
+static enum ft_status worker_set_limits(struct ft_core *core, struct ft_catalog *catalog,
+					struct ft_admin_job *job)
+{
+	(void)catalog;
+	ft_limits_file_change(core, job);
+	return job->job.status;
+}
 
 void ft_admin_work(struct ft_core *core, struct ft_catalog *catalog, struct ft_job *job)
 {
 	static enum ft_status (*const works[FT_CONTROL_VERBS])(struct ft_core *core,
 							       struct ft_catalog *catalog,
 							       struct ft_admin_job *job) = {
-		[FT_CONTROL_PAUSE_TRANSFER] = worker_pause,
-		[FT_CONTROL_PAUSE_CLIENT] = worker_pause,
-		[FT_CONTROL_PAUSE_ALL] = worker_pause,
-		[FT_CONTROL_RESUME_TRANSFER] = worker_resume,
-		[FT_CONTROL_RESUME_CLIENT] = worker_resume,
-		[FT_CONTROL_RESUME_ALL] = worker_resume,
+		[FT_CONTROL_PAUSE_TRANSFER] = worker_change_pause,
+		[FT_CONTROL_PAUSE_CLIENT] = worker_change_pause,
+		[FT_CONTROL_PAUSE_ALL] = worker_change_pause,
+		[FT_CONTROL_RESUME_TRANSFER] = worker_change_pause,
+		[FT_CONTROL_RESUME_CLIENT] = worker_change_pause,
+		[FT_CONTROL_RESUME_ALL] = worker_change_pause,
 		[FT_CONTROL_LIST_PAUSES] = worker_list_pauses,
 		[FT_CONTROL_LIST_FILES] = worker_list_files,
 		[FT_CONTROL_GET_FILE] = worker_get_file,
 		[FT_CONTROL_DELETE_FILE] = worker_delete_file,
+		[FT_CONTROL_SET_LIMITS] = worker_set_limits,
 	};
-	struct ft_admin_job *admin;
+	struct ft_admin_job *admin = FT_CONTAINER(job, struct ft_admin_job, job);
 
-	if (job->kind == FT_JOB_VERIFY) {
-		worker_verify(core, catalog, FT_CONTAINER(job, struct ft_verify_job, job));
-		return;
-	}
-	admin = FT_CONTAINER(job, struct ft_admin_job, job);
 	assert(works[admin->command->verb]);
 	job->status = works[admin->command->verb](core, catalog, admin);
 	ft_core_tell_broker(core, job);

@@ -57,9 +57,8 @@ static void download_say(struct ft_buf *text, const struct download_event *event
 	char at[FT_RFC3339_ROOM];
 
 	ft_rfc3339(at, ft_clock_unix_ms());
-	ft_buf_str(text, "{\"event\":\"");
-	ft_buf_str(text, event->word);
-	ft_buf_str(text, "\",\"client_id\":");
+	/* `type` as events of uploads have it; `event` is what it was called at first. */
+	ft_buf_printf(text, "{\"type\":\"%s\",\"event\":\"%s\",\"client_id\":", event->word, event->word);
 	if (ft_utf8_valid(event->client_id, strlen(event->client_id)))
 		ft_buf_json(text, event->client_id, strlen(event->client_id));
 	else

@@ -11,8 +11,9 @@
 
 #include "base/escape.h"
 #include "base/system.h"
-#include "engine/downloads.h"
+#include "engine/adopt.h"
 #include "engine/announcer.h"
+#include "engine/downloads.h"
 #include "engine/events.h"
 #include "engine/judge.h"
 #include "protocol/manifest.h"
@@ -278,39 +279,6 @@ static enum ft_status engine_open(struct ft_engine *e, const struct ft_engine_co
 }
 
 /*
- * Whether a manifest is that of the file it lies beside. Clients named files once that look
- * like manifests, and what is in those they made up.
- */
-static bool engine_fits_place(const struct ft_finished *finished, const struct ft_store_found *found)
-{
-	char owner_name[FT_NAME_ROOM], file_name[FT_NAME_ROOM];
-
-	ft_escape(owner_name, finished->key.owner, finished->key.owner_len);
-	ft_escape(file_name, finished->key.file, finished->key.file_len);
-	return strcmp(owner_name, found->owner_name) == 0 && strcmp(file_name, found->file_name) == 0
-	       && strcmp(finished->name, found->name) == 0
-	       && (found->size == FT_STORE_TAKEN || finished->size == found->size);
-}
-
-/* The number of the unfinished transfer whose file this is, or 0. */
-static enum ft_status engine_number_of(struct ft_engine *e, const struct ft_finished *finished,
-				       uint64_t *number)
-{
-	struct ft_unfinished found;
-	enum ft_status st;
-
-	if ((st = ft_catalog_find_number(e->core.catalog, &finished->key, number)) != FT_OK
-	    || *number == 0
-	    || (st = ft_catalog_find_transfer(e->core.catalog, *number, &found)) != FT_OK)
-		return st;
-	if (strcmp(found.facts.transfer_id, finished->transfer_id) != 0)
-		*number = 0;	/* one that was begun beside the finished file */
-	ft_ranges_release(&found.held);
-	ft_ranges_release(&found.durable);
-	return FT_OK;
-}
-
-/*
  * A power cut may have left the file, and taken what the catalog had said of it: then its
  * transfer may still be unfinished there, or the file that it replaced the finished one.
  */
@@ -319,7 +287,7 @@ static enum ft_status engine_take_in(struct ft_engine *e, struct ft_finished *fi
 {
 	const struct ft_json_text no_data = { NULL, 0 };
 	struct ft_finished known;
-	enum ft_status st = engine_number_of(e, finished, &finished->number);
+	enum ft_status st = ft_adopt_number(e->core.catalog, finished, &finished->number);
 
 	if (st == FT_OK)
 		st = ft_catalog_find_finished(e->core.catalog, &finished->key, &known);
@@ -327,11 +295,8 @@ static enum ft_status engine_take_in(struct ft_engine *e, struct ft_finished *fi
 		return FT_OK;
 	if (st != FT_OK && st != FT_NO_SUCH_TRANSFER)
 		return st;
-	st = ft_catalog_put_finished(e->core.catalog, finished, NULL);
+	st = ft_adopt(&e->core, e->core.catalog, finished, found);
 	e->taken_in++;
-	/* Whether consumers were told of it nobody knows any more. */
-	if (st == FT_OK && e->options->done == FT_DONE_ON && found->size != FT_STORE_TAKEN)
-		st = ft_catalog_put_notice(e->core.catalog, found->manifest, found->manifest_len);
 	/* Of the files of a catalog that is lost it was told long ago. */
 	if (st == FT_OK && e->past == FT_CATALOG_CUT && e->options->events == FT_EVENTS_ON)
 		st = ft_events_put(e->core.catalog, finished, &no_data);
@@ -344,9 +309,12 @@ static bool engine_list_visit(void *context, const struct ft_store_found *found)
 	struct ft_engine *e = context;
 	struct ft_finished finished;
 	char *ids = NULL;
-	enum ft_status st = ft_manifest_read(&finished, &ids, found->manifest, found->manifest_len);
+	enum ft_status st;
 
-	if (st == FT_OK && !engine_fits_place(&finished, found))
+	if (!found->manifest)
+		return true;
+	st = ft_manifest_read(&finished, &ids, found->manifest, found->manifest_len);
+	if (st == FT_OK && !ft_adopt_fits_place(&finished, found))
 		st = FT_DAMAGED;
 	if (st == FT_DAMAGED)
 		ft_logger_printf(e->core.logger, FT_LOG_WARNING, "%s: its manifest does not fit, so it "

@@ -94,10 +94,10 @@ enum ft_status ft_engine_command(struct ft_engine *engine, const struct ft_reque
 
 /*
  * Carries out an operator's message (protocol/control.h), with option control only; answered by
- * tell_operator(), at once or later.
+ * tell_operator(), at once or later. `user`, NULL where there is none, is for the log.
  */
-void ft_engine_control(struct ft_engine *engine, const char *client_id, const void *payload,
-		       size_t len, int64_t now_ms);
+void ft_engine_control(struct ft_engine *engine, const char *client_id, const char *user,
+		       const void *payload, size_t len, int64_t now_ms);
 
 /*
  * Whether a client is a member of the group whose name `group` begins with, up to a '/'; option

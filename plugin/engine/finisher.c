@@ -15,6 +15,7 @@
 #include "engine/limits.h"
 #include "engine/expiry.h"
 #include "engine/judge.h"
+#include "engine/verify.h"
 #include "protocol/manifest.h"
 
 #define FINISHER_TOGETHER 64		/* files published in one go, at most */
@@ -465,8 +466,10 @@ static void finisher_run(struct finisher *f, struct ft_job *job)
 		finisher_lookup(f, FT_CONTAINER(job, struct ft_lookup, job));
 		break;
 	case FT_JOB_ADMIN:
-	case FT_JOB_VERIFY:
 		ft_admin_work(f->all->core, f->catalog, job);
+		break;
+	case FT_JOB_VERIFY:
+		ft_verify_run(f->all->core, f->catalog, FT_CONTAINER(job, struct ft_verify_job, job));
 		break;
 	case FT_JOB_SCAN:
 		ft_scan_run(f->all->core, f->catalog, FT_CONTAINER(job, struct ft_scan, job));
@@ -543,7 +546,8 @@ enum ft_status ft_finishers_new(struct ft_core *core, struct ft_finishers **out)
 	const size_t threads[FT_LANES] = {
 		[FT_LANE_QUICK] = 1, [FT_LANE_BACKGROUND] = 1,
 		[FT_LANE_LARGE] = (size_t)o->workers,
-		[FT_LANE_ADMIN] = o->control != FT_CONTROL_OFF,
+		/* Commands are answered while files are verified. */
+		[FT_LANE_ADMIN] = o->control != FT_CONTROL_OFF ? 2 : 0,
 		[FT_LANE_OFFERS] = o->downloads != 0,
 		[FT_LANE_DOWNLOAD] = o->downloads != 0 ? (size_t)o->download_workers : 0,
 	};

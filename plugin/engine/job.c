@@ -78,6 +78,7 @@ void ft_job_free(struct ft_job **pointer)
 		ft_overrides_free(&FT_CONTAINER(job, struct ft_limits_file, job)->overrides);
 		break;
 	case FT_JOB_TAKEN:
+	case FT_JOB_ADOPTED:
 		ft_taken_clear(FT_CONTAINER(job, struct ft_taken, job));
 		break;
 	case FT_JOB_DISCARD:
@@ -97,6 +98,8 @@ void ft_job_free(struct ft_job **pointer)
 		ft_sys_close(FT_CONTAINER(job, struct ft_close, job)->fd);
 		break;
 	case FT_JOB_ADMIN:
+		ft_overrides_free(&FT_CONTAINER(job, struct ft_admin_job, job)->overrides);
+		break;
 	case FT_JOB_TIDY:
 	case FT_JOB_ANNOUNCE:
 	case FT_JOB_VERDICT:

@@ -18,6 +18,7 @@
  *	RETOLD		start -> broker -> writer			what an earlier process could not tell
  *	UNTOLD		broker -> writer			an event that was left in the outbox
  *	LIMITS, TAKEN	broker -> finisher -> broker
+ *	ADOPTED		finisher -> broker
  *	SCAN		broker -> finisher -> broker			see scanner.h
  *	FETCH		broker -> finisher -> broker			see downloads.h
  *	CLOSE		broker -> finisher				... of a file
@@ -60,6 +61,7 @@ enum ft_job_kind {
 	FT_JOB_VERIFY,
 	FT_JOB_LIMITS,
 	FT_JOB_TAKEN,
+	FT_JOB_ADOPTED,
 	FT_JOB_SCAN,
 	FT_JOB_FETCH,
 	FT_JOB_CLOSE,
@@ -204,9 +206,10 @@ struct ft_limits_file {
 	struct ft_job job;
 	const struct ft_overrides *former;	/* the broker's, who leaves them alone meanwhile; NULL: the start */
 	struct ft_overrides *overrides;		/* owned; result */
+	struct ft_sha256 digest;		/* result: of the file's text */
 };
 
-/* Which of the next finished files have consumers taken? */
+/* Which of the next finished files have consumers taken? ADOPTED: `files` is all. */
 struct ft_taken {
 	struct ft_job job;
 	int64_t from;			/* see ft_catalog_next_finished() */
@@ -223,18 +226,38 @@ struct ft_taken_file {
 	uint64_t number;
 };
 
+/* What is to be known of a file that was taken, or adopted; its key is a copy. */
+struct ft_taken_file *ft_taken_file_new(const struct ft_finished *file);
+
 /* Forgets the files that a job has found. */
 void ft_taken_clear(struct ft_taken *taken);
+
+#define FT_ADMIN_DETAIL_ROOM 900
 
 /* An operator's command. */
 struct ft_admin_job {
 	struct ft_job job;		/* status: the result */
 	const struct ft_control_command *command;	/* the message's, which waits for the job */
 	struct ft_buf *data;		/* the message's: members of the answer */
+	const char *who;		/* the message's: asks, for log lines */
 	struct ft_finished deleted;	/* result of deleteFile; its key is the command's */
+
+	/* setLimits */
+	const struct ft_overrides *former;	/* the broker's, who leaves them alone meanwhile */
+	struct ft_sha256 former_digest;	/* of the text that they were read from */
+	struct ft_overrides *overrides;	/* owned; result; NULL: all is as it was */
+	struct ft_sha256 digest;	/* result: of the new text */
+
+	const char *word;		/* result: the error, where the status's word does not say it */
+	char detail[FT_ADMIN_DETAIL_ROOM];	/* result: why; "": as the status says */
 };
 
-/* How far the verification of all finished files is. */
+enum ft_verify_kind {
+	FT_VERIFY_ALL,
+	FT_VERIFY_ADOPT,
+};
+
+/* How far the verification of all finished files is; see verify.h. */
 struct ft_verify {
 	atomic_bool running, cancelled;
 	_Atomic int64_t began_ms, ended_ms;	/* Unix ms; 0: not yet */
@@ -242,11 +265,14 @@ struct ft_verify {
 	atomic_ullong files, bytes;	/* that were looked at */
 	atomic_ullong missing;		/* taken away by consumers */
 	atomic_ullong damaged;		/* other bytes, or not to be read */
+	atomic_ullong unknown;		/* files of the store that the catalog does not know */
+	atomic_ullong adopted;		/* ... did not know, and does now */
 };
 
 /* A slice of it: reads on in one file, or begins the next one. */
 struct ft_verify_job {
 	struct ft_job job;
+	enum ft_verify_kind kind;
 	uint64_t cursor;		/* of ft_catalog_page_files() */
 	bool last;			/* there is no file behind it */
 	struct ft_finished file;	/* being read; its key points into `ids` */

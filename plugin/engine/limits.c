@@ -20,6 +20,7 @@ static enum ft_status limits_load_file(struct ft_engine *e)
 
 	ft_limits_file_run(&e->core, &job);
 	e->limits.overrides = job.overrides;
+	e->limits.digest = job.digest;
 	return job.job.status;
 }
 
@@ -260,22 +261,53 @@ void ft_engine_reload(struct ft_engine *engine)
 		limits_read_file(engine);
 }
 
-void engine_take_limits(struct ft_engine *e, struct ft_limits_file *file)
+/* These are in force from now on; what was before is the caller's to free. */
+static void limits_use(struct ft_engine *e, struct ft_overrides **overrides,
+		       const struct ft_sha256 *digest)
 {
 	struct engine_limits *l = &e->limits;
+	struct ft_overrides *former = l->overrides;
+
+	l->overrides = *overrides;
+	l->digest = *digest;
+	*overrides = former;
+	memset(l->memo, 0, sizeof l->memo);
+}
+
+static void limits_end_reading(struct ft_engine *e)
+{
+	e->limits.reading = false;
+	if (e->limits.read_again && !e->closing)
+		limits_read_file(e);
+}
+
+void engine_take_limits(struct ft_engine *e, struct ft_limits_file *file)
+{
 	struct ft_job *job = &file->job;
 
-	if (job->status == FT_OK) {
-		struct ft_overrides *former = l->overrides;
-
-		l->overrides = file->overrides;
-		file->overrides = former;
-		memset(l->memo, 0, sizeof l->memo);
-	}
+	if (job->status == FT_OK)
+		limits_use(e, &file->overrides, &file->digest);
 	ft_job_free(&job);
-	l->reading = false;
-	if (l->read_again && !e->closing)
-		limits_read_file(e);
+	limits_end_reading(e);
+}
+
+enum ft_status engine_begin_limits(struct ft_engine *e, struct ft_admin_job *job)
+{
+	struct engine_limits *l = &e->limits;
+
+	if (l->reading)
+		return FT_BUSY;
+	l->reading = true;
+	job->former = l->overrides;
+	job->former_digest = l->digest;
+	return FT_OK;
+}
+
+void engine_end_limits(struct ft_engine *e, struct ft_admin_job *job)
+{
+	if (job->overrides)
+		limits_use(e, &job->overrides, &job->digest);
+	limits_end_reading(e);
 }
 
 /* --- time --- */

@@ -29,11 +29,12 @@ struct ft_engine;
 /* Part of struct ft_engine. */
 struct engine_limits {
 	struct ft_overrides *overrides;		/* owned; NULL: there is no limits_file */
+	struct ft_sha256 digest;		/* of the text that they were read from */
 	struct {
 		uint64_t hash;			/* of client and user */
 		const struct ft_limits *limits;	/* NULL: nothing is remembered */
 	} memo[LIMITS_MEMO_ROWS];
-	bool reading;				/* a finisher reads the file */
+	bool reading;				/* a finisher reads the file, or writes it */
 	bool read_again;
 
 	struct ft_rates *rates;			/* owned; NULL: nobody can have one */
@@ -84,6 +85,13 @@ void engine_remove_finished_bytes(struct ft_engine *e, const struct ft_key *key,
 void engine_take_limits(struct ft_engine *e, struct ft_limits_file *file);
 void engine_take_taken(struct ft_engine *e, struct ft_taken *taken);
 
+/*
+ * An operator's setLimits on its way to a finisher, which is given what it needs, and back: what
+ * it brings is in force then. FT_BUSY: the file is being read.
+ */
+enum ft_status engine_begin_limits(struct ft_engine *e, struct ft_admin_job *job) FT_MUST_USE;
+void engine_end_limits(struct ft_engine *e, struct ft_admin_job *job);
+
 void engine_run_limits(struct ft_engine *e);
 
 /* When that is to be done at the latest. */
@@ -93,6 +101,13 @@ int64_t engine_limits_due_ms(const struct ft_engine *e);
 
 /* Reads and checks the file, and logs what is wrong, or what has changed against `former`. */
 void ft_limits_file_run(struct ft_core *core, struct ft_limits_file *job);
+
+/*
+ * Carries out setLimits: the file is written anew beside the old one and renamed, with owner and
+ * mode as they were, and not where it is not what was read before. Errors: job->word, and
+ * job->detail says why.
+ */
+void ft_limits_file_change(struct ft_core *core, struct ft_admin_job *job);
 
 /* --- taken.c, on a finisher --- */
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/downloads.h"
+#include "engine/verify.h"
 #include "log/record.h"
 #include "protocol/get.h"
 
@@ -643,6 +644,9 @@ void engine_take_job(struct ft_engine *e, struct ft_job *job)
 		break;
 	case FT_JOB_LIMITS:
 		engine_take_limits(e, FT_CONTAINER(job, struct ft_limits_file, job));
+		break;
+	case FT_JOB_ADOPTED:
+		engine_take_adopted(e, FT_CONTAINER(job, struct ft_taken, job));
 		break;
 	case FT_JOB_TAKEN:
 		engine_take_taken(e, FT_CONTAINER(job, struct ft_taken, job));

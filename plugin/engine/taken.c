@@ -15,7 +15,7 @@ enum ft_status ft_taken_forget(struct ft_catalog *catalog, const struct ft_finis
 	return ft_catalog_end(catalog, st);
 }
 
-static struct ft_taken_file *taken_file_new(const struct ft_finished *file)
+struct ft_taken_file *ft_taken_file_new(const struct ft_finished *file)
 {
 	struct ft_taken_file *taken = ft_core_alloc(sizeof *taken + ft_key_room(&file->key) + 1);
 
@@ -57,7 +57,7 @@ void ft_taken_run(struct ft_core *core, struct ft_catalog *catalog, struct ft_ta
 		if ((st = ft_catalog_next_finished(catalog, &job->place, &file)) != FT_OK)
 			break;
 		if (core->ops->find(core->store, &file.key, file.name) == FT_NO_SUCH_TRANSFER)
-			ft_list_push(&job->files, &taken_file_new(&file)->link);
+			ft_list_push(&job->files, &ft_taken_file_new(&file)->link);
 	}
 	job->ended = st == FT_NO_SUCH_TRANSFER;
 	/* The writer tidies after its own commits, of which there may be none for long. */

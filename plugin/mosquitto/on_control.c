@@ -22,8 +22,9 @@ int ft_on_control(int event, void *event_data, void *userdata)
 
 	(void)event;
 	if (client_id) {
-		ft_engine_control(plugin->engine, client_id, message->payload, message->payloadlen,
-				  now_ms);
+		ft_engine_control(plugin->engine, client_id,
+				  mosquitto_client_username(message->client), message->payload,
+				  message->payloadlen, now_ms);
 		ft_plugin_arm(plugin);
 	}
 	return MOSQ_ERR_SUCCESS;	/* anything else closes the connection */

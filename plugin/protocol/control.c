@@ -44,6 +44,8 @@ static const struct {
 	[FT_CONTROL_RUN_GC] = { "runGc", NEEDS_NOTHING },
 	[FT_CONTROL_GET_LIMITS] = { "getLimits", NEEDS_NOTHING },
 	[FT_CONTROL_RELOAD_LIMITS] = { "reloadLimits", NEEDS_NOTHING },
+	[FT_CONTROL_SET_LIMITS] = { "setLimits", NEEDS_NOTHING },
+	[FT_CONTROL_ADOPT_FILES] = { "adoptFiles", NEEDS_NOTHING },
 };
 
 /* --- reading --- */
@@ -166,6 +168,31 @@ static void control_read_verb(struct control_reader *r, struct ft_control_comman
 		r->wrong = "no id is that long, or that short";
 }
 
+/* Names and values of limits are looked at with the file that they are for. */
+static void control_read_change(struct control_reader *r, struct ft_limits_change *change)
+{
+	const cJSON *limits = control_member(r, "limits"), *unset = control_member(r, "unset");
+	const cJSON *gone = control_member(r, "remove");
+
+	change->client = control_text(r, "client", "client is a pattern of client ids: a text");
+	change->user = control_text(r, "user", "user is a pattern of user names: a text");
+	change->limits = limits;
+	change->unset = unset;
+	change->remove = cJSON_IsTrue(gone);
+	if (r->wrong)
+		return;
+	if (!change->client && !change->user)
+		r->wrong = "whose limits? client and user are patterns, of which one or both are there";
+	else if (limits && !cJSON_IsObject(limits))
+		r->wrong = "limits is an object, as an override in limits_file";
+	else if (unset && !cJSON_IsArray(unset))
+		r->wrong = "unset is an array of names of limits";
+	else if (gone && !cJSON_IsBool(gone))
+		r->wrong = "remove is true or false";
+	else if (change->remove == (limits || unset))
+		r->wrong = "either limits or unset are there, or both, or remove is true";
+}
+
 static void control_read(struct control_reader *r, struct ft_control_command *command)
 {
 	memset(command, 0, sizeof *command);
@@ -184,6 +211,8 @@ static void control_read(struct control_reader *r, struct ft_control_command *co
 	control_read_filter(r, command);
 	if (!r->wrong)
 		control_read_verb(r, command);
+	if (!r->wrong && command->verb == FT_CONTROL_SET_LIMITS)
+		control_read_change(r, &command->change);
 	command->wrong = r->wrong;
 }
 
@@ -321,6 +350,12 @@ void ft_control_put_number(struct ft_buf *buf, const char *key, uint64_t number)
 {
 	control_put_key(buf, key, "");
 	ft_buf_u64(buf, number);
+}
+
+void ft_control_put_null(struct ft_buf *buf, const char *key)
+{
+	control_put_key(buf, key, "");
+	ft_buf_str(buf, "null");
 }
 
 void ft_control_put_truth(struct ft_buf *buf, const char *key, bool truth)

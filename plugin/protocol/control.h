@@ -24,6 +24,7 @@
 #include "base/buf.h"
 #include "file_transfer/status.h"
 #include "file_transfer/store.h"
+#include "protocol/limits.h"
 
 #define FT_CONTROL_TOPIC "$CONTROL/file-transfer/v1"
 #define FT_CONTROL_RESPONSE_TOPIC FT_CONTROL_TOPIC "/response"
@@ -55,6 +56,8 @@ enum ft_control_verb {
 	FT_CONTROL_RUN_GC,
 	FT_CONTROL_GET_LIMITS,
 	FT_CONTROL_RELOAD_LIMITS,
+	FT_CONTROL_SET_LIMITS,
+	FT_CONTROL_ADOPT_FILES,
 	FT_CONTROL_VERBS
 };
 
@@ -71,6 +74,7 @@ struct ft_control_command {
 	size_t limit;			/* entries of the page */
 	int64_t since, until;		/* Unix seconds, both included */
 	uint64_t min_size, max_size;	/* bytes, both included */
+	struct ft_limits_change change;	/* of setLimits; points into the control */
 };
 
 struct ft_control {
@@ -95,6 +99,7 @@ void ft_control_free(struct ft_control **control);
 void ft_control_put_text(struct ft_buf *buf, const char *key, const char *text, size_t len);
 void ft_control_put_word(struct ft_buf *buf, const char *key, const char *word);
 void ft_control_put_number(struct ft_buf *buf, const char *key, uint64_t number);
+void ft_control_put_null(struct ft_buf *buf, const char *key);
 void ft_control_put_truth(struct ft_buf *buf, const char *key, bool truth);
 void ft_control_put_time(struct ft_buf *buf, const char *key, int64_t unix_ms);
 void ft_control_put_cursor(struct ft_buf *buf, uint64_t cursor);

@@ -44,6 +44,15 @@ static void limits_set(struct ft_limits *limits, size_t i, uint64_t value)
 	*(uint64_t *)(void *)((char *)limits + limits_table[i].field) = value;
 }
 
+static size_t limits_index(const char *name)
+{
+	size_t i = 0;
+
+	while (i < LIMITS_COUNT && strcmp(name, limits_table[i].name) != 0)
+		i++;
+	return i;
+}
+
 /* --- reading --- */
 
 /* `at` is where the text stops to be JSON. */
@@ -122,9 +131,8 @@ static bool limits_read_member(struct ft_override *row, const cJSON *item,
 		return limits_read_pattern(&row->client, item, why);
 	if (strcmp(item->string, "user") == 0)
 		return limits_read_pattern(&row->user, item, why);
-	for (size_t i = 0; i < LIMITS_COUNT; i++)
-		if (strcmp(item->string, limits_table[i].name) == 0)
-			return limits_read_limit(row, i, item, options, why);
+	if (limits_index(item->string) < LIMITS_COUNT)
+		return limits_read_limit(row, limits_index(item->string), item, options, why);
 	limits_say_key(why, item);
 	ft_buf_str(why, "there is no such key; there are client, user");
 	for (size_t i = 0; i < LIMITS_COUNT; i++)
@@ -245,7 +253,172 @@ void ft_overrides_free(struct ft_overrides **overrides)
 	*overrides = NULL;
 }
 
+/* --- changing --- */
+
+static bool limits_same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* NULL: it is not there. */
+static const char *limits_pattern_in(const cJSON *row, const char *key)
+{
+	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(row, key));
+}
+
+static cJSON *limits_row_of(const cJSON *list, const struct ft_limits_change *change)
+{
+	cJSON *row;
+
+	cJSON_ArrayForEach(row, list) {
+		if (limits_same_text(limits_pattern_in(row, "client"), change->client)
+		    && limits_same_text(limits_pattern_in(row, "user"), change->user))
+			return row;
+	}
+	return NULL;
+}
+
+/* Whether all that `narrow` matches `wide` matches, too; a pattern stands for its own clients. */
+static bool limits_covers(const char *wide, const char *narrow)
+{
+	return !wide || (narrow && ft_wildcard_match(wide, narrow));
+}
+
+/* A row for new patterns, in its place. NULL: out of memory. */
+static cJSON *limits_add_row(cJSON *list, const struct ft_limits_change *change)
+{
+	cJSON *row = cJSON_CreateObject();
+	const cJSON *other;
+	int place = 0;
+
+	if (!row || (change->client && !cJSON_AddStringToObject(row, "client", change->client))
+	    || (change->user && !cJSON_AddStringToObject(row, "user", change->user))) {
+		cJSON_Delete(row);
+		return NULL;
+	}
+	cJSON_ArrayForEach(other, list) {
+		if (limits_covers(limits_pattern_in(other, "client"), change->client)
+		    && limits_covers(limits_pattern_in(other, "user"), change->user))
+			break;
+		place++;
+	}
+	if (cJSON_InsertItemInArray(list, place, row))
+		return row;
+	cJSON_Delete(row);
+	return NULL;
+}
+
+static enum ft_status limits_refuse(struct ft_buf *why, const char *name, const char *what)
+{
+	ft_buf_printable(why, name, strlen(name), LIMITS_ID_SHOWN);
+	ft_buf_printf(why, ": %s", what);
+	return FT_INVALID_FILEMETA;
+}
+
+static enum ft_status limits_set_in(cJSON *row, const cJSON *limits, struct ft_buf *why)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, limits) {
+		cJSON *copy;
+
+		if (limits_index(item->string) == LIMITS_COUNT)
+			return limits_refuse(why, item->string, "there is no such limit");
+		if (!limits_is_first(limits, item))
+			return limits_refuse(why, item->string, "is there twice");
+		cJSON_DeleteItemFromObjectCaseSensitive(row, item->string);
+		if (!(copy = cJSON_Duplicate(item, 1)))
+			return FT_NO_MEMORY;
+		if (!cJSON_AddItemToObject(row, item->string, copy)) {
+			cJSON_Delete(copy);
+			return FT_NO_MEMORY;
+		}
+	}
+	return FT_OK;
+}
+
+static enum ft_status limits_unset_in(cJSON *row, const cJSON *names, struct ft_buf *why)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, names) {
+		if (!cJSON_IsString(item) || limits_index(item->valuestring) == LIMITS_COUNT)
+			return limits_refuse(why, cJSON_IsString(item) ? item->valuestring : "unset",
+					     "there is no such limit");
+		cJSON_DeleteItemFromObjectCaseSensitive(row, item->valuestring);
+	}
+	return FT_OK;
+}
+
+static enum ft_status limits_change_root(cJSON *root, const struct ft_limits_change *change,
+					 struct ft_buf *why)
+{
+	cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "overrides");
+	cJSON *row = limits_row_of(list, change);
+	enum ft_status st;
+
+	if (!row && (change->remove || !change->limits)) {
+		ft_buf_str(why, "there is no override of just these patterns");
+		return FT_NO_SUCH_TRANSFER;
+	}
+	if (change->remove) {
+		cJSON_Delete(cJSON_DetachItemViaPointer(list, row));
+		return FT_OK;
+	}
+	if (!row && !(row = limits_add_row(list, change)))
+		return FT_NO_MEMORY;
+	st = limits_unset_in(row, change->unset, why);
+	return st == FT_OK ? limits_set_in(row, change->limits, why) : st;
+}
+
+/* As cJSON prints it, and a newline. */
+static char *limits_print(const cJSON *root, size_t *len)
+{
+	char *text = cJSON_Print(root), *whole;
+
+	if (!text)
+		return NULL;
+	*len = strlen(text) + 1;
+	if ((whole = malloc(*len + 1)) != NULL) {
+		memcpy(whole, text, *len - 1);
+		memcpy(whole + *len - 1, "\n", 2);
+	}
+	cJSON_free(text);
+	return whole;
+}
+
+enum ft_status ft_overrides_change(const char *text, size_t len,
+				   const struct ft_limits_change *change, char **out,
+				   size_t *out_len, struct ft_buf *why)
+{
+	static const char nul[] = "\\u0000";
+	cJSON *root = NULL;
+	enum ft_status st = FT_NO_MEMORY;
+
+	*out = NULL;
+	/* cJSON cuts a text there; the rest would be gone for good. */
+	for (size_t i = 0; i + sizeof nul - 1 <= len; i++)
+		if (memcmp(text + i, nul, sizeof nul - 1) == 0)
+			return limits_refuse(why, nul, "cannot be kept when the file is written");
+	if ((root = cJSON_ParseWithLength(text, len)) != NULL
+	    && (st = limits_change_root(root, change, why)) == FT_OK
+	    && !(*out = limits_print(root, out_len)))
+		st = FT_NO_MEMORY;
+	cJSON_Delete(root);
+	return st;
+}
+
 /* --- finding --- */
+
+const struct ft_override *ft_overrides_of(const struct ft_overrides *overrides, const char *client,
+					  const char *user)
+{
+	for (size_t i = 0; overrides && i < overrides->count; i++)
+		if (limits_same_text(overrides->rows[i].client, client)
+		    && limits_same_text(overrides->rows[i].user, user))
+			return &overrides->rows[i];
+	return NULL;
+}
 
 const struct ft_override *ft_overrides_find(const struct ft_overrides *overrides,
 					    const char *client, const char *user)
@@ -262,20 +435,11 @@ const struct ft_override *ft_overrides_find(const struct ft_overrides *overrides
 
 /* --- what has changed --- */
 
-static bool limits_same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 /* An override for just the same clients. */
 static const struct ft_override *limits_find_row(const struct ft_overrides *overrides,
 						 const struct ft_override *like)
 {
-	for (size_t i = 0; overrides && i < overrides->count; i++)
-		if (limits_same_text(overrides->rows[i].client, like->client)
-		    && limits_same_text(overrides->rows[i].user, like->user))
-			return &overrides->rows[i];
-	return NULL;
+	return ft_overrides_of(overrides, like->client, like->user);
 }
 
 static void limits_say_row(struct ft_buf *line, const struct ft_override *row)
@@ -380,11 +544,42 @@ size_t ft_overrides_compare(const struct ft_overrides *before, const struct ft_o
 
 void ft_limits_put(struct ft_buf *to, const struct ft_limits *limits)
 {
-	for (size_t i = 0; i < sizeof limits_table / sizeof limits_table[0]; i++) {
-		uint64_t value = *(const uint64_t *)(const void *)((const char *)limits
-								   + limits_table[i].field);
+	for (size_t i = 0; i < LIMITS_COUNT; i++)
+		if (limits_get(limits, i) > 0)
+			ft_control_put_number(to, limits_table[i].name, limits_get(limits, i));
+}
 
-		if (value > 0)
+static void limits_put_row(struct ft_buf *to, const struct ft_override *row,
+			   const struct ft_limits *options)
+{
+	ft_control_open_entry(to);
+	if (row->client)
+		ft_control_put_word(to, "client", row->client);
+	if (row->user)
+		ft_control_put_word(to, "user", row->user);
+	for (size_t i = 0; i < LIMITS_COUNT; i++) {
+		uint64_t value = limits_get(&row->limits, i);
+
+		if (value != limits_get(options, i) && value > 0)
 			ft_control_put_number(to, limits_table[i].name, value);
+		else if (value != limits_get(options, i))
+			ft_control_put_null(to, limits_table[i].name);
 	}
+	ft_buf_char(to, '}');
+}
+
+bool ft_overrides_put(struct ft_buf *to, const struct ft_overrides *overrides,
+		      const struct ft_limits *options)
+{
+	for (size_t i = 0; overrides && i < overrides->count; i++) {
+		struct ft_buf before = *to;
+
+		limits_put_row(to, &overrides->rows[i], options);
+		if (to->len + FT_CONTROL_TAIL_ROOM <= to->room && ft_buf_ok(to))
+			continue;
+		*to = before;
+		to->text[before.len] = '\0';
+		return false;
+	}
+	return true;
 }

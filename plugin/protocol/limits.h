@@ -20,11 +20,14 @@
 #ifndef FT_PROTOCOL_LIMITS_H
 #define FT_PROTOCOL_LIMITS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/buf.h"
 #include "file_transfer/status.h"
 #include "protocol/options.h"
+
+struct cJSON;
 
 #define FT_OVERRIDES_MAX 1000		/* each may be looked at for a command */
 #define FT_OVERRIDES_TEXT_MAX ((size_t)1024 * 1024)
@@ -47,12 +50,43 @@ struct ft_overrides {
 enum ft_status ft_overrides_read(const char *text, size_t len, const struct ft_options *options,
 				 struct ft_overrides **out, struct ft_buf *why) FT_MUST_USE;
 
+/*
+ * What an operator wants to be otherwise, for the clients of one override, which is added where
+ * there is none of just these patterns. Borrowed.
+ */
+struct ft_limits_change {
+	const char *client, *user;	/* as in an override: one or both; NULL: it has none */
+	const struct cJSON *limits;	/* an object, values as in an override; NULL: none are set */
+	const struct cJSON *unset;	/* an array of names: as the options say again; NULL: none */
+	bool remove;			/* the whole override goes */
+};
+
+/*
+ * The text that the file is to have with a change, for a text that ft_overrides_read() takes; all
+ * that is in it and is not changed stays, though not how it was laid out. An override that is new
+ * comes before the first that counts for all its clients, else it would never count, and else to
+ * the end. *out, of *out_len bytes, is the caller's to free; that it makes sense
+ * ft_overrides_read() says. FT_NO_SUCH_TRANSFER: there is no such override to be removed or to
+ * unset something in. FT_INVALID_FILEMETA with `why`. FT_NO_MEMORY.
+ */
+enum ft_status ft_overrides_change(const char *text, size_t len,
+				   const struct ft_limits_change *change, char **out,
+				   size_t *out_len, struct ft_buf *why) FT_MUST_USE;
+
+/* The override of just these patterns; NULL: there is none. */
+const struct ft_override *ft_overrides_of(const struct ft_overrides *overrides, const char *client,
+					  const char *user);
+
 /* NULL inside is ignored. */
 void ft_overrides_free(struct ft_overrides **overrides);
 
 /* The first override for a client, whose user may be NULL. NULL: there is none. */
 const struct ft_override *ft_overrides_find(const struct ft_overrides *overrides,
 					    const char *client, const char *user);
+
+/* Writes all overrides as entries of an array, each with what is otherwise than the options say. False: there was no room for all. */
+bool ft_overrides_put(struct ft_buf *to, const struct ft_overrides *overrides,
+		      const struct ft_limits *options);
 
 /* Writes those that there are as members of an object, with a comma before each but the first. */
 void ft_limits_put(struct ft_buf *to, const struct ft_limits *limits);

@@ -292,6 +292,8 @@ static inline bool rig_list_visit(void *context, const struct ft_store_found *fo
 	struct rig_list *list = context;
 	size_t len = strlen(list->names);
 
+	if (!found->manifest)
+		return true;
 	snprintf(list->names + len, sizeof list->names - len, "%s:%lld:%.*s\n", found->name,
 		 (long long)found->size, (int)found->manifest_len, found->manifest);
 	list->count++;

@@ -63,7 +63,7 @@ static void play(const struct calls_plan *plan)
 	must(rig_ask_text(&rig, "c", "$file/f/put/n", "hello") == FT_OK);
 	rig_settle(&rig);
 	calls_arm(plan);
-	ft_engine_control(rig.engine, "operator", message, strlen(message), rig.now_ms);
+	ft_engine_control(rig.engine, "operator", NULL, message, strlen(message), rig.now_ms);
 	rig_wait_until(&rig, is_told);
 	rig_wait_until(&rig, is_verified);
 	calls_disarm();

@@ -369,7 +369,7 @@ static bool broker_is_event(const char *topic)
 static void broker_check_event(const char *payload, int len)
 {
 	static const char *const uploads[] = { "id", "type", "at", "transfer_id", "name" };
-	static const char *const downloads[] = { "event", "at", "path", "sha256", "modified_at" };
+	static const char *const downloads[] = { "type", "at", "path", "sha256", "modified_at" };
 	cJSON *json = cJSON_ParseWithLength(payload, (size_t)len);
 	const char *const *members = cJSON_HasObjectItem(json, "event") ? downloads : uploads;
 

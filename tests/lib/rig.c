@@ -430,7 +430,7 @@ cJSON *rig_control(struct rig *rig, const char *commands)
 
 	ck_assert_ptr_nonnull(text);
 	snprintf(text, room, "{\"commands\":[%s]}", commands);
-	ft_engine_control(rig->engine, "operator", text, strlen(text), rig->now_ms);
+	ft_engine_control(rig->engine, "operator", rig->user, text, strlen(text), rig->now_ms);
 	free(text);
 	while (rig->told_count == told)
 		rig_sleep(rig, &deadline, commands);

@@ -229,7 +229,7 @@ START_TEST(test_files__are_not_begun_anew_while_they_are_deleted)
 
 	ck_assert_int_eq(say("$file/f/put/n", "hello"), FT_OK);
 	rig_settle(&rig);
-	ft_engine_control(rig.engine, "operator", delete, strlen(delete), rig.now_ms);
+	ft_engine_control(rig.engine, "operator", NULL, delete, strlen(delete), rig.now_ms);
 	ck_assert_int_eq(rig_send_text(&rig, "c", "$file/f/put/m", "other"), FT_BUSY);
 	ck_assert_int_eq(rig_send_text(&rig, "c", "$file/g/put/m", "other"), FT_OK);
 	rig_settle(&rig);
@@ -297,9 +297,9 @@ START_TEST(test_messages__beyond_those_that_wait_are_refused)
 
 	/* Nobody takes what the worker has done meanwhile. */
 	for (int i = 0; i < 16; i++)
-		ft_engine_control(rig.engine, "operator", list, strlen(list), rig.now_ms);
+		ft_engine_control(rig.engine, "operator", NULL, list, strlen(list), rig.now_ms);
 	ck_assert_uint_eq(rig.told_count, 0);
-	ft_engine_control(rig.engine, "operator", list, strlen(list), rig.now_ms);
+	ft_engine_control(rig.engine, "operator", NULL, list, strlen(list), rig.now_ms);
 	ck_assert_uint_eq(rig.told_count, 1);
 	ck_assert_ptr_nonnull(strstr(rig.told, "\"error\":\"busy\""));
 	rig_settle(&rig);
@@ -351,7 +351,7 @@ START_TEST(test_messages__that_wait_when_the_broker_ends_are_dropped)
 
 	ck_assert_int_eq(say("$file/f/put/n", "hello"), FT_OK);
 	for (int i = 0; i < 5; i++)
-		ft_engine_control(rig.engine, "operator", list, strlen(list), rig.now_ms);
+		ft_engine_control(rig.engine, "operator", NULL, list, strlen(list), rig.now_ms);
 	rig_restart(&rig);
 	asks("{\"command\":\"listTransfers\"}", "{\"data\":{\"transfers\":[]}}");
 }

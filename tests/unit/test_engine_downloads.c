@@ -670,7 +670,7 @@ static size_t count_events(const char *word)
 	char text[100];
 	size_t count = 0;
 
-	snprintf(text, sizeof text, "{\"event\":\"%s\",\"client_id\":\"c\",", word);
+	snprintf(text, sizeof text, "{\"type\":\"%s\",\"event\":\"%s\",\"client_id\":\"c\",", word, word);
 	for (size_t i = 0; i < rig.messages; i++)
 		count += strcmp(rig.message[i].topic, "$file-event/c/large") == 0
 			 && strncmp(rig.message[i].payload, text, strlen(text)) == 0;

@@ -118,6 +118,7 @@ void fs_remove_finished(struct ft_store *store, struct ft_removal *removals, siz
 	struct fs *fs = fs_of(store);
 	bool durable = fs->durability != FT_DURABILITY_NONE;
 	struct finished_removing *all = calloc(count, sizeof *all);
+	size_t there = 0;		/* directories that are; what consumers took needs no sync */
 
 	for (size_t i = 0; i < count; i++) {
 		removals[i].status = FT_NO_MEMORY;
@@ -126,7 +127,9 @@ void fs_remove_finished(struct ft_store *store, struct ft_removal *removals, siz
 	}
 	for (size_t i = 0; all && i < count; i++)
 		finished_remove_file(&all[i]);
-	if (all && durable && !(count >= FINISHED_TOGETHER && ft_sys_syncfs(fs->root) == 0))
+	for (size_t i = 0; all && i < count; i++)
+		there += all[i].dir >= 0;
+	if (durable && there > 0 && !(there >= FINISHED_TOGETHER && ft_sys_syncfs(fs->root) == 0))
 		for (size_t i = 0; i < count; i++)
 			finished_sync(&all[i]);
 	for (size_t i = 0; all && i < count; i++)
@@ -152,6 +155,28 @@ static void finished_pass_over(struct finished_walk *walk, const char *name, con
 			 walk->client, walk->file, name[0] ? "/" : "", name, why);
 }
 
+/* A file beside which there is no manifest. */
+static enum ft_status finished_lone(struct finished_walk *walk, int dir, const char *name)
+{
+	char place[FS_PATH_ROOM + FT_NAME_ROOM], manifest[FS_MANIFEST_ROOM];
+	struct ft_store_found found = {
+		.place = place, .owner_name = walk->client, .file_name = walk->file, .name = name,
+	};
+	struct ft_buf text = ft_buf_on(place, sizeof place);
+	struct stat info;
+
+	fs_manifest_name(manifest, name);
+	if (ft_sys_fstatat(dir, manifest, &info, AT_SYMLINK_NOFOLLOW) == 0
+	    || ft_sys_fstatat(dir, name, &info, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(info.st_mode))
+		return FT_OK;
+	found.size = (uint64_t)info.st_size;
+	ft_buf_printf(&text, FS_FILES "/%s/%s/%s", walk->client, walk->file, name);
+	if (walk->visit(walk->context, &found))
+		return FT_OK;
+	walk->state = FINISHED_ENDED;
+	return FT_CANCELLED;
+}
+
 static enum ft_status finished_entry(void *context, int dir, const char *manifest)
 {
 	struct finished_walk *walk = context;
@@ -165,7 +190,7 @@ static enum ft_status finished_entry(void *context, int dir, const char *manifes
 	char *read;
 
 	if (!fs_manifest_owner(name, manifest))
-		return FT_OK;
+		return finished_lone(walk, dir, manifest);
 	st = fs_manifest_read(dir, manifest, &read, &found.manifest_len);
 	if (st == FT_NO_MEMORY || st == FT_BUSY)
 		return st;
