@@ -160,17 +160,28 @@ static enum exit_code run(struct caller *caller, const struct settings *settings
 	return EXIT_DONE;
 }
 
+/* Tells what the plugin has refused, if it was that; the connection's failures were told. */
+static enum exit_code refused(const struct caller *caller)
+{
+	if (*caller->error)
+		complain(EXIT_REFUSED, "%s: %s", caller->error, caller->detail);
+	return caller->code;
+}
+
 static enum exit_code do_show(struct caller *caller, const struct settings *settings)
 {
 	cJSON *command = command_about(settings, "getTransfer");
 	cJSON *data = call_quietly(caller, &command);
 
-	if (!data && strcmp(caller->error, "no_such_transfer") == 0)
-		return run(caller, settings, command_about(settings, "getFile"));
-	if (!data && *caller->error)
-		complain(EXIT_REFUSED, "%s: %s", caller->error, caller->detail);
+	if (!data && strcmp(caller->error, "no_such_transfer") == 0) {
+		command = command_about(settings, "getFile");
+		data = call_quietly(caller, &command);
+		if (!data && strcmp(caller->error, "no_such_transfer") == 0)
+			return complain(EXIT_REFUSED, "no_such_transfer: neither an unfinished transfer "
+					"nor a finished file has this id");
+	}
 	if (!data)
-		return caller->code;
+		return refused(caller);
 	print_data(settings, data);
 	cJSON_Delete(data);
 	return EXIT_DONE;
@@ -221,11 +232,73 @@ static enum exit_code do_stats(struct caller *caller, const struct settings *set
 	return code == EXIT_DONE ? run(caller, settings, call_new("getMetrics")) : code;
 }
 
+/* client_quota=10G, or client_quota=none. */
+static bool add_limit(cJSON *limits, const char *argument)
+{
+	const char *equals = strchr(argument, '=');
+	char name[64];
+
+	if (!equals || equals == argument || (size_t)(equals - argument) >= sizeof(name)) {
+		complain(EXIT_USAGE, "\"%s\": NAME=VALUE is wanted, such as client_quota=10G", argument);
+		return false;
+	}
+	snprintf(name, sizeof(name), "%.*s", (int)(equals - argument), argument);
+	if (strcmp(equals + 1, "none") == 0)
+		return cJSON_AddNullToObject(limits, name) != NULL;
+	return cJSON_AddStringToObject(limits, name, equals + 1) != NULL;
+}
+
+/* What the arguments behind `set` or `unset` say. False: it has been told what is wrong. */
+static bool add_change(cJSON *command, const struct settings *settings)
+{
+	bool set = strcmp(settings->arguments[0], "set") == 0;
+	cJSON *list = NULL;
+
+	if (settings->argument_count == 1 && set) {
+		complain(EXIT_USAGE, "limits set: which limits? NAME=VALUE, such as client_quota=10G");
+		return false;
+	}
+	if (settings->argument_count == 1)
+		return cJSON_AddTrueToObject(command, "remove") != NULL;
+	list = set ? cJSON_AddObjectToObject(command, "limits") : cJSON_AddArrayToObject(command, "unset");
+	for (int i = 1; list && i < settings->argument_count; i++)
+		if (set ? !add_limit(list, settings->arguments[i])
+			: !cJSON_AddItemToArray(list, cJSON_CreateString(settings->arguments[i])))
+			return false;
+	return list != NULL;
+}
+
+/* Sets limits of an override, or takes some of them, or all of it, away. */
+static enum exit_code change_limits(struct caller *caller, const struct settings *settings)
+{
+	cJSON *command;
+
+	if (!settings->for_client && !settings->for_user)
+		return complain(EXIT_USAGE, "limits %s: whose? --for-client PATTERN, --for-user PATTERN, "
+				"or both", settings->arguments[0]);
+	command = call_new("setLimits");
+	if (command && add_change(command, settings)
+	    && (!settings->for_client
+		|| cJSON_AddStringToObject(command, "client", settings->for_client))
+	    && (!settings->for_user
+		|| cJSON_AddStringToObject(command, "user", settings->for_user)))
+		return run(caller, settings, command);
+	cJSON_Delete(command);
+	return EXIT_USAGE;
+}
+
 /* Of a client, whose user name is the second argument. */
 static enum exit_code do_limits(struct caller *caller, const struct settings *settings)
 {
 	static const char *const keys[] = { "client_id", "user" };
-	cJSON *command = call_new("getLimits");
+	cJSON *command;
+
+	if (settings->argument_count > 0 && (strcmp(settings->arguments[0], "set") == 0
+					     || strcmp(settings->arguments[0], "unset") == 0))
+		return change_limits(caller, settings);
+	if (settings->argument_count > 2 || settings->for_client || settings->for_user)
+		return complain(EXIT_USAGE, "limits wants set, unset, or CLIENT and USER; try --help");
+	command = call_new("getLimits");
 
 	for (int i = 0; command && i < settings->argument_count; i++)
 		cJSON_AddStringToObject(command, keys[i], settings->arguments[i]);
@@ -267,31 +340,46 @@ static cJSON *follow_verify(struct caller *caller, const struct settings *settin
 	}
 }
 
+/* Waits for the end, and tells it. Where anything of this kind was found that is a failure. */
+static enum exit_code end_verify(struct caller *caller, const struct settings *settings,
+				 const char *wrong)
+{
+	cJSON *verify = follow_verify(caller, settings);
+	enum exit_code code;
+
+	if (!verify)
+		return caller->code;
+	if (!settings->json)
+		fprintf(stderr, "\n");
+	print_data(settings, verify);
+	code = number_of(verify, wrong) > 0 ? EXIT_REFUSED : EXIT_DONE;
+	cJSON_Delete(verify);
+	return code;
+}
+
 static enum exit_code do_verify(struct caller *caller, const struct settings *settings)
 {
 	cJSON *command, *verify;
-	enum exit_code code;
 
 	if (settings->cancel)
 		return run(caller, settings, call_new("cancelVerify"));
 	command = call_new("verifyFiles");
 	verify = call_quietly(caller, &command);
 	/* Busy: one goes on already, and that will do. */
-	if (!verify && strcmp(caller->error, "busy") != 0) {
-		if (*caller->error)
-			complain(EXIT_REFUSED, "%s: %s", caller->error, caller->detail);
-		return caller->code;
-	}
+	if (!verify && strcmp(caller->error, "busy") != 0)
+		return refused(caller);
 	cJSON_Delete(verify);
-	verify = follow_verify(caller, settings);
-	if (!verify)
+	return end_verify(caller, settings, "damaged");
+}
+
+static enum exit_code do_adopt(struct caller *caller, const struct settings *settings)
+{
+	cJSON *command = call_new("adoptFiles"), *begun = call(caller, &command);
+
+	if (!begun)
 		return caller->code;
-	if (!settings->json)
-		fprintf(stderr, "\n");
-	print_data(settings, verify);
-	code = number_of(verify, "damaged") > 0 ? EXIT_REFUSED : EXIT_DONE;
-	cJSON_Delete(verify);
-	return code;
+	cJSON_Delete(begun);
+	return end_verify(caller, settings, "unknown");
 }
 
 /* --- all --- */
@@ -313,7 +401,8 @@ static const struct {
 	{ "top", 0, 1, top_run },
 	{ "verify", 0, 0, do_verify },
 	{ "gc", 0, 0, do_gc },
-	{ "limits", 0, 2, do_limits },
+	{ "adopt", 0, 0, do_adopt },
+	{ "limits", 0, 20, do_limits },
 	{ "reload", 0, 0, do_reload },
 };
 

@@ -167,6 +167,9 @@ static const struct row rows[] = {
 	{ "limit", 'n', "N", take_unsigned, AT(limit), NUMBER_WANTED, "list, files: so many at most" },
 	{ "all", 0, NULL, take_switch, AT(all), "", "pause, resume: everybody's" },
 	{ "cancel", 0, NULL, take_switch, AT(cancel), "", "verify: end one that goes on" },
+	{ "for-client", 0, "PATTERN", take_text, AT(for_client), "",
+	  "limits set, unset: for client ids that match" },
+	{ "for-user", 0, "PATTERN", take_text, AT(for_user), "", "... and user names that match" },
 	{ "interval", 0, "SECONDS", take_unsigned, AT(interval_s), NUMBER_WANTED,
 	  "top: time between two looks (2)" },
 	{ "count", 0, "N", take_unsigned, AT(count), NUMBER_WANTED, "top: so many looks, then end" },
@@ -192,7 +195,10 @@ static const char help_before[] =
 	"  top                    the same, and what is on its way, live\n"
 	"  verify                 compare finished files with their checksums\n"
 	"  gc                     look for what has expired, now\n"
+	"  adopt                  take files that were put back into the catalog\n"
 	"  limits [CLIENT [USER]] what such a client may use\n"
+	"  limits set NAME=VALUE...  change that: --for-client, --for-user\n"
+	"  limits unset [NAME...]    ... back to what the broker's options say\n"
 	"  reload                 read limits_file again\n";
 
 static const char help_after[] =

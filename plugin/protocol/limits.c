@@ -284,6 +284,18 @@ static bool limits_covers(const char *wide, const char *narrow)
 	return !wide || (narrow && ft_wildcard_match(wide, narrow));
 }
 
+/* The rows from `place` on go behind a new one. (Debian's 1.7.15 inserts at an end only.) */
+static bool limits_insert(cJSON *list, int place, cJSON *row)
+{
+	int behind = cJSON_GetArraySize(list) - place;
+
+	if (!cJSON_AddItemToArray(list, row))
+		return false;
+	while (behind-- > 0)
+		(void)cJSON_AddItemToArray(list, cJSON_DetachItemFromArray(list, place));
+	return true;
+}
+
 /* A row for new patterns, in its place. NULL: out of memory. */
 static cJSON *limits_add_row(cJSON *list, const struct ft_limits_change *change)
 {
@@ -302,7 +314,7 @@ static cJSON *limits_add_row(cJSON *list, const struct ft_limits_change *change)
 			break;
 		place++;
 	}
-	if (cJSON_InsertItemInArray(list, place, row))
+	if (limits_insert(list, place, row))
 		return row;
 	cJSON_Delete(row);
 	return NULL;

@@ -192,6 +192,42 @@ START_TEST(test_control__writes_members_with_their_commas)
 }
 END_TEST
 
+START_TEST(test_control__set_limits_says_whose_and_which)
+{
+	static const struct {
+		const char *members;
+		const char *wrong;	/* a part of why; NULL: it is right */
+	} rows[] = {
+		{ "\"client\":\"c*\",\"limits\":{\"client_rate\":1}", NULL },
+		{ "\"user\":\"u\",\"unset\":[\"client_rate\"],\"limits\":{}", NULL },
+		{ "\"client\":\"c\",\"user\":\"u\",\"remove\":true,\"limits\":null", NULL },
+		{ "\"limits\":{}", "whose limits?" },
+		{ "\"client\":7,\"limits\":{}", "client is a pattern" },
+		{ "\"client\":\"c\",\"user\":[],\"limits\":{}", "user is a" },
+		{ "\"client\":\"c\"", "either limits or unset" },
+		{ "\"client\":\"c\",\"remove\":false", "either limits or unset" },
+		{ "\"client\":\"c\",\"remove\":true,\"limits\":{}", "either limits or unset" },
+		{ "\"client\":\"c\",\"remove\":1", "remove is true or false" },
+		{ "\"client\":\"c\",\"limits\":[]", "limits is an object" },
+		{ "\"client\":\"c\",\"unset\":{}", "unset is an array" },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const struct ft_control_command *c;
+		char members[200];
+
+		snprintf(members, sizeof members, "\"command\":\"setLimits\",%s", rows[i].members);
+		c = command(members);
+		if (rows[i].wrong)
+			ck_assert_ptr_nonnull(strstr(c->wrong, rows[i].wrong));
+		else
+			ck_assert_ptr_null(c->wrong);
+	}
+	/* To others they mean nothing. */
+	ck_assert_ptr_null(command("\"command\":\"getStatus\",\"limits\":7,\"client\":[]")->wrong);
+}
+END_TEST
+
 FT_SUITE_WITH("control", NULL, teardown,
 	 test_control__reads_commands_in_order,
 	 test_control__has_defaults_for_what_is_not_said,
@@ -201,4 +237,5 @@ FT_SUITE_WITH("control", NULL, teardown,
 	 test_control__refuses_messages_of_another_shape,
 	 test_control__takes_brackets_within_texts_for_text,
 	 test_control__refuses_what_is_larger_than_64_kib,
-	 test_control__writes_members_with_their_commas);
+	 test_control__writes_members_with_their_commas,
+	 test_control__set_limits_says_whose_and_which);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /* What operators ask, and what devices notice of it. */
 #include <check.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../lib/rig.h"
@@ -268,6 +269,91 @@ START_TEST(test_files__are_verified)
 }
 END_TEST
 
+/* What `verify` says of itself at the end. */
+static void check_verify(const char *command, const char *expected)
+{
+	asks(command, DONE);
+	rig_wait_until(&rig, is_verified);
+	rig_settle(&rig);
+	ft_logger_drain(rig.logger);
+	ck_assert_ptr_nonnull(strstr(data("{\"command\":\"getStatus\"}", "verify"), expected));
+}
+
+/* c/f is deleted, and put back as it was from a backup. */
+static void put_back(void)
+{
+	char file[256], manifest[256], to[256];
+
+	ck_assert_int_eq(say("$file/f/put/n", "hello"), FT_OK);
+	snprintf(file, sizeof file, "%s", rig_path(&rig, "files/c/f/n"));
+	snprintf(manifest, sizeof manifest, "%s", rig_path(&rig, "files/c/f/n.manifest.json"));
+	snprintf(to, sizeof to, "%s", rig_path(&rig, "backup"));
+	ck_assert_int_eq(link(file, to), 0);
+	snprintf(to, sizeof to, "%s", rig_path(&rig, "backup.json"));
+	ck_assert_int_eq(link(manifest, to), 0);
+	asks("{\"command\":\"deleteFile\"," IDS "}", "{\"data\":{\"size\":5}}");
+	ck_assert_int_eq(mkdir(rig_path(&rig, "files/c"), 0750), 0);
+	ck_assert_int_eq(mkdir(rig_path(&rig, "files/c/f"), 0750), 0);
+	ck_assert_int_eq(link(to, manifest), 0);
+	ck_assert_int_eq(link(rig_path(&rig, "backup"), file), 0);
+}
+
+START_TEST(test_files__that_were_put_back_are_adopted)
+{
+	put_back();
+	check_verify("{\"command\":\"verifyFiles\"}", "\"damaged\":0,\"unknown\":1,\"adopted\":0}");
+	ck_assert(rig_logged(&rig, "files/c/f/n is not known to the catalog: it can be adopted"));
+	ck_assert_uint_eq(rig.engine->finished.count, 0);
+	rig.user = "root";
+	check_verify("{\"command\":\"adoptFiles\"}", "\"unknown\":0,\"adopted\":1}");
+	ck_assert(rig_logged(&rig, "client 'c', file 'f': 'n' is adopted, 5 bytes"));
+	ck_assert(rig_logged(&rig, "adoptFiles by an operator (client 'operator', user 'root')"));
+	ck_assert_uint_eq(rig.engine->finished.count, 1);
+	ck_assert_uint_eq(engine_used_bytes(rig.engine), 5);
+	ck_assert_str_eq(data("{\"command\":\"getFile\"," IDS "}", "present"), "true");
+	ck_assert_int_eq(say("$file/f/fin/5", ""), FT_OK);
+	check_verify("{\"command\":\"adoptFiles\"}", "\"unknown\":0,\"adopted\":0}");
+	rig_restart(&rig);
+	ck_assert_int_eq(say("$file/f/fin/5", ""), FT_OK);
+	ck_assert_int_eq(say("$file/g/put/n", "hello"), FT_OK);
+	check_verify("{\"command\":\"verifyFiles\"}", "\"damaged\":0,\"unknown\":0,\"adopted\":0}");
+}
+END_TEST
+
+static void write_file(const char *below, const char *text)
+{
+	FILE *file = fopen(rig_path(&rig, below), "w");
+
+	ck_assert_ptr_nonnull(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+START_TEST(test_files__that_are_not_what_they_were_are_not_adopted)
+{
+	put_back();
+	ck_assert_int_eq(unlink(rig_path(&rig, "files/c/f/n")), 0);
+	check_verify("{\"command\":\"adoptFiles\"}", "\"unknown\":1,\"adopted\":0}");
+	ck_assert(rig_logged(&rig, "files/c/f/n is not known to the catalog: there is only its manifest"));
+	write_file("files/c/f/n", "jello");
+	check_verify("{\"command\":\"adoptFiles\"}", "\"unknown\":1,\"adopted\":0}");
+	ck_assert(rig_logged(&rig, "it does not have the bytes that its manifest says"));
+	write_file("files/c/f/n", "hello!");
+	check_verify("{\"command\":\"adoptFiles\"}", "\"unknown\":1,\"adopted\":0}");
+	ck_assert(rig_logged(&rig, "of another file, or of another size"));
+	write_file("files/c/f/n", "hello");
+	write_file("files/c/f/lone", "x");
+	/* The id is in use again. */
+	begin();
+	check_verify("{\"command\":\"adoptFiles\"}", "\"adopted\":0}");
+	ck_assert(rig_logged(&rig, "a transfer of its id is unfinished"));
+	ck_assert_int_eq(say("$file/f/abort", ""), FT_OK);
+	rig_settle(&rig);
+	check_verify("{\"command\":\"adoptFiles\"}", "\"unknown\":1,\"adopted\":1}");
+	ck_assert(rig_logged(&rig, "files/c/f/lone is not known to the catalog: it has no manifest"));
+}
+END_TEST
+
 /* --- bounds --- */
 
 START_TEST(test_messages__are_answered_in_order_with_room_for_others)
@@ -416,6 +502,8 @@ FT_SUITE_WITH("engine admin", set_up, tear_down,
 	      test_pause__keeps_a_transfer_from_expiring,
 	      test_files__are_deleted_with_what_is_known_of_them,
 	      test_files__are_not_begun_anew_while_they_are_deleted, test_files__are_verified,
+	      test_files__that_were_put_back_are_adopted,
+	      test_files__that_are_not_what_they_were_are_not_adopted,
 	      test_messages__are_answered_in_order_with_room_for_others,
 	      test_messages__beyond_those_that_wait_are_refused,
 	      test_messages__have_answers_of_bounded_size,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /* What clients may use: quotas, rates, names, and the file that says who may use what. */
 #include <check.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../lib/fake_store.h"
@@ -683,6 +684,132 @@ START_TEST(test_limits__refuse_to_start_with_a_wrong_file)
 }
 END_TEST
 
+/* --- operators change it --- */
+
+#define SET(members) "{\"command\":\"setLimits\"," members "}"
+
+static const char *limits_text(void)
+{
+	static char text[4096];
+	FILE *file = fopen(rig.options.limits_file, "r");
+	size_t got;
+
+	ck_assert_ptr_nonnull(file);
+	got = fread(text, 1, sizeof text - 1, file);
+	text[got] = '\0';
+	fclose(file);
+	cJSON_Minify(text);
+	return text;
+}
+
+static void asks(const char *command, const char *expected)
+{
+	rig_control_says(&rig, command, expected);
+}
+
+START_TEST(test_limits__are_set_at_once_and_for_good)
+{
+	struct stat before, after;
+
+	rig.options.control = FT_CONTROL_TRUSTED;
+	rig.user = "root";
+	use_limits("{\"overrides\": [{\"client\": \"*\", \"client_rate\": \"1000\"}]}");
+	ck_assert_int_eq(chmod(rig.options.limits_file, 0604), 0);
+	rig_start(&rig);
+	ck_assert_int_eq(stat(rig.options.limits_file, &before), 0);
+	ck_assert_int_eq(say("c", "$file/f/put/n", "12"), FT_OK);
+	asks(SET("\"client\":\"c\",\"limits\":{\"max_file_size\":1}"),
+	     "{\"data\":{\"overrides\":2,\"position\":1,\"max_file_size\":1,\"max_segment_size\":2097152,"
+	     "\"max_transfers_per_client\":100}}");
+	ck_assert_int_eq(say("c", "$file/g/put/n", "12"), FT_FILE_TOO_LARGE);
+	ck_assert_str_eq(limits_text(), "{\"overrides\":[{\"client\":\"c\",\"max_file_size\":1},"
+			 "{\"client\":\"*\",\"client_rate\":\"1000\"}]}");
+	ck_assert_int_eq(stat(rig.options.limits_file, &after), 0);
+	ck_assert_uint_eq(after.st_mode, before.st_mode);
+	ck_assert(after.st_ino != before.st_ino);
+	ft_logger_drain(rig.logger);
+	ck_assert(rig_logged(&rig, "limits_file: client 'c' is new: max_file_size none -> 1, by an "
+				   "operator (client 'operator', user 'root')"));
+	reload();
+	ck_assert(rig_logged(&rig, "was read again: 2 overrides, 0 changes"));
+	ck_assert_int_eq(say("c", "$file/g/put/n", "12"), FT_FILE_TOO_LARGE);
+	rig_restart(&rig);
+	ck_assert_int_eq(say("c", "$file/g/put/n", "12"), FT_FILE_TOO_LARGE);
+	asks(SET("\"client\":\"c\",\"unset\":[\"max_file_size\"]"),
+	     "{\"data\":{\"overrides\":2,\"position\":1,\"max_segment_size\":2097152,"
+	     "\"max_transfers_per_client\":100}}");
+	ck_assert_int_eq(say("c", "$file/g/put/n", "12"), FT_OK);
+	asks(SET("\"client\":\"c\",\"remove\":true"), "{\"data\":{\"overrides\":1}}");
+	ck_assert_str_eq(limits_text(), "{\"overrides\":[{\"client\":\"*\",\"client_rate\":\"1000\"}]}");
+	asks(SET("\"client\":\"c\",\"remove\":true"), "{\"error\":\"no_such_override\"}");
+}
+END_TEST
+
+START_TEST(test_limits__are_not_set_over_what_somebody_else_wrote)
+{
+	static const char edited[] = "{\"overrides\":[{\"client\":\"d\",\"client_rate\":3}]}";
+
+	rig.options.control = FT_CONTROL_TRUSTED;
+	use_limits("{\"overrides\": []}");
+	rig_start(&rig);
+	write_limits(edited);
+	asks(SET("\"client\":\"c\",\"limits\":{\"client_rate\":1}"), "{\"error\":\"limits_changed\"}");
+	ck_assert_str_eq(limits_text(), edited);
+	ck_assert(!rig_has_file(&rig, ".limits.json.file-transfer"));
+	reload();
+	asks(SET("\"client\":\"c\",\"limits\":{\"client_rate\":1}"),
+	     "{\"data\":{\"overrides\":2,\"position\":2,\"client_rate\":1,\"max_segment_size\":2097152,"
+	     "\"max_transfers_per_client\":100}}");
+	/* What it cannot read it does not write. */
+	write_limits("{\"overrides\":[] /* ours */}");
+	asks(SET("\"client\":\"c\",\"limits\":{\"client_rate\":2}"), "{\"error\":\"limits_changed\"}");
+	reload();
+	asks(SET("\"client\":\"c\",\"limits\":{\"client_rate\":2}"), "{\"error\":\"limits_changed\"}");
+	ck_assert_ptr_nonnull(strstr(rig.log, "still counts"));
+}
+END_TEST
+
+START_TEST(test_limits__are_not_set_where_that_makes_no_sense)
+{
+	static const char text[] = "{\"overrides\":[]}";
+
+	rig.options.control = FT_CONTROL_TRUSTED;
+	rig_start(&rig);
+	asks(SET("\"client\":\"c\",\"limits\":{}"), "{\"error\":\"invalid_file_command\"}");
+	rig_stop(&rig);
+	use_limits(text);
+	rig_start(&rig);
+	asks(SET("\"client\":\"c\",\"limits\":{\"client_rate\":\"1X\"}"), "{\"error\":\"invalid_limits\"}");
+	asks(SET("\"client\":\"c\",\"limits\":{\"client_rate\":{\"a\":1}}"),
+	     "{\"error\":\"invalid_limits\"}");
+	asks(SET("\"client\":\"\",\"limits\":{}"), "{\"error\":\"invalid_limits\"}");
+	asks(SET("\"client\":\"c\",\"limits\":{\"nonsense\":1}"), "{\"error\":\"invalid_limits\"}");
+	ck_assert_str_eq(limits_text(), text);
+	/* A directory where nothing can be made. */
+	ck_assert_int_eq(mkdir(rig_path(&rig, ".limits.json.file-transfer"), 0700), 0);
+	asks(SET("\"client\":\"c\",\"limits\":{}"), "{\"error\":\"io_error\"}");
+	ck_assert_str_eq(limits_text(), text);
+}
+END_TEST
+
+START_TEST(test_limits__are_set_behind_a_link)
+{
+	rig.options.control = FT_CONTROL_TRUSTED;
+	use_limits("{\"overrides\":[]}");
+	ck_assert_int_eq(rename(rig.options.limits_file, rig_path(&rig, "real.json")), 0);
+	ck_assert_int_eq(symlink("real.json", rig.options.limits_file), 0);
+	rig_start(&rig);
+	asks(SET("\"user\":\"u\",\"limits\":{}"),
+	     "{\"data\":{\"overrides\":1,\"position\":1,\"max_segment_size\":2097152,"
+	     "\"max_transfers_per_client\":100}}");
+	ck_assert_str_eq(limits_text(), "{\"overrides\":[{\"user\":\"u\"}]}");
+	ck_assert(rig_has_file(&rig, "real.json"));
+	asks("{\"command\":\"getLimits\"}",
+	     "{\"data\":{\"max_segment_size\":2097152,\"max_transfers_per_client\":100,"
+	     "\"overridden\":false,\"storage_used\":0,\"overrides\":[{\"user\":\"u\"}]}}");
+}
+END_TEST
+
 FT_SUITE_IN_MEMORY_WITH("engine limits", set_up, tear_down,
 	test_limits__count_what_is_held_and_finished,
 	test_limits__take_nothing_for_what_is_held_already,
@@ -714,4 +841,8 @@ FT_SUITE_IN_MEMORY_WITH("engine limits", set_up, tear_down,
 	test_limits__tell_users_apart,
 	test_limits__follow_the_file_when_it_is_read_again,
 	test_limits__keep_what_the_file_said_before_it_was_wrong,
-	test_limits__refuse_to_start_with_a_wrong_file);
+	test_limits__refuse_to_start_with_a_wrong_file,
+	test_limits__are_set_at_once_and_for_good,
+	test_limits__are_not_set_over_what_somebody_else_wrote,
+	test_limits__are_not_set_where_that_makes_no_sense,
+	test_limits__are_set_behind_a_link);

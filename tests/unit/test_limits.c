@@ -2,6 +2,7 @@
 /* The file of option limits_file. */
 #include "protocol/limits.h"
 
+#include <cjson/cJSON.h>
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -241,6 +242,103 @@ START_TEST(test_limits__say_so_many_changes_at_most)
 }
 END_TEST
 
+/* --- changing --- */
+
+/* The file's text after a change, {client, user, limits, unset, remove}; NULL: it is refused with `status`. */
+static char *changed(const char *text, const char *members, enum ft_status status)
+{
+	cJSON *json = cJSON_Parse(members);
+	const struct ft_limits_change change = {
+		.client = cJSON_GetStringValue(cJSON_GetObjectItem(json, "client")),
+		.user = cJSON_GetStringValue(cJSON_GetObjectItem(json, "user")),
+		.limits = cJSON_GetObjectItem(json, "limits"),
+		.unset = cJSON_GetObjectItem(json, "unset"),
+		.remove = cJSON_GetObjectItem(json, "remove") != NULL,
+	};
+	struct ft_buf buf = ft_buf_on(why, sizeof why);
+	char *out;
+	size_t len = 0;
+
+	ck_assert_ptr_nonnull(json);
+	ck_assert_int_eq(ft_overrides_change(text, strlen(text), &change, &out, &len, &buf), status);
+	ck_assert_int_eq(status == FT_OK, out != NULL);
+	ck_assert_int_eq(status == FT_OK, buf.len == 0);
+	ck_assert(!out || strlen(out) == len);
+	if (out)
+		cJSON_Minify(out);
+	cJSON_Delete(json);
+	return out;
+}
+
+static void check_changed(const char *text, const char *members, const char *expected)
+{
+	char *out = changed(text, members, FT_OK);
+
+	ck_assert_str_eq(out, expected);
+	free(out);
+}
+
+#define TWO "{\"overrides\":[{\"client\":\"c*\",\"client_rate\":5,\"client_quota\":\"10G\"},{\"user\":\"u\"}]}"
+
+START_TEST(test_limits__change_keeps_all_that_it_is_not_about)
+{
+	check_changed(TWO, "{\"client\":\"c*\",\"limits\":{\"client_rate\":\"7\",\"max_file_size\":null}}",
+		      "{\"overrides\":[{\"client\":\"c*\",\"client_quota\":\"10G\",\"client_rate\":\"7\","
+		      "\"max_file_size\":null},{\"user\":\"u\"}]}");
+	check_changed(TWO, "{\"client\":\"c*\",\"unset\":[\"client_rate\",\"client_bandwidth\"]}",
+		      "{\"overrides\":[{\"client\":\"c*\",\"client_quota\":\"10G\"},{\"user\":\"u\"}]}");
+	check_changed(TWO, "{\"client\":\"c*\",\"remove\":true}", "{\"overrides\":[{\"user\":\"u\"}]}");
+	check_changed(TWO, "{\"user\":\"u\",\"unset\":[\"client_rate\"],\"limits\":{\"client_rate\":1}}",
+		      "{\"overrides\":[{\"client\":\"c*\",\"client_rate\":5,\"client_quota\":\"10G\"},"
+		      "{\"user\":\"u\",\"client_rate\":1}]}");
+}
+END_TEST
+
+START_TEST(test_limits__change_adds_where_it_counts)
+{
+	static const char all[] = "{\"overrides\":[{\"client\":\"a\"},{\"client\":\"c*\",\"user\":\"u\"},"
+				  "{\"client\":\"c*\"},{\"client\":\"*\"}]}";
+	static const struct {
+		const char *patterns;
+		size_t place;
+	} rows[] = {
+		{ "\"client\":\"b\"", 3 }, { "\"client\":\"c1\"", 2 },
+		{ "\"client\":\"c1\",\"user\":\"u\"", 1 }, { "\"client\":\"c1\",\"user\":\"v\"", 2 },
+		{ "\"client\":\"cam*\"", 2 }, { "\"user\":\"u\"", 4 },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct ft_overrides *overrides;
+		char members[200], *out;
+
+		snprintf(members, sizeof members, "{%s,\"limits\":{\"client_rate\":77}}", rows[i].patterns);
+		out = changed(all, members, FT_OK);
+		overrides = read_text(out);
+		ck_assert_uint_eq(overrides->count, 5);
+		ck_assert_msg(overrides->rows[rows[i].place].limits.client_rate == 77, "%s", out);
+		ft_overrides_free(&overrides);
+		free(out);
+	}
+}
+END_TEST
+
+START_TEST(test_limits__change_refuses_what_it_cannot_do)
+{
+	static const char nul[] = "{\"overrides\":[{\"client\":\"a\\u0000b\"}]}";
+
+	ck_assert_ptr_null(changed(TWO, "{\"client\":\"c\",\"remove\":true}", FT_NO_SUCH_TRANSFER));
+	ck_assert_ptr_null(changed(TWO, "{\"client\":\"c*\",\"user\":\"u\",\"unset\":[]}",
+				   FT_NO_SUCH_TRANSFER));
+	ck_assert_ptr_null(changed(TWO, "{\"client\":\"c*\",\"limits\":{\"client\":\"d\"}}",
+				   FT_INVALID_FILEMETA));
+	ck_assert_str_eq(why, "client: there is no such limit");
+	ck_assert_ptr_null(changed(TWO, "{\"client\":\"c*\",\"unset\":[7]}", FT_INVALID_FILEMETA));
+	ck_assert_ptr_null(changed(TWO, "{\"client\":\"c*\",\"limits\":{\"client_rate\":1,"
+				   "\"client_rate\":2}}", FT_INVALID_FILEMETA));
+	ck_assert_ptr_null(changed(nul, "{\"client\":\"c\",\"limits\":{}}", FT_INVALID_FILEMETA));
+}
+END_TEST
+
 FT_SUITE_WITH("limits", set_up, tear_down,
 	      test_limits__take_values_as_options_do,
 	      test_limits__leave_what_they_do_not_name_to_the_options,
@@ -252,4 +350,6 @@ FT_SUITE_WITH("limits", set_up, tear_down,
 	      test_limits__say_what_has_changed,
 	      test_limits__say_nothing_where_nothing_has_changed,
 	      test_limits__say_that_the_order_has_changed,
-	      test_limits__say_so_many_changes_at_most);
+	      test_limits__say_so_many_changes_at_most,
+	test_limits__change_keeps_all_that_it_is_not_about, test_limits__change_adds_where_it_counts,
+	test_limits__change_refuses_what_it_cannot_do);
