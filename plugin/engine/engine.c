@@ -198,7 +198,7 @@ static struct ft_log_config engine_log_config(const struct ft_engine_config *con
 	const struct ft_options *options = config->options;
 	struct ft_log_config log = {
 		.path = place->path, .medium = place->medium, .size = options->log_size,
-		.identity = config->identity, .logger = config->logger,
+		.identity = config->identity, .whose = config->whose, .logger = config->logger,
 		.sync = options->durability == FT_DURABILITY_SEGMENT ? FT_LOG_SYNCED : FT_LOG_MAPPED,
 	};
 
@@ -231,6 +231,7 @@ static enum ft_status engine_drain_former(struct ft_engine *e, const struct ft_e
 					  enum ft_catalog_past *past)
 {
 	const struct ft_log_config former = engine_log_config(config, place);
+	char why[FT_ERROR_ROOM];
 	uint8_t log_id[FT_LOG_ID_LEN];
 	enum ft_status st;
 
@@ -245,6 +246,11 @@ static enum ft_status engine_drain_former(struct ft_engine *e, const struct ft_e
 	/* A kill behind the removal must not look like a log that was lost. */
 	if (st == FT_OK)
 		st = engine_put_log(e, config->identity, NULL);
+	if (st == FT_OK && !ft_log_note_place(config->options->storage_dir, &config->log_places[0])) {
+		ft_logger_printf(config->logger, FT_LOG_ERROR, "it cannot be noted in storage_dir where the "
+				 "log is from now on: %s", ft_error_text(errno, why));
+		st = FT_IO_ERROR;
+	}
 	return st == FT_OK ? ft_log_remove(&e->core.log) : st;
 }
 
@@ -259,6 +265,7 @@ static enum ft_status engine_open(struct ft_engine *e, const struct ft_engine_co
 	const struct ft_log_config log = engine_log_config(config, place);
 	enum ft_log_past log_past = FT_LOG_NEW;
 	uint8_t log_id[FT_LOG_ID_LEN];
+	char why[FT_ERROR_ROOM];
 	enum ft_status st;
 
 	engine_forget(config);
@@ -275,6 +282,12 @@ static enum ft_status engine_open(struct ft_engine *e, const struct ft_engine_co
 		ft_logger_printf(config->logger, FT_LOG_WARNING, "after a power cut (or where that cannot "
 				 "be told) only what was synced counts as held: clients are asked for "
 				 "the rest again");
+	if (st == FT_OK && !ft_log_note_place(config->options->storage_dir, place))
+		ft_logger_printf(config->logger, FT_LOG_WARNING, "it cannot be noted in storage_dir that the "
+				 "log is %s (%s): do not change log_dir before that works", place->path,
+				 ft_error_text(errno, why));
+	if (st == FT_OK)
+		ft_log_remove_leftovers(place->path, config->logger);
 	return st;
 }
 

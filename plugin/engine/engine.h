@@ -71,6 +71,7 @@ struct ft_engine_config {
 	const struct ft_log_place *log_places;	/* where the log is to be, then former places */
 	size_t log_place_count;			/* at least 1 */
 	const char *identity;			/* of boot and storage, see base/identity.h */
+	const char *whose;			/* ft_log_whose(); NULL: not known */
 	struct ft_engine_hooks hooks;
 };
 

@@ -24,6 +24,7 @@
  *			48 u64 tail
  *			56 u32 which of the identities counts
  *			512 two identities of 256 bytes: text, see base/identity.h
+ *			1024 whose it is, text, see log/place.h; empty: that is not known
  *	ring		`size` bytes
  *
  *	A position counts bytes from the log's creation and never decreases; it lies in the
@@ -76,6 +77,7 @@
 #define FT_LOG_SIZE_MIN ((uint64_t)4096)
 #define FT_LOG_SIZE_MAX ((uint64_t)1 << 31)
 #define FT_LOG_ID_LEN 16
+#define FT_LOG_WHOSE_ROOM 3072
 
 /* On disk: never renumber. What each carries is in log/record.h. */
 enum ft_record_kind {
@@ -116,6 +118,7 @@ struct ft_log_config {
 	enum ft_log_sync sync;
 	enum ft_log_medium medium;
 	const char *identity;		/* ft_identity() of the storage: another one means a power cut */
+	const char *whose;		/* ft_log_whose() of the storage; NULL: not known */
 	struct ft_logger *logger;
 };
 

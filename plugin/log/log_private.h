@@ -13,6 +13,8 @@
 #define LOG_VERSION 1
 #define LOG_ALIGN 64
 
+extern const char ft_log_magic[8];
+
 struct log_header {
 	char magic[8];
 	uint32_t version;
@@ -24,7 +26,7 @@ struct log_header {
 	_Atomic uint32_t slot;
 	char unused[452];
 	char identities[2][FT_IDENTITY_ROOM];
-	char rest[3072];
+	char whose[FT_LOG_WHOSE_ROOM];
 };
 
 struct log_record {

@@ -13,7 +13,7 @@
 #define OPEN_MODE 0600		/* what clients sent is nobody else's */
 #define OPEN_FLAGS (O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
 
-static const char open_magic[8] = { 'f', 't', '-', 'l', 'o', 'g', '\n', '\0' };
+const char ft_log_magic[8] = { 'f', 't', '-', 'l', 'o', 'g', '\n', '\0' };
 
 static enum ft_status open_refuse(const struct ft_log *log, const char *why)
 {
@@ -146,9 +146,11 @@ static enum ft_status open_make(struct ft_log *log, const struct ft_log_config *
 		return ft_log_failed(log, "make a random id for");
 	if (id)
 		memcpy(header.id, id, sizeof header.id);
-	memcpy(header.magic, open_magic, sizeof open_magic);
+	memcpy(header.magic, ft_log_magic, sizeof ft_log_magic);
 	memcpy(header.identities[0], config->identity,
 	       strnlen(config->identity, FT_IDENTITY_ROOM - 1));
+	if (config->whose && strlen(config->whose) < sizeof header.whose)
+		memcpy(header.whose, config->whose, strlen(config->whose));
 	st = open_make_file(log, room, &header, config->size);
 	return st == FT_OK ? open_map(log, config->size) : st;
 }
@@ -171,7 +173,7 @@ static enum ft_status open_check(const struct ft_log *log, uint64_t *size)
 	got = ft_sys_read_all(log->fd, &header, sizeof header, 0);
 	if (got < 0)
 		return ft_log_failed(log, "read");
-	if ((size_t)got < sizeof header || memcmp(header.magic, open_magic, sizeof open_magic) != 0)
+	if ((size_t)got < sizeof header || memcmp(header.magic, ft_log_magic, sizeof ft_log_magic) != 0)
 		return open_refuse(log, "is no log of ours: remove it");
 	if (ft_le32(header.version) > LOG_VERSION)
 		return open_refuse(log, "was made by a newer version of this plugin: "
@@ -260,6 +262,24 @@ static void open_set_identity(struct ft_log *log, const char *identity)
 	atomic_store_explicit(&log->header->slot, ft_le32(slot), memory_order_release);
 }
 
+/* A text that is there in part only must not pass for another one: its first byte comes last. */
+static void open_set_whose(struct ft_log *log, const char *whose)
+{
+	size_t len = whose ? strlen(whose) : 0;
+	char *at = log->header->whose;
+
+	if (strncmp(at, whose ? whose : "", FT_LOG_WHOSE_ROOM) == 0)
+		return;
+	*at = '\0';
+	atomic_thread_fence(memory_order_release);
+	memset(at, 0, FT_LOG_WHOSE_ROOM);
+	if (len == 0 || len >= FT_LOG_WHOSE_ROOM)
+		return;
+	memcpy(at + 1, whose + 1, len - 1);
+	atomic_thread_fence(memory_order_release);
+	*at = *whose;
+}
+
 static enum ft_status open_go_on(struct ft_log *log, const char *identity,
 				 const struct open_found *found, enum open_rule rule)
 {
@@ -323,6 +343,8 @@ static enum ft_status open_all(struct ft_log *log, const struct ft_log_config *c
 
 	if ((st = open_examine(log, config, past)) != FT_OK)
 		return st;
+	if (*past == FT_LOG_CONTINUED && config->size != OPEN_ANY_SIZE)
+		open_set_whose(log, config->whose);
 	if (*past != FT_LOG_CONTINUED) {
 		bool keeps_id = *past == FT_LOG_NEW && log->header;
 

@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "base/sha256.h"
+#include "base/sys.h"
 #include "base/system.h"
 
 #define PLACE_SHM "/dev/shm"
@@ -178,22 +179,167 @@ enum ft_status ft_log_place(const struct ft_log_place_query *query, struct ft_lo
 	return FT_OK;
 }
 
-size_t ft_log_former_places(const struct ft_log_place_query *query,
-			    const struct ft_log_place *place,
-			    struct ft_log_place former[FT_LOG_FORMER_MAX])
+/* --- former places --- */
+
+void ft_log_whose(const char *storage_dir, char whose[FT_LOG_WHOSE_ROOM])
+{
+	struct ft_buf text = ft_buf_on(whose, FT_LOG_WHOSE_ROOM);
+	char room[PATH_MAX];
+	const char *real = realpath(storage_dir, room);
+	struct stat storage, root;
+
+	if (!real || stat(real, &storage) != 0 || stat("/", &root) != 0)
+		return;
+	ft_buf_printf(&text, "%ju %ju %ju %ju %s", (uintmax_t)storage.st_dev,
+		      (uintmax_t)storage.st_ino, (uintmax_t)root.st_dev, (uintmax_t)root.st_ino, real);
+	if (!ft_buf_ok(&text) || strchr(real, '\n'))
+		whose[0] = '\0';
+}
+
+/* A note that was read. */
+struct place_note {
+	char text[2 * FT_LOG_PATH_ROOM + 64];
+	const char *medium, *path, *whose;
+};
+
+static bool place_note_path(const char *storage_dir, char path[FT_LOG_PATH_ROOM], const char *suffix)
+{
+	struct ft_buf buf = ft_buf_on(path, FT_LOG_PATH_ROOM);
+
+	ft_buf_printf(&buf, "%s/log.path%s", storage_dir, suffix);
+	return ft_buf_ok(&buf);
+}
+
+/* False: there is none, or none that makes sense. */
+static bool place_read_note(const char *storage_dir, struct place_note *note)
+{
+	char path[FT_LOG_PATH_ROOM], *version = note->text, *next = version;
+	const char **const lines[] = { &note->medium, &note->path, &note->whose };
+	int fd = place_note_path(storage_dir, path, "")
+		 ? ft_sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0) : -1;
+	ssize_t got = fd < 0 ? -1 : ft_sys_read_all(fd, note->text, sizeof note->text - 1, 0);
+
+	ft_sys_close(fd);
+	if (got < 0)
+		return false;
+	note->text[got] = '\0';
+	strsep(&next, "\n");
+	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+		*lines[i] = strsep(&next, "\n");
+	return strcmp(version, "1") == 0 && note->medium && note->path && note->path[0] == '/'
+	       && note->whose && strlen(note->path) < FT_LOG_PATH_ROOM;
+}
+
+/* Whether two texts are of the same directory: its inode, and its device or its path. */
+static bool place_is_same(const char *a, const char *b)
+{
+	unsigned long long dev[2], ino[2];
+	int at[2] = { 0, 0 };
+
+	return sscanf(a, "%llu %llu %*u %*u %n", &dev[0], &ino[0], &at[0]) == 2 && at[0] > 0
+	       && sscanf(b, "%llu %llu %*u %*u %n", &dev[1], &ino[1], &at[1]) == 2 && at[1] > 0
+	       && ino[0] == ino[1] && (dev[0] == dev[1] || strcmp(a + at[0], b + at[1]) == 0);
+}
+
+/* The place that was noted; *found is false where it is none of these, or need not be looked at. */
+static enum ft_status place_noted(const struct ft_log_place_query *query,
+				  const struct ft_log_place *place, struct ft_log_place *noted,
+				  bool *found)
+{
+	struct place_note *note = calloc(1, sizeof *note);
+	char whose[FT_LOG_WHOSE_ROOM], error_room[FT_ERROR_ROOM];
+	enum ft_status st = FT_OK;
+	struct stat file;
+
+	*found = false;
+	if (!note)
+		return place_say(noted, "out of memory");
+	ft_log_whose(query->storage_dir, whose);
+	if (place_read_note(query->storage_dir, note) && place_is_same(note->whose, whose)
+	    && strcmp(note->path, place->path) != 0) {
+		snprintf(noted->path, sizeof noted->path, "%s", note->path);
+		noted->medium = strcmp(note->medium, "memory") == 0 ? FT_LOG_IN_MEMORY : FT_LOG_ON_DISK;
+		*found = lstat(noted->path, &file) == 0;
+		if (!*found && (errno != ENOENT || noted->medium == FT_LOG_ON_DISK))
+			st = place_say(noted, "the log was %.100s, by log_dir, and may hold what was "
+				       "acknowledged: %s; bring it back, or remove log.path in "
+				       "storage_dir if it is gone for good", note->path,
+				       ft_error_text(errno, error_room));
+	}
+	free(note);
+	return st;
+}
+
+enum ft_status ft_log_former_places(const struct ft_log_place_query *query,
+				    const struct ft_log_place *place,
+				    struct ft_log_place former[FT_LOG_FORMER_MAX], size_t *count)
 {
 	const struct {
 		const char *root;
 		const char *dir;
-	} dirs[FT_LOG_FORMER_MAX] = {
+	} dirs[] = {
 		{ "", query->storage_dir },
 		{ place_root(query), PLACE_SHM },
 	};
-	size_t count = 0;
+	enum ft_status st;
+	bool noted;
 
-	for (size_t i = 0; i < FT_LOG_FORMER_MAX; i++)
-		if (place_path(query, dirs[i].root, dirs[i].dir, &former[count]) == FT_OK
-		    && strcmp(former[count].path, place->path) != 0)
-			count++;
-	return count;
+	*count = 0;
+	if ((st = place_noted(query, place, &former[0], &noted)) != FT_OK)
+		return st;
+	*count = noted;
+	for (size_t i = 0; i < sizeof dirs / sizeof dirs[0]; i++)
+		if (place_path(query, dirs[i].root, dirs[i].dir, &former[*count]) == FT_OK
+		    && strcmp(former[*count].path, place->path) != 0
+		    && !(noted && strcmp(former[*count].path, former[0].path) == 0))
+			++*count;
+	return FT_OK;
+}
+
+/* What is in storage_dir or in /dev/shm is found without a note. */
+static bool place_needs_note(const char *storage_dir, const struct ft_log_place *place)
+{
+	size_t len = strlen(storage_dir);
+
+	return strncmp(place->path, PLACE_SHM "/mosq", sizeof PLACE_SHM "/mosq" - 1) != 0
+	       && !(strncmp(place->path, storage_dir, len) == 0
+		    && strcmp(place->path + len, "/log") == 0);
+}
+
+static bool place_write_note(const char *storage_dir, const char *text, size_t len)
+{
+	char path[FT_LOG_PATH_ROOM], aside[FT_LOG_PATH_ROOM];
+	bool ok = false;
+	int fd;
+
+	if (!place_note_path(storage_dir, path, "") || !place_note_path(storage_dir, aside, ".new")) {
+		errno = ENAMETOOLONG;
+		return false;
+	}
+	fd = ft_sys_openat(AT_FDCWD, aside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
+	if (fd >= 0)
+		ok = ft_sys_write_all(fd, text, len, 0) && ft_sys_fsync(fd) == 0;
+	ft_sys_close(fd);
+	return ok && ft_sys_renameat(AT_FDCWD, aside, AT_FDCWD, path) == 0
+	       && ft_sys_sync_parent(path) == 0;
+}
+
+bool ft_log_note_place(const char *storage_dir, const struct ft_log_place *place)
+{
+	struct place_note *note = calloc(1, sizeof *note);
+	char room[2 * FT_LOG_PATH_ROOM], whose[FT_LOG_WHOSE_ROOM], path[FT_LOG_PATH_ROOM];
+	struct ft_buf text = ft_buf_on(room, sizeof room);
+	bool ok = true, there = note && place_read_note(storage_dir, note);
+
+	ft_log_whose(storage_dir, whose);
+	if (!place_needs_note(storage_dir, place)) {
+		if (there && place_note_path(storage_dir, path, ""))
+			ok = ft_sys_unlinkat(AT_FDCWD, path, 0) == 0;
+	} else if (!there || strcmp(note->path, place->path) != 0 || strcmp(note->whose, whose) != 0) {
+		ft_buf_printf(&text, "1\n%s\n%s\n%s\n",
+			      place->medium == FT_LOG_IN_MEMORY ? "memory" : "disk", place->path, whose);
+		ok = place_write_note(storage_dir, room, text.len);
+	}
+	free(note);
+	return ok;
 }

@@ -208,24 +208,28 @@ static bool start_engine(struct ft_plugin *plugin, const struct ft_store_ops *op
 		.sync = options->durability == FT_DURABILITY_SEGMENT ? FT_LOG_SYNCED : FT_LOG_MAPPED,
 	};
 	struct ft_log_place *places = calloc(1 + FT_LOG_FORMER_MAX, sizeof *places);
-	char identity[FT_IDENTITY_ROOM];
+	char identity[FT_IDENTITY_ROOM], whose[FT_LOG_WHOSE_ROOM];
 	struct ft_engine_config config = {
 		.options = options, .logger = plugin->log, .ops = ops, .identity = identity,
-		.log_places = places,
+		.whose = whose, .log_places = places,
 		.hooks = { .context = plugin, .respond = respond, .publish = publish,
 			   .block_new = block_new, .block_free = block_free,
 			   .block_send = block_send,
 			   .notify = notify, .tell_operator = tell_operator },
 	};
 	enum ft_status st;
+	size_t former;
 
 	if (!places)
 		return false;
 	if ((st = ft_log_place(&query, &places[0])) != FT_OK) {
 		ft_logger_printf(plugin->log, FT_LOG_ERROR, "%s", places[0].why);
+	} else if ((st = ft_log_former_places(&query, &places[0], places + 1, &former)) != FT_OK) {
+		ft_logger_printf(plugin->log, FT_LOG_ERROR, "%s", places[1].why);
 	} else {
-		config.log_place_count = 1 + ft_log_former_places(&query, &places[0], places + 1);
+		config.log_place_count = 1 + former;
 		ft_identity(plugin->lock.dir, identity);
+		ft_log_whose(options->storage_dir, whose);
 		st = ft_engine_new(&config, &plugin->engine);
 	}
 	if (st == FT_OK)

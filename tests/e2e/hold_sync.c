@@ -3,7 +3,8 @@
  * LD_PRELOADed into a broker: while the file named by FT_HOLD exists, fsync() and
  * fdatasync() do not return, as on a disk that has stalled. While <FT_HOLD>.read
  * exists, each pread() outside the main thread takes 100 ms; while <FT_HOLD>.stall exists, it
- * does not return. So a test decides how long an assembly takes.
+ * does not return. While <FT_HOLD>.write exists, no pwrite() outside the main thread returns: what
+ * is acknowledged stays in the log. So a test decides how long an assembly takes.
  */
 #include <dlfcn.h>
 #include <stdio.h>
@@ -72,4 +73,24 @@ ssize_t pread(int fd, void *buffer, size_t len, off_t offset)
 ssize_t pread64(int fd, void *buffer, size_t len, off_t offset)
 {
 	return slow_pread("pread64", fd, buffer, len, offset);
+}
+
+static ssize_t held_pwrite(const char *name, int fd, const void *buffer, size_t len, off_t offset)
+{
+	ssize_t (*real)(int, const void *, size_t, off_t) =
+		(ssize_t (*)(int, const void *, size_t, off_t))dlsym(RTLD_NEXT, name);
+
+	while (gettid() != getpid() && there(".write"))
+		nap(2);
+	return real(fd, buffer, len, offset);
+}
+
+ssize_t pwrite(int fd, const void *buffer, size_t len, off_t offset)
+{
+	return held_pwrite("pwrite", fd, buffer, len, offset);
+}
+
+ssize_t pwrite64(int fd, const void *buffer, size_t len, off_t offset)
+{
+	return held_pwrite("pwrite64", fd, buffer, len, offset);
 }

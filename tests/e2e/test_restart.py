@@ -3,9 +3,10 @@
 import os
 import random
 import shutil
+import struct
 
 from device import merged, pieces
-from harness import Case, rows, spread
+from harness import Case, compiled, rows, spread
 from ondisk import eventually, sha256
 from rawmqtt import Closed
 
@@ -265,6 +266,78 @@ class Stopped(Case):
         device = self.device("dev", broker=broker)
         self.ok(device.status("f"), state="receiving", received=5000)
         self.ok(device.fin("f", 5000, sha256(b"f" * 5000)))
+
+    def killed_with_work_in_the_log(self, broker):
+        """It has acknowledged a put, a segment and a fin, and stored nothing of them."""
+        hold = os.path.join(broker.dir, "hold")
+        broker.environment["FT_HOLD"] = hold
+        broker.start()
+        device = self.device("dev", broker=broker)
+        self.ok(device.init("f"))
+        broker.storage.wait_incoming("dev", "f")
+        with open(hold + ".write", "w", encoding="ascii"):
+            pass
+        for topic, payload in (("$file/f/0", b"f" * 5000), ("$file/p/put/a", b"whole"),
+                               ("$file/f/fin/5000", b"")):
+            device.acked(device.publish(topic, payload))
+        broker.kill9()
+        os.unlink(hold + ".write")
+        self.assertFalse(os.path.exists(broker.storage.finished("dev", "p", "a")))
+
+    def test_work_in_the_log_is_done_though_log_dir_is_another_one(self):
+        broker = self.start_broker(start=False, preload=compiled("hold_sync.so", "-ldl"))
+        first, second = (os.path.join(broker.dir, name) for name in ("a", "b"))
+        for place in (first, second):
+            os.mkdir(place)
+        broker.options["log_dir"] = first
+        self.killed_with_work_in_the_log(broker)
+        broker.options["log_dir"] = second
+        os.rename(first, first + ".away")
+        status, log = broker.run_to_end()
+        self.assertNotIn(status, (0, None))
+        self.assertIn(f"the log was {first}", log)
+        self.assertIn("remove log.path in storage_dir", log)
+        os.rename(first + ".away", first)
+        broker.start()
+        for file, name in (("p", "a"), ("f", "data.bin")):
+            path = broker.storage.finished("dev", file, name)
+            eventually(lambda path=path: os.path.exists(path), "what was acknowledged")
+        self.assertNotIn("power cut", broker.log())
+        self.assertEqual([os.listdir(first), len(os.listdir(second))], [[], 1])
+        broker.stop()
+        broker.options.pop("log_dir")
+        broker.start()
+        self.assertNotIn("power cut", broker.log())
+        self.assertEqual(os.listdir(second), [])
+
+    @staticmethod
+    def is_empty_log(entry):
+        """Whether no record counts: log/log.h."""
+        with open(entry.path, "rb") as log:
+            size, = struct.unpack_from("<Q", log.read(24), 16)
+            log.seek(40)
+            salt, tail = struct.unpack("<QQ", log.read(16))
+            log.seek(4096 + tail % size)
+            return struct.unpack("<Q", log.read(8))[0] != tail ^ salt
+
+    def test_the_log_of_a_storage_that_was_deleted_is_removed(self):
+        dead, kept, third = (self.start_broker(start=False) for _ in range(3))
+        place = os.path.join(dead.dir, "logs")
+        os.mkdir(place)
+        for broker in (dead, kept, third):
+            broker.options["log_dir"] = place
+        for broker in (dead, kept):
+            broker.start()
+            self.ok(self.device("dev", broker=broker).upload("f", b"x"))
+            eventually(lambda: all(map(self.is_empty_log, os.scandir(place))), "an empty log")
+            broker.kill9()
+        self.assertEqual(len(os.listdir(place)), 2)
+        shutil.rmtree(dead.storage.path)
+        third.start()
+        self.assertIn(f"its storage_dir {dead.storage.path} is not there any more", third.log())
+        self.assertEqual(len(os.listdir(place)), 2)
+        kept.start()
+        self.assertNotIn("power cut", kept.log())
 
     def test_bytes_removed_by_hand_are_asked_for_again(self):
         broker = self.start_broker()

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file_transfer/logger.h"
+#include "log/log.h"
 #include "log/place.h"
 
 #include "../suite.h"
@@ -274,25 +276,223 @@ START_TEST(test_log_place__that_cannot_be_is_refused)
 }
 END_TEST
 
+static size_t former_places(struct ft_log_place former[FT_LOG_FORMER_MAX])
+{
+	size_t count;
+
+	ck_assert_int_eq(ft_log_former_places(&query, &place, former, &count), FT_OK);
+	return count;
+}
+
 START_TEST(test_log_place__former_places_are_the_others)
 {
 	struct ft_log_place former[FT_LOG_FORMER_MAX], memory;
 
 	expect_memory();
 	memory = place;
-	ck_assert_uint_eq(ft_log_former_places(&query, &place, former), 1);
+	ck_assert_uint_eq(former_places(former), 1);
 	query.sync = FT_LOG_SYNCED;
 	expect_storage("");
 	ck_assert_str_eq(former[0].path, place.path);
 	ck_assert_int_eq(former[0].medium, FT_LOG_ON_DISK);
-	ck_assert_uint_eq(ft_log_former_places(&query, &place, former), 1);
+	ck_assert_uint_eq(former_places(former), 1);
 	ck_assert_str_eq(former[0].path, memory.path);
 	ck_assert_int_eq(former[0].medium, FT_LOG_IN_MEMORY);
 	query.log_dir = root;
 	choose();
-	ck_assert_uint_eq(ft_log_former_places(&query, &place, former), 2);
+	ck_assert_uint_eq(former_places(former), 2);
 	link_shm("/nonexistent");
-	ck_assert_uint_eq(ft_log_former_places(&query, &place, former), 1);
+	ck_assert_uint_eq(former_places(former), 1);
+}
+END_TEST
+
+/* --- the note --- */
+
+static void log_dir(const char *name)
+{
+	static char dir[300];
+
+	snprintf(dir, sizeof dir, "%s/%s", root, name);
+	(void)(mkdir(dir, 0755) != 0);
+	query.log_dir = dir;
+	choose();
+}
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_ge(fputs(text, file), 0);
+	ck_assert_int_eq(fclose(file), 0);
+}
+
+static const char *note_path(void)
+{
+	static char path[350];
+
+	snprintf(path, sizeof path, "%s/log.path", storage);
+	return path;
+}
+
+/* Whether what was noted is looked for, now that the log is somewhere else. */
+static bool is_found(const char *path)
+{
+	struct ft_log_place former[FT_LOG_FORMER_MAX];
+
+	log_dir("elsewhere");
+	return former_places(former) == 3 && strcmp(former[0].path, path) == 0
+	       && former[0].medium == FT_LOG_ON_DISK;
+}
+
+START_TEST(test_log_place__elsewhere_is_noted)
+{
+	struct ft_log_place former[FT_LOG_FORMER_MAX];
+	char path[FT_LOG_PATH_ROOM], moved[400];
+
+	log_dir("logs");
+	snprintf(path, sizeof path, "%s", place.path);
+	ck_assert(ft_log_note_place(storage, &place));
+	ck_assert_uint_eq(former_places(former), 2);
+	write_file(path, "a log");
+	ck_assert(is_found(path));
+	/* The directory may be moved; what was copied has a log of its own. */
+	snprintf(moved, sizeof moved, "%s/moved", root);
+	ck_assert_int_eq(rename(storage, moved), 0);
+	query.storage_dir = moved;
+	ck_assert(is_found(path));
+	query.storage_dir = storage;
+	make_dir(root, "files");
+	snprintf(moved, sizeof moved, "%s/moved/log.path", root);
+	ck_assert_int_eq(rename(moved, note_path()), 0);
+	ck_assert(!is_found(path));
+	/* Where it need not be noted, nothing is. */
+	query.log_dir = storage;
+	choose();
+	ck_assert(ft_log_note_place(storage, &place));
+	ck_assert_int_ne(access(note_path(), F_OK), 0);
+}
+END_TEST
+
+START_TEST(test_log_place__that_was_noted_and_is_gone_is_refused)
+{
+	struct ft_log_place former[FT_LOG_FORMER_MAX];
+	size_t count;
+
+	log_dir("logs");
+	ck_assert(ft_log_note_place(storage, &place));
+	log_dir("elsewhere");
+	ck_assert_int_eq(ft_log_former_places(&query, &place, former, &count), FT_IO_ERROR);
+	ck_assert_msg(strstr(former[0].why, "/logs/mosquitto-file-transfer-")
+		      && strstr(former[0].why, "remove log.path in storage_dir"), "%s", former[0].why);
+	/* In memory it is gone with each boot. */
+	query.log_dir = shm;
+	choose();
+	ck_assert(ft_log_note_place(storage, &place));
+	log_dir("elsewhere");
+	ck_assert_uint_eq(former_places(former), 2);
+	write_file(note_path(), "1\ndisk\n");
+	ck_assert_uint_eq(former_places(former), 2);
+	write_file(note_path(), "2\ndisk\n/nonexistent\n1 2 3 4 /x\n");
+	ck_assert_uint_eq(former_places(former), 2);
+}
+END_TEST
+
+/* --- what nobody opens any more --- */
+
+static char said[4096];
+
+static void say(void *context, enum ft_log_level level, const char *line)
+{
+	(void)context;
+	(void)level;
+	snprintf(said + strlen(said), sizeof said - strlen(said), "%s\n", line);
+}
+
+static struct ft_logger *logger;
+
+static const char *log_named(const char *name)
+{
+	static char path[400];
+
+	snprintf(path, sizeof path, "%s/mosquitto-file-transfer-%s", shm, name);
+	return path;
+}
+
+/* A log of `whose`, with a record in it or without; it stays open. */
+static struct ft_log *make_log(const char *name, const char *whose, bool used)
+{
+	const struct ft_log_config config = {
+		.path = log_named(name), .size = FT_LOG_SIZE_MIN, .medium = FT_LOG_IN_MEMORY,
+		.identity = "", .whose = whose, .logger = logger,
+	};
+	const struct ft_log_entry entry = { .kind = FT_RECORD_ABORT, .number = 1 };
+	uint8_t id[FT_LOG_ID_LEN];
+	enum ft_log_past past;
+	struct ft_log *log;
+
+	ck_assert_int_eq(ft_log_open(&config, &log, &past, id), FT_OK);
+	if (used)
+		ck_assert_int_eq(ft_log_append(log, &entry), FT_OK);
+	return log;
+}
+
+static void leave_log(const char *name, const char *whose, bool used)
+{
+	struct ft_log *log = make_log(name, whose, used);
+
+	ft_log_close(&log);
+}
+
+static bool is_there(const char *name)
+{
+	return access(log_named(name), F_OK) == 0;
+}
+
+START_TEST(test_log_place__leftovers_that_are_nobodys_are_removed)
+{
+	char gone[FT_LOG_WHOSE_ROOM], mine[FT_LOG_WHOSE_ROOM], other[FT_LOG_WHOSE_ROOM];
+	char unmounted[FT_LOG_WHOSE_ROOM], foreign[FT_LOG_WHOSE_ROOM];
+	struct ft_log *held;
+	struct stat info;
+
+	said[0] = '\0';
+	logger = ft_logger_new(say, NULL);
+	ck_assert_ptr_nonnull(logger);
+	ft_log_whose(storage, gone);
+	ck_assert_int_eq(rmdir(storage), 0);
+	make_dir(root, "mine");
+	snprintf(storage, sizeof storage, "%s/mine", root);
+	ft_log_whose(storage, mine);
+	/* Of a disk that is not there now, and of another container. */
+	ck_assert_int_eq(stat(root, &info), 0);
+	snprintf(unmounted, sizeof unmounted, "%ju%s", (uintmax_t)info.st_dev + 1, strchr(gone, ' '));
+	snprintf(foreign, sizeof foreign, "%ju %ju 1 1 %s", (uintmax_t)info.st_dev, (uintmax_t)info.st_ino + 1,
+		 strchr(gone, '/'));
+	snprintf(other, sizeof other, "%s", mine);
+	other[strcspn(other, " ") + 1] ^= 1;	/* another inode was there */
+	leave_log("gone", gone, false);
+	leave_log("gone.new", gone, false);
+	leave_log("replaced", other, false);
+	leave_log("used", gone, true);
+	leave_log("mine", mine, false);
+	leave_log("unsaid", NULL, false);
+	leave_log("unmounted", unmounted, false);
+	leave_log("foreign", foreign, false);
+	held = make_log("held", gone, false);
+	write_file(log_named("text"), "not a log");
+	make_dir(shm, "mosquitto-file-transfer-dir");
+	leave_log("own", gone, false);
+	ft_log_remove_leftovers(log_named("own"), logger);
+	ft_log_close(&held);
+	ck_assert(!is_there("gone") && !is_there("gone.new") && !is_there("replaced"));
+	ck_assert(is_there("used") && is_there("mine") && is_there("unsaid") && is_there("unmounted")
+		  && is_there("foreign") && is_there("held") && is_there("text") && is_there("dir")
+		  && is_there("own"));
+	ft_logger_drain(logger);
+	ck_assert_ptr_nonnull(strstr(said, "mosquitto-file-transfer-used holds what was acknowledged"));
+	ck_assert_ptr_nonnull(strstr(said, "mosquitto-file-transfer-gone is removed: its storage_dir "));
+	ft_logger_free(logger);
 }
 END_TEST
 
@@ -308,4 +508,7 @@ FT_SUITE_WITH("log place", set_up, tear_down,
 	      test_log_place__each_storage_has_a_name_of_its_own,
 	      test_log_place__is_where_the_operator_says,
 	      test_log_place__that_cannot_be_is_refused,
-	      test_log_place__former_places_are_the_others);
+	      test_log_place__former_places_are_the_others,
+	      test_log_place__elsewhere_is_noted,
+	      test_log_place__that_was_noted_and_is_gone_is_refused,
+	      test_log_place__leftovers_that_are_nobodys_are_removed);
