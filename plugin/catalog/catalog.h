@@ -247,6 +247,9 @@ enum ft_status ft_catalog_drop_finished(struct ft_catalog *c, const struct ft_ke
 enum ft_status ft_catalog_next_finished(struct ft_catalog *c, int64_t *place,
 					struct ft_finished *found) FT_MUST_USE;
 
+/* How many finished files there are; some ms for 1,000,000. */
+enum ft_status ft_catalog_count_finished(struct ft_catalog *c, size_t *count) FT_MUST_USE;
+
 /* Visits the keys and sizes of all finished files, in any order: 1,000,000 in a second. */
 typedef enum ft_status ft_catalog_visit_key(void *context, const struct ft_key *key, uint64_t size);
 enum ft_status ft_catalog_each_finished_key(struct ft_catalog *c, ft_catalog_visit_key *visit,

@@ -195,6 +195,16 @@ enum ft_status ft_catalog_next_finished(struct ft_catalog *c, int64_t *place,
 	return st == FT_OK && !row ? FT_NO_SUCH_TRANSFER : st;
 }
 
+enum ft_status ft_catalog_count_finished(struct ft_catalog *c, size_t *count)
+{
+	struct ft_query q = ft_query(c, FT_SQL_COUNT_FINISHED);
+
+	*count = 0;
+	if (ft_query_row(&q))
+		*count = (size_t)ft_row_u64(&q);
+	return ft_query_end(&q);
+}
+
 enum ft_status ft_catalog_each_finished_key(struct ft_catalog *c, ft_catalog_visit_key *visit,
 					    void *context)
 {

@@ -65,6 +65,7 @@
 	X(SIZE_FINISHED, "SELECT size FROM finished" FT_SQL_KEY) \
 	X(NEXT_FINISHED, "SELECT rowid, owner, file, name, size, number FROM finished" \
 	  " WHERE rowid > ? ORDER BY rowid LIMIT 1") \
+	X(COUNT_FINISHED, "SELECT count(*) FROM finished") \
 	X(EACH_FINISHED_KEY, "SELECT owner, file, size FROM finished") \
 	X(NEWEST_FINISHED, "SELECT coalesce(max(rowid), 0) FROM finished") \
 	X(PAGE_FINISHED, "SELECT rowid, owner, file, name, size, sha256, completed_ms, expire_at," \

@@ -20,6 +20,7 @@
 
 #define ENGINE_TIMER_MS 100		/* how often timers are looked at */
 #define ENGINE_JOBS_MAX 64		/* results taken per call: clients wait meanwhile */
+#define ENGINE_KEYS_TOGETHER 32		/* that are fetched from memory at a time */
 #define ENGINE_STOP_MS 5000
 #define ENGINE_STOP_STEP_MS 5
 
@@ -356,12 +357,46 @@ static enum ft_status engine_list_finished(struct ft_engine *e)
 	return st;
 }
 
-static enum ft_status engine_load_finished(void *context, const struct ft_key *key, uint64_t size)
+/* Hashes on their way into the set of finished ids. */
+struct engine_keys {
+	struct ft_engine *engine;
+	uint64_t hash[ENGINE_KEYS_TOGETHER];
+	size_t count;
+};
+
+static enum ft_status engine_add_keys(struct engine_keys *keys)
 {
-	struct ft_engine *e = context;
+	enum ft_status st = FT_OK;
+
+	for (size_t i = 0; st == FT_OK && i < keys->count; i++)
+		st = ft_finished_set_add(&keys->engine->finished, keys->hash[i]);
+	keys->count = 0;
+	return st;
+}
+
+static enum ft_status engine_load_key(void *context, const struct ft_key *key, uint64_t size)
+{
+	struct engine_keys *keys = context;
+	struct ft_engine *e = keys->engine;
+	uint64_t hash = ft_registry_hash(&e->registry, key);
 
 	engine_add_finished_bytes(e, key, size);
-	return ft_finished_set_add(&e->finished, ft_registry_hash(&e->registry, key));
+	ft_finished_set_expect(&e->finished, hash);
+	keys->hash[keys->count++] = hash;
+	return keys->count < ENGINE_KEYS_TOGETHER ? FT_OK : engine_add_keys(keys);
+}
+
+static enum ft_status engine_load_finished(struct ft_engine *e)
+{
+	struct engine_keys keys = { .engine = e };
+	size_t count;
+	enum ft_status st = ft_catalog_count_finished(e->core.catalog, &count);
+
+	if (st == FT_OK)
+		st = ft_finished_set_reserve(&e->finished, count);
+	if (st == FT_OK)
+		st = ft_catalog_each_finished_key(e->core.catalog, engine_load_key, &keys);
+	return st == FT_OK ? engine_add_keys(&keys) : st;
 }
 
 static const enum ft_transfer_state engine_states[] = {
@@ -509,7 +544,7 @@ static enum ft_status engine_load(struct ft_engine *e)
 	struct ft_catalog *c = e->core.catalog;
 	enum ft_status st;
 
-	if ((st = ft_catalog_each_finished_key(c, engine_load_finished, e)) != FT_OK
+	if ((st = engine_load_finished(e)) != FT_OK
 	    || (st = ft_catalog_each_transfer(c, engine_load_transfer, e)) != FT_OK
 	    || (st = ft_writer_each_held_back(e->writer, engine_load_held_back, e)) != FT_OK)
 		return st;

@@ -34,11 +34,9 @@ static size_t set_slot(const struct ft_finished_set *set, uint64_t value)
 	return i;
 }
 
-static enum ft_status set_grow(struct ft_finished_set *set)
+static enum ft_status set_grow(struct ft_finished_set *set, size_t room)
 {
-	struct ft_finished_set larger = {
-		.room = set->room ? set->room * 2 : SET_FIRST_ROOM, .count = set->count,
-	};
+	struct ft_finished_set larger = { .room = room, .count = set->count };
 
 	if (!(larger.slots = calloc(larger.room, sizeof *larger.slots)))
 		return FT_NO_MEMORY;
@@ -50,20 +48,33 @@ static enum ft_status set_grow(struct ft_finished_set *set)
 	return FT_OK;
 }
 
+/* At most three quarters full. */
+enum ft_status ft_finished_set_reserve(struct ft_finished_set *set, size_t count)
+{
+	size_t room = set->room ? set->room : SET_FIRST_ROOM;
+
+	while (room / 4 * 3 < count && room <= SIZE_MAX / 2 / sizeof *set->slots)
+		room *= 2;
+	return room > set->room ? set_grow(set, room) : FT_OK;
+}
+
+void ft_finished_set_expect(const struct ft_finished_set *set, uint64_t hash)
+{
+	if (set->room > 0)
+		__builtin_prefetch(&set->slots[set_value(hash) & (set->room - 1)], 1);
+}
+
 enum ft_status ft_finished_set_add(struct ft_finished_set *set, uint64_t hash)
 {
 	uint64_t value = set_value(hash);
-	enum ft_status st;
+	enum ft_status st = ft_finished_set_reserve(set, set->count + 1);
 	size_t i;
 
-	if (ft_finished_set_has(set, hash))
-		return FT_OK;
-	/* At most three quarters full. */
-	if ((set->count + 1) * 4 > set->room * 3 && (st = set_grow(set)) != FT_OK)
-		return st;
+	if (st != FT_OK)
+		return ft_finished_set_has(set, hash) ? FT_OK : st;
 	i = set_slot(set, value);
+	set->count += set->slots[i] == 0;
 	set->slots[i] = value;
-	set->count++;
 	return FT_OK;
 }
 

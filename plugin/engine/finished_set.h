@@ -23,6 +23,15 @@ struct ft_finished_set {
 void ft_finished_set_init(struct ft_finished_set *set);
 void ft_finished_set_release(struct ft_finished_set *set);
 
+/* Makes room for so many at once. Error: FT_NO_MEMORY. */
+enum ft_status ft_finished_set_reserve(struct ft_finished_set *set, size_t count) FT_MUST_USE;
+
+/*
+ * Says that a hash will be added soon, while others are worked on: fetching its place from memory
+ * takes longer than all the rest.
+ */
+void ft_finished_set_expect(const struct ft_finished_set *set, uint64_t hash);
+
 /* Adds a hash; it may be there already. Error: FT_NO_MEMORY. */
 enum ft_status ft_finished_set_add(struct ft_finished_set *set, uint64_t hash) FT_MUST_USE;
 
