@@ -39,6 +39,34 @@ static void control_check_key(const struct ft_control_command *command)
 	free(text);
 }
 
+/* A change of limits is refused in a line, or makes a file that is read, or is refused in a line. */
+static void control_check_change(const struct ft_limits_change *change)
+{
+	static const char file[] = "{\"overrides\":[{\"client\":\"c*\",\"client_rate\":5},{\"user\":\"u\"}]}";
+	char room[1024];
+	struct ft_buf why = ft_buf_on(room, sizeof room);
+	struct ft_overrides *overrides = NULL;
+	struct ft_options options;
+	char *text;
+	size_t text_len;
+
+	fuzz_check(change->client || change->user);
+	ft_options_init(&options);
+	if (ft_overrides_change(file, strlen(file), change, &text, &text_len, &why) != FT_OK) {
+		fuzz_check(!text && why.len > 0 && !strchr(room, '\n'));
+	} else if (ft_overrides_read(text, text_len, &options, &overrides, &why) != FT_OK) {
+		fuzz_check(!overrides && why.len > 0 && !strchr(room, '\n'));
+	} else {
+		const struct ft_override *row = ft_overrides_of(overrides, change->client, change->user);
+
+		fuzz_check(overrides->count >= 1 && overrides->count <= 3);
+		fuzz_check((row == NULL) == change->remove);
+	}
+	ft_overrides_free(&overrides);
+	free(text);
+	ft_options_release(&options);
+}
+
 static void control_check_command(const struct ft_control_command *command)
 {
 	static const char *const names[] = { "", "a", "photo.jpg", "\xc3\xbc.jpg" };
@@ -57,6 +85,8 @@ static void control_check_command(const struct ft_control_command *command)
 	fuzz_check(!command->pattern || strlen(command->pattern) <= 255);
 	if (command->key.owner && command->key.file)
 		control_check_key(command);
+	if (command->verb == FT_CONTROL_SET_LIMITS)
+		control_check_change(&command->change);
 	for (size_t i = 0; command->pattern && i < sizeof names / sizeof names[0]; i++)
 		(void)ft_wildcard_match(command->pattern, names[i]);
 }

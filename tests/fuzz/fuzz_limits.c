@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /* The file of option limits_file: a refusal says why in one line, and what is taken keeps to the rules. */
+#include <cjson/cJSON.h>
+
 #include "protocol/limits.h"
 #include "fuzz.h"
 
@@ -35,6 +37,31 @@ static void limits_use(const struct ft_overrides *overrides, const struct ft_opt
 		   == overrides->count);
 }
 
+/* What an operator adds is all that is another: nothing of the file vanishes. */
+static void limits_add(const struct ft_overrides *before, const struct ft_options *options,
+		       const char *text, size_t len)
+{
+	const struct ft_limits_change change = {
+		.client = "one more", .limits = cJSON_Parse("{\"client_rate\":77}"),
+	};
+	char room[1024];
+	struct ft_buf why = ft_buf_on(room, sizeof room);
+	struct ft_overrides *after = NULL;
+	char *out = NULL;
+	size_t out_len;
+
+	if (!ft_overrides_of(before, "one more", NULL)
+	    && ft_overrides_change(text, len, &change, &out, &out_len, &why) == FT_OK
+	    && ft_overrides_read(out, out_len, options, &after, &why) == FT_OK) {
+		fuzz_check(after->count == before->count + 1);
+		fuzz_check(ft_overrides_compare(before, after, options, 3, limits_say, NULL) == 1);
+	}
+	fuzz_check(why.len == 0 || after == NULL);
+	ft_overrides_free(&after);
+	free(out);
+	cJSON_Delete((cJSON *)(uintptr_t)change.limits);
+}
+
 FUZZ_TARGET(limits)
 {
 	char room[1024], id[32];
@@ -51,6 +78,8 @@ FUZZ_TARGET(limits)
 	snprintf(id, sizeof id, "%.*s", (int)(len < 30 ? len : 30), (const char *)bytes);
 	if (overrides)
 		limits_use(overrides, &options, id);
+	if (overrides)
+		limits_add(overrides, &options, (const char *)bytes, len);
 	ft_overrides_free(&overrides);
 	ft_options_release(&options);
 }
