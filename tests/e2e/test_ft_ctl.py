@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 
 from harness import (BUILD, COMMAND, ROOT, Case, Clock, broker_version, compiled, eventually, rows,
@@ -87,7 +88,7 @@ class Tool(ToolCase):
         self.ok(device.upload("f2", CONTENT, "x.bin"))
         self.assertRegex(self.ctl("show", device.client_id, "f2"), r"path +files/.*/f2/x.bin\n")
         self.ctl("show", device.client_id, "f3", status=REFUSED)
-        self.assertIn("no_such_transfer", self.said)
+        self.assertIn("neither an unfinished transfer nor a finished file has this id", self.said)
 
     def test_abort_ends_a_transfer(self):
         device = self.begun(self.device())
@@ -162,12 +163,63 @@ class Tool(ToolCase):
             file.write(b"!")
         self.assertRegex(self.ctl("verify", broker=broker, status=REFUSED), r"damaged +1\n")
 
+    def test_adopt_takes_in_what_was_put_back(self):
+        broker = self.start_broker()
+        device = self.device(broker=broker)
+        self.ok(device.upload("f1", CONTENT, "x.bin"))
+        folder = os.path.dirname(broker.storage.finished(device.client_id, "f1", "x.bin"))
+        backup = os.path.join(broker.dir, "backup")
+        shutil.copytree(folder, os.fsencode(backup))
+        self.ctl("-u", "root", "rm", device.client_id, "f1", broker=broker)
+        self.assertRegex(broker.log(), r"deleteFile by an operator \(client 'ft-ctl-.*', user 'root'\)")
+        shutil.copytree(os.fsencode(backup), folder)
+        self.assertRegex(self.ctl("verify", broker=broker), r"unknown +1\n")
+        self.assertRegex(self.ctl("adopt", broker=broker), r"adopted +1\n")
+        self.ok(device.fin("f1", len(CONTENT)))
+        self.assertRegex(self.ctl("verify", broker=broker), r"missing +0\n(.*\n)*unknown +0\n")
+        os.unlink(os.path.join(folder, b"x.bin.manifest.json"))
+        self.ctl("rm", device.client_id, "f1", broker=broker)
+        os.makedirs(folder)
+        with open(os.path.join(folder, b"lone"), "wb"):
+            pass
+        self.ctl("adopt", broker=broker, status=REFUSED)
+
+    def test_limits_are_set_and_unset(self):
+        broker = self.start_broker(start=False)
+        broker.options["limits_file"] = path = os.path.join(broker.dir, "limits.json")
+        with open(path, "w", encoding="ascii") as file:
+            file.write('{"overrides": []}')
+        broker.start()
+        device = self.device(broker=broker)
+        given = ("--for-client", device.client_id)
+        self.ctl("-u", "root", "limits", "set", *given, "max_file_size=5", "client_rate=none",
+                 broker=broker)
+        self.assertRegex(broker.log(), r"max_file_size none -> 5, by an operator \(.*, user 'root'\)")
+        self.answered(device.upload("f1", CONTENT, "x.bin"), "file_too_large")
+        broker.restart()
+        self.assertRegex(self.ctl("limits", device.client_id, broker=broker), r"max_file_size +5\n")
+        self.ctl("limits", "unset", *given, "max_file_size", broker=broker)
+        self.assertNotIn("max_file_size", self.ctl("limits", device.client_id, broker=broker))
+        with open(path, "a", encoding="ascii") as file:
+            file.write("\n")
+        self.ctl("limits", "unset", *given, broker=broker, status=REFUSED)
+        self.assertIn("limits_changed", self.said)
+        self.ctl("reload", broker=broker)
+        eventually(lambda: "was read again" in broker.log(), "the file to be read")
+        self.ctl("limits", "unset", *given, broker=broker)
+        with open(path, encoding="ascii") as file:
+            self.assertEqual(json.load(file), {"overrides": []})
+
     def test_gc_says_nothing(self):
         self.assertEqual(self.ctl("gc"), "")
 
     @rows(("no_command",), ("an_unknown_command", "lst"), ("too_few", "show", "c"),
           ("too_many", "gc", "now"), ("an_option", "--nonsense", "list"),
           ("a_time", "files", "--since", "tomorrow"), ("a_size", "files", "--min-size", "1X"),
+          ("whose_limits", "limits", "set", "client_rate=5"),
+          ("which_limits", "limits", "set", "--for-client", "c"),
+          ("a_limit_without_a_value", "limits", "set", "--for-client", "c", "client_rate"),
+          ("too_many_limits", "limits", "a", "b", "c"),
           ("a_limit", "files", "-n", "0"), ("a_password_alone", "-P", "x", "list"))
     def test_wrong_usage_is_told__(self, *arguments):
         self.ctl(*arguments, status=USAGE)
