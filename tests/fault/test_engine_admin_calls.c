@@ -8,7 +8,8 @@
 #include "../suite.h"
 
 #define IDS "\"client_id\":\"c\",\"file_id\":\"f\""
-#define COMMANDS 5
+#define COMMANDS 6
+#define LIMITS "{\"overrides\":[]}"
 
 static struct rig rig;
 
@@ -47,18 +48,43 @@ static void check(bool paused, bool deleted)
 	must(rig_ask_text(&rig, "c", "$file/h/put/n", "x") == FT_OK);
 }
 
+/* The file is the old one, or the new one where that was told. */
+static void check_limits(bool set)
+{
+	FILE *file = fopen(rig.options.limits_file, "r");
+	char text[200] = "";
+
+	must(file != NULL);
+	must(fread(text, 1, sizeof text - 1, file) > 0);
+	fclose(file);
+	cJSON_Minify(text);
+	must(strcmp(text, set ? "{\"overrides\":[{\"client\":\"y\",\"client_rate\":7}]}" : LIMITS) == 0);
+}
+
+static void use_limits(void)
+{
+	FILE *file;
+
+	rig.options.limits_file = strdup(rig_path(&rig, "limits.json"));
+	must((file = fopen(rig.options.limits_file, "w")) != NULL);
+	must(fputs(LIMITS, file) >= 0);
+	must(fclose(file) == 0);
+}
+
 static void play(const struct calls_plan *plan)
 {
 	static const char message[] =
 		"{\"commands\":[{\"command\":\"pauseClient\",\"client_id\":\"z\"},"
 		"{\"command\":\"listFiles\"},{\"command\":\"getFile\"," IDS "},"
-		"{\"command\":\"verifyFiles\"},{\"command\":\"deleteFile\"," IDS "}]}";
+		"{\"command\":\"verifyFiles\"},{\"command\":\"deleteFile\"," IDS "},"
+		"{\"command\":\"setLimits\",\"client\":\"y\",\"limits\":{\"client_rate\":7}}]}";
 	const struct runs_count before = runs_begin();
 	cJSON *answer, *responses;
 	bool paused, deleted;
 
 	rig_setup(&rig, "fs");
 	rig.options.control = FT_CONTROL_TRUSTED;
+	use_limits();
 	rig_start(&rig);
 	must(rig_ask_text(&rig, "c", "$file/f/put/n", "hello") == FT_OK);
 	rig_settle(&rig);
@@ -72,6 +98,7 @@ static void play(const struct calls_plan *plan)
 	must(cJSON_GetArraySize(responses) == COMMANDS);
 	paused = is_done(responses, 0);
 	deleted = is_done(responses, 4);
+	check_limits(is_done(responses, 5));
 	cJSON_Delete(answer);
 	check(paused, deleted);
 	rig_teardown(&rig);
