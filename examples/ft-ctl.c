@@ -330,9 +330,9 @@ static cJSON *follow_verify(struct caller *caller, const struct settings *settin
 			char read[32];
 
 			print_size(read, sizeof(read), number_of(verify, "bytes"));
-			fprintf(stderr, "\r%.0f of %.0f files, %s, %.0f damaged  ",
+			fprintf(stderr, "\r%.0f of %.0f files, %s, %.0f damaged, %.0f adopted  ",
 				number_of(verify, "files"), number_of(verify, "total"), read,
-				number_of(verify, "damaged"));
+				number_of(verify, "damaged"), number_of(verify, "adopted"));
 		}
 		cJSON_Delete(verify);
 		if (!caller_wait(caller, VERIFY_LOOK_MS))

@@ -35,7 +35,7 @@ enum ft_status ft_verify_begin(struct ft_core *core, enum ft_verify_kind kind, s
 	atomic_store(&verify->cancelled, false);
 	atomic_store(&verify->began_ms, ft_clock_unix_ms());
 	atomic_store(&verify->ended_ms, 0);
-	atomic_store(&verify->total, total);
+	atomic_store(&verify->total, kind == FT_VERIFY_ALL ? total : 0);
 	atomic_store(&verify->files, 0);
 	atomic_store(&verify->bytes, 0);
 	atomic_store(&verify->missing, 0);
@@ -239,7 +239,10 @@ static bool verify_read(struct verify_found *v)
 	return true;
 }
 
-/* Whether the catalog has a file of this name, or is about to have it. */
+/*
+ * Whether the catalog has a file of this name, or is about to have it. What lies beside a file that
+ * it has is a consumer's.
+ */
 static bool verify_is_known(struct verify_walk *walk, struct verify_found *v)
 {
 	struct ft_finished known;
@@ -248,7 +251,7 @@ static bool verify_is_known(struct verify_walk *walk, struct verify_found *v)
 	if (!v->finished.key.file)
 		return false;
 	if (ft_catalog_find_finished(walk->catalog, &v->finished.key, &known) == FT_OK) {
-		if (strcmp(known.name, v->finished.name) == 0)
+		if (strcmp(known.name, v->finished.name) == 0 || !v->found->manifest)
 			return true;
 		if (!v->why)
 			v->why = "another file is finished under its id";

@@ -342,7 +342,8 @@ START_TEST(test_files__that_are_not_what_they_were_are_not_adopted)
 	check_verify("{\"command\":\"adoptFiles\"}", "\"unknown\":1,\"adopted\":0}");
 	ck_assert(rig_logged(&rig, "of another file, or of another size"));
 	write_file("files/c/f/n", "hello");
-	write_file("files/c/f/lone", "x");
+	ck_assert_int_eq(mkdir(rig_path(&rig, "files/c/g"), 0750), 0);
+	write_file("files/c/g/lone", "x");
 	/* The id is in use again. */
 	begin();
 	check_verify("{\"command\":\"adoptFiles\"}", "\"adopted\":0}");
@@ -350,7 +351,10 @@ START_TEST(test_files__that_are_not_what_they_were_are_not_adopted)
 	ck_assert_int_eq(say("$file/f/abort", ""), FT_OK);
 	rig_settle(&rig);
 	check_verify("{\"command\":\"adoptFiles\"}", "\"unknown\":1,\"adopted\":1}");
-	ck_assert(rig_logged(&rig, "files/c/f/lone is not known to the catalog: it has no manifest"));
+	ck_assert(rig_logged(&rig, "files/c/g/lone is not known to the catalog: it has no manifest"));
+	/* What is beside a file that is known is its consumer's. */
+	write_file("files/c/f/n.seen", "x");
+	check_verify("{\"command\":\"verifyFiles\"}", "\"unknown\":1,\"adopted\":0}");
 }
 END_TEST
 
