@@ -261,7 +261,7 @@ static enum ft_status place_noted(const struct ft_log_place_query *query,
 		noted->medium = strcmp(note->medium, "memory") == 0 ? FT_LOG_IN_MEMORY : FT_LOG_ON_DISK;
 		*found = lstat(noted->path, &file) == 0;
 		if (!*found && (errno != ENOENT || noted->medium == FT_LOG_ON_DISK))
-			st = place_say(noted, "the log was %.100s, by log_dir, and may hold what was "
+			st = place_say(noted, "the log was %.300s, by log_dir, and may hold what was "
 				       "acknowledged: %s; bring it back, or remove log.path in "
 				       "storage_dir if it is gone for good", note->path,
 				       ft_error_text(errno, error_room));
