@@ -508,5 +508,6 @@ bool rig_has_file(const struct rig *rig, const char *below)
 
 bool rig_logged(const struct rig *rig, const char *text)
 {
+	ft_logger_drain(rig->logger);	/* lines of workers */
 	return strstr(rig->log, text) != NULL;
 }
