@@ -7,8 +7,6 @@
  * how a program with a loop of its own drives it. Everything runs on one thread.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -22,52 +20,20 @@
 #include <unistd.h>
 
 #include "ft-put/client.h"
-#include "ft-put/identity.h"
 #include "ft-put/options.h"
-#include "ft-put/progress.h"
 #include "ft-put/report.h"
 #include "ft-put/source.h"
 #include "ft-put/walk.h"
+#include "lib/identity.h"
+#include "lib/names.h"
+#include "lib/process.h"
 
-#define LOCK_EVERY_MS 200
-
-static volatile sig_atomic_t stop_signal, pause_signals;
-
-static void on_stop(int signal)
-{
-	stop_signal = signal;
-}
+static volatile sig_atomic_t pause_signals;
 
 static void on_pause(int signal)
 {
 	(void)signal;
 	pause_signals = !pause_signals;
-}
-
-/* They are let in while we wait or work, but not between: none can be missed. A second one
- * ends us even where looking up a name takes its time. */
-static void catch_signals(sigset_t *open, sigset_t *shut)
-{
-	static const int stops[] = { SIGINT, SIGTERM, SIGHUP };
-	struct sigaction action = { .sa_handler = on_stop, .sa_flags = (int)(SA_RESETHAND | SA_RESTART) };
-
-	sigemptyset(shut);
-	for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++) {
-		struct sigaction old;
-		/* As nohup has set it. */
-		if (stops[i] == SIGHUP && sigaction(SIGHUP, NULL, &old) == 0 &&
-		    old.sa_handler == SIG_IGN)
-			continue;
-		sigaction(stops[i], &action, NULL);
-		sigaddset(shut, stops[i]);
-	}
-	action.sa_handler = on_pause;
-	action.sa_flags = SA_RESTART;
-	sigaction(SIGUSR1, &action, NULL);
-	sigaddset(shut, SIGUSR1);
-	sigprocmask(SIG_BLOCK, shut, open);
-	/* Writing to a connection that is gone must be an error, not the end. */
-	signal(SIGPIPE, SIG_IGN);
 }
 
 /* --- what is to be sent --- */
@@ -85,10 +51,10 @@ static char *make_name(const struct put *put, const char *path)
 	char *longer = NULL;
 
 	if (!put->settings->client.recipients)
-		return walk_name(path);
+		return name_of_path(path);
 	if (asprintf(&longer, "%s.p7m", path) < 0)
 		return NULL;
-	char *name = walk_name(longer);
+	char *name = name_of_path(longer);
 	free(longer);
 	return name;
 }
@@ -132,8 +98,8 @@ static bool add_all(struct put *put)
 {
 	const struct walk how = { put, add_file, add_bad };
 
-	for (int i = 0; i < put->settings->path_count; i++) {
-		const char *path = put->settings->paths[i];
+	for (int i = 0; i < put->settings->command.path_count; i++) {
+		const char *path = put->settings->command.paths[i];
 		if (!(strcmp(path, "-") == 0 ? add_stdin(put) : walk(&how, path)))
 			return false;
 	}
@@ -145,7 +111,7 @@ static bool add_all(struct put *put)
 /* Of standard input nothing is continued: it need not wait for others of the same user. */
 static bool is_stream_only(const struct settings *settings)
 {
-	return settings->path_count == 1 && strcmp(settings->paths[0], "-") == 0;
+	return settings->command.path_count == 1 && strcmp(settings->command.paths[0], "-") == 0;
 }
 
 static bool make_client_id(struct settings *settings)
@@ -155,12 +121,12 @@ static bool make_client_id(struct settings *settings)
 
 	if (link->client_id)
 		return true;
-	link->client_id = options_own(settings, identity_make_id());
+	link->client_id = command_own(&settings->command, identity_make_id("ft-put"));
 	if (!link->client_id || !is_stream_only(settings))
 		return link->client_id;
 	if (asprintf(&longer, "%s-%ld", link->client_id, (long)getpid()) < 0)
 		longer = NULL;
-	link->client_id = options_own(settings, longer);
+	link->client_id = command_own(&settings->command, longer);
 	return link->client_id;
 }
 
@@ -168,43 +134,24 @@ static bool make_places(struct settings *settings)
 {
 	struct ft_client_options *options = &settings->client;
 
-	options->state_path = options_own(settings, identity_state_path(&options->link,
-									settings->state_dir));
+	options->state_path = command_own(&settings->command,
+					  identity_state_path(&options->link, "ft-put",
+							      settings->state_dir));
 	if (!options->recipients)
 		return true;
 	if (!options->state_path) {
 		complain(EXIT_USAGE, "--encrypt needs a state directory, where ciphertext can wait");
 		return false;
 	}
-	options->seal_dir = options_own(settings, identity_seal_dir(options->state_path));
+	options->seal_dir = command_own(&settings->command, identity_seal_dir(options->state_path));
 	return options->seal_dir;
 }
 
-/* Waits for another one of the same user, who would throw us out or be thrown out. False:
- * stopped. */
-static bool take_turn(struct put *put, const sigset_t *open)
+static void on_queued(void *context, long owner)
 {
-	const struct ft_client_options *options = &put->settings->client;
-	const struct timespec pause = { 0, LOCK_EVERY_MS * 1000000L };
-	bool told = false;
+	struct put *put = context;
 
-	while (!stop_signal) {
-		switch (identity_lock(&put->lock, options->state_path)) {
-		case IDENTITY_OURS:
-			return true;
-		case IDENTITY_FAILED:
-			complain(EXIT_DONE, "no lock beside %s: %s; two at once would disturb each "
-				 "other", options->state_path, strerror(errno));
-			return true;
-		case IDENTITY_TAKEN:
-			break;
-		}
-		if (!told)
-			report_queued(&put->report, put->lock.owner);
-		told = true;
-		ppoll(NULL, 0, &pause, open);
-	}
-	return false;
+	report_queued(&put->report, owner);
 }
 
 /* --- the loop --- */
@@ -224,12 +171,12 @@ static void obey_signals(struct put *put)
 
 static void drive(struct put *put, const sigset_t *open, const sigset_t *shut)
 {
-	while (!stop_signal && ft_client_unfinished(put->client)) {
+	while (!process_stopped && ft_client_unfinished(put->client)) {
 		obey_signals(put);
 		sigprocmask(SIG_SETMASK, open, NULL);
 		ft_client_step(put->client);
 		sigprocmask(SIG_BLOCK, shut, NULL);
-		if (stop_signal)
+		if (process_stopped)
 			return;
 		report_progress(&put->report, put->client);
 		if (!ft_client_unfinished(put->client))
@@ -252,28 +199,16 @@ static enum exit_code put_all(struct put *put)
 	if (!make_places(settings))
 		return EXIT_USAGE;
 	report_init(&put->report, settings);
-	catch_signals(&open, &shut);
-	if (!take_turn(put, &open))
+	process_catch_stops(&open, &shut);
+	process_catch(SIGUSR1, on_pause, &shut);
+	if (!identity_take_turn(&put->lock, settings->client.state_path, &open, on_queued, put))
 		return complain(EXIT_STOPPED, "stopped before its turn came");
 	put->client = ft_client_new(&settings->client, &events);
 	if (!put->client || !add_all(put))
 		return complain(EXIT_INTERNAL, "%s", strerror(errno));
 	report_begin(&put->report);
 	drive(put, &open, &shut);
-	return report_end(&put->report, put->client, stop_signal != 0);
-}
-
-/* Where they are closed, a socket that is opened next would be taken for the output. Of
- * this /dev/null nothing can be read: who sends standard input then is told so. */
-static void occupy_standard_descriptors(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		close(fd);
+	return report_end(&put->report, put->client, process_stopped != 0);
 }
 
 int main(int argc, char **argv)
@@ -282,7 +217,7 @@ int main(int argc, char **argv)
 	struct put put = { .settings = &settings, .lock = { .fd = -1 } };
 	enum exit_code code = EXIT_INTERNAL;
 
-	occupy_standard_descriptors();
+	process_occupy_descriptors();
 	/* Segments come and go: giving their memory back each time costs more than sending. */
 #ifdef __GLIBC__
 	mallopt(M_MMAP_THRESHOLD, 64 * 1024 * 1024);

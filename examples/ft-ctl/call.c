@@ -6,19 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "../lib/process.h"
 
 #define TOPIC "$CONTROL/file-transfer/v1"
 #define ANSWER_MS 15000
 #define STEP_MS 100
-
-int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* --- events of the connection --- */
 
@@ -75,14 +68,14 @@ static void caller_step(struct caller *caller, int wait_ms)
 		what |= LINK_WRITABLE;
 	if (ready.revents & (POLLHUP | POLLERR))
 		what |= LINK_HUNG_UP;
-	link_step(&caller->link, what, now_ms());
+	link_step(&caller->link, what, process_now_ms());
 }
 
 static void caller_dial(struct caller *caller, const char *address)
 {
 	const struct link_events events = { caller, on_acked, on_answered, on_message };
 
-	link_open(&caller->link, caller->options, address, &events, now_ms());
+	link_open(&caller->link, caller->options, address, &events, process_now_ms());
 	while (caller->link.state < LINK_READY)
 		caller_step(caller, STEP_MS);
 }
@@ -124,10 +117,10 @@ void caller_close(struct caller *caller)
 
 bool caller_wait(struct caller *caller, int64_t ms)
 {
-	int64_t until_ms = now_ms() + ms;
+	int64_t until_ms = process_now_ms() + ms;
 
-	while (caller->link.state == LINK_READY && now_ms() < until_ms) {
-		int64_t left = until_ms - now_ms();
+	while (caller->link.state == LINK_READY && process_now_ms() < until_ms) {
+		int64_t left = until_ms - process_now_ms();
 
 		caller_step(caller, left < STEP_MS ? (int)(left > 0 ? left : 0) : STEP_MS);
 	}
@@ -186,10 +179,10 @@ static bool call_send(struct caller *caller, cJSON **command)
 
 static bool call_await(struct caller *caller)
 {
-	int64_t until_ms = now_ms() + ANSWER_MS;
+	int64_t until_ms = process_now_ms() + ANSWER_MS;
 
 	while (!caller->answer && !caller->denied && caller->link.state == LINK_READY
-	       && now_ms() < until_ms)
+	       && process_now_ms() < until_ms)
 		caller_step(caller, STEP_MS);
 	if (caller->answer)
 		return true;

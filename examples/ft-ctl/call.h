@@ -46,6 +46,4 @@ cJSON *call_quietly(struct caller *caller, cJSON **command);
 /* Lets time pass while the connection lives. False: it does not any more. */
 bool caller_wait(struct caller *caller, int64_t ms);
 
-int64_t now_ms(void);
-
 #endif

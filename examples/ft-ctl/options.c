@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <popt.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,21 +12,8 @@
 
 #include "../lib/connection.h"
 #include "../lib/tls.h"
-#include "../lib/tone.h"
 
 #define CONNECT_TIMEOUT_S 10
-
-enum exit_code complain(enum exit_code code, const char *format, ...)
-{
-	va_list args;
-
-	fprintf(stderr, "%sft-ctl: ", tone_on(STDERR_FILENO, TONE_BAD));
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fprintf(stderr, "%s\n", tone_off(STDERR_FILENO));
-	return code;
-}
 
 /* Keeps a text until options_release(). NULL where memory ran out. */
 static char *options_own(struct settings *s, char *text)
@@ -325,6 +311,7 @@ bool options_parse(struct settings *s, int argc, char **argv, enum exit_code *co
 		.interval_s = 2,
 	};
 	*code = EXIT_USAGE;
+	complain_as("ft-ctl");
 	s->parser = poptGetContext("ft-ctl", argc, (const char **)(uintptr_t)argv, tables, 0);
 	if (!s->parser || !read_options(s))
 		return false;

@@ -1,22 +1,13 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-/* What the command line of ft-ctl promises: options, and what the exit status means. */
+/* What the command line of ft-ctl promises. */
 #ifndef FT_CTL_OPTIONS_H
 #define FT_CTL_OPTIONS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../lib/complain.h"
 #include "../lib/link.h"
-
-/* As ft-put has them, as far as they mean anything here. */
-enum exit_code {
-	EXIT_DONE = 0,
-	EXIT_USAGE = 1,
-	EXIT_LINK = 3,
-	EXIT_DENIED = 4,	/* password, certificate, rights, no plugin, or `control off` */
-	EXIT_REFUSED = 5,	/* the broker said no, or found damage */
-	EXIT_INTERNAL = 7,
-};
 
 /* Which transfers or files. NULL, 0: any. */
 struct filter {
@@ -42,10 +33,6 @@ struct settings {
 	int owned_count;
 	void *parser;			/* poptContext, which owns the arguments */
 };
-
-/* Prints "ft-ctl: ..." to stderr and returns `code`. */
-__attribute__((format(printf, 2, 3)))
-enum exit_code complain(enum exit_code code, const char *format, ...);
 
 /* False: end the program with `*code`; what is wrong has been printed. options_release() in any case. */
 bool options_parse(struct settings *settings, int argc, char **argv, enum exit_code *code);

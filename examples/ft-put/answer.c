@@ -5,28 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Whole numbers above this are not exact in JSON's doubles. */
-#define EXACT_MAX 9007199254740992.0
-
-static char *copy_text(const cJSON *object, const char *key)
-{
-	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
-	return strdup(text ? text : "");
-}
-
-static bool read_number(const cJSON *item, double max, uint64_t *number)
-{
-	if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0 && item->valuedouble <= max))
-		return false;
-	*number = (uint64_t)item->valuedouble;
-	return true;
-}
+#include "../lib/members.h"
 
 static bool read_span(const cJSON *pair, struct span *span)
 {
 	return cJSON_IsArray(pair) && cJSON_GetArraySize(pair) == 2 &&
-	       read_number(cJSON_GetArrayItem(pair, 0), EXACT_MAX, &span->offset) &&
-	       read_number(cJSON_GetArrayItem(pair, 1), EXACT_MAX, &span->len);
+	       member_value(cJSON_GetArrayItem(pair, 0), MEMBER_EXACT_MAX, &span->offset) &&
+	       member_value(cJSON_GetArrayItem(pair, 1), MEMBER_EXACT_MAX, &span->len);
 }
 
 /*
@@ -65,7 +50,7 @@ static enum answer_state read_state(const cJSON *object)
 		{ "assembling", STATE_ASSEMBLING },
 		{ "complete", STATE_COMPLETE },
 	};
-	const char *word = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, "state"));
+	const char *word = member_text(object, "state");
 
 	for (size_t i = 0; word && i < sizeof(states) / sizeof(states[0]); i++) {
 		if (strcmp(word, states[i].word) == 0)
@@ -78,16 +63,16 @@ static bool read_answer(struct answer *answer, const cJSON *object)
 {
 	uint64_t code, retry_after;
 
-	if (!read_number(cJSON_GetObjectItemCaseSensitive(object, "reason_code"), 255, &code))
+	if (!member_number(object, "reason_code", 255, &code))
 		return false;
 	answer->code = (int)code;
-	if (read_number(cJSON_GetObjectItemCaseSensitive(object, "retry_after"), 86400, &retry_after))
+	if (member_number(object, "retry_after", 86400, &retry_after))
 		answer->retry_after = (unsigned)retry_after;
 	answer->state = read_state(object);
 	answer->truncated = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "truncated"));
-	answer->topic = copy_text(object, "topic");
-	answer->word = copy_text(object, "reason_description");
-	answer->detail = copy_text(object, "detail");
+	answer->topic = member_copy(object, "topic");
+	answer->word = member_copy(object, "reason_description");
+	answer->detail = member_copy(object, "detail");
 	return answer->topic && answer->word && answer->detail &&
 	       read_spans(object, "have", &answer->have, &answer->have_count) &&
 	       read_spans(object, "missing", &answer->missing, &answer->missing_count);

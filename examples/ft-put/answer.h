@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "spans.h"
+#include "../lib/spans.h"
 
 enum answer_state {
 	STATE_UNKNOWN,		/* not said, or a word from a newer broker */

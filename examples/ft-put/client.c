@@ -16,14 +16,6 @@
 #define IDLE_MS 1000		/* keep-alive and timeouts need no finer steps */
 #define ABSENT_MS (2 * IDLE_MS)
 
-int64_t client_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 void client_note(struct ft_client *client, struct file *file, enum ft_client_note note,
 		 const char *format, ...)
 {
@@ -79,7 +71,7 @@ struct ft_client *ft_client_new(const struct ft_client_options *options,
 				const struct ft_client_events *events)
 {
 	struct ft_client *client = calloc(1, sizeof(*client));
-	int64_t now = client_now_ms();
+	int64_t now = process_now_ms();
 
 	if (!client)
 		return NULL;
@@ -153,7 +145,7 @@ static unsigned add(struct ft_client *client, const char *path, int fd,
 	file->info.tag = file->options.tag;
 	file->info.number = ++client->numbers;
 	if (!client->unfinished++)
-		client->headway_ms = client_now_ms();
+		client->headway_ms = process_now_ms();
 	/* What was given up is tried again for the new file. */
 	lanes_revive(client);
 	*client->queue_end = file;
@@ -262,7 +254,7 @@ static void watch_patience(struct ft_client *client, int64_t now)
 	if (!patience || now - client->headway_ms <= patience)
 		return;
 	bool online = ft_client_is_connected(client);
-	const char *lost = client_main(client)->link.why;
+	const char *lost = client_main(client)->dialer.link.why;
 	const char *why = client->active && client->active->upload.why[0]
 			  ? client->active->upload.why : "no headway";
 	char text[600];
@@ -294,7 +286,7 @@ static void serve_links(struct ft_client *client, int64_t now)
 
 void ft_client_step(struct ft_client *client)
 {
-	int64_t now = client_now_ms();
+	int64_t now = process_now_ms();
 
 	forgive_absence(client, now);
 	files_admit(client, now);
@@ -313,7 +305,7 @@ void ft_client_step(struct ft_client *client)
 		client->save_ms = now;
 		(void)ft_client_save(client);
 	}
-	client->stepped_ms = client_now_ms();
+	client->stepped_ms = process_now_ms();
 }
 
 int ft_client_fd(const struct ft_client *client)
@@ -329,7 +321,7 @@ static int64_t sooner(int64_t wait, int64_t other)
 /* What has no descriptor: pauses that end, hashing. */
 int ft_client_timeout_ms(struct ft_client *client)
 {
-	int64_t now = client_now_ms(), wait = IDLE_MS;
+	int64_t now = process_now_ms(), wait = IDLE_MS;
 
 	if (client->hashing || client->sealing || client->any_cancelled || (client->queue && !client->active))
 		return 0;
@@ -355,13 +347,13 @@ int ft_client_timeout_ms(struct ft_client *client)
 
 enum ft_client_result ft_client_run(struct ft_client *client, double seconds)
 {
-	int64_t end = client_now_ms() + (int64_t)(seconds * 1000);
+	int64_t end = process_now_ms() + (int64_t)(seconds * 1000);
 
 	for (;;) {
 		ft_client_step(client);
 		if (!client->unfinished)
 			return client->result;
-		int64_t left = end - client_now_ms();
+		int64_t left = end - process_now_ms();
 		if (left <= 0)
 			return FT_CLIENT_RUNNING;
 		struct epoll_event event;
@@ -386,12 +378,12 @@ void ft_client_pause(struct ft_client *client)
 void ft_client_resume(struct ft_client *client)
 {
 	client->paused = false;
-	client->headway_ms = client_now_ms();
+	client->headway_ms = process_now_ms();
 }
 
 void ft_client_set_rate(struct ft_client *client, uint64_t rate)
 {
-	pace_set_rate(&client->pace, rate, client_now_ms());
+	pace_set_rate(&client->pace, rate, process_now_ms());
 }
 
 bool ft_client_publish(struct ft_client *client, const char *topic, const void *payload,
@@ -406,7 +398,7 @@ bool ft_client_publish(struct ft_client *client, const char *topic, const void *
 	publication->next = client->publications;
 	client->publications = publication;
 	int mid = 0;
-	if (link_publish(&client_main(client)->link, topic, payload, len, qos, &mid)) {
+	if (link_publish(&client_main(client)->dialer.link, topic, payload, len, qos, &mid)) {
 		publication->key = UPLOAD_KEY(client->main, mid);
 		return true;
 	}
@@ -417,7 +409,7 @@ bool ft_client_publish(struct ft_client *client, const char *topic, const void *
 
 bool ft_client_subscribe(struct ft_client *client, const char *filter, int qos)
 {
-	return link_subscribe(&client_main(client)->link, filter, qos);
+	return link_subscribe(&client_main(client)->dialer.link, filter, qos);
 }
 
 void ft_client_free(struct ft_client *client)

@@ -2,8 +2,9 @@
 /*
  * Uploads files to a Mosquitto broker with the file transfer plugin, from within
  * another program: a device's agent, say. Needs libmosquitto, cJSON, libssl and libcrypto, and
- * all of *.c beside this header but options.c, config.c, identity.c, progress.c, report.c, tone.c
- * and walk.c, which are the command line's.
+ * all of *.c beside this header but options.c, report.c and walk.c, which are the command line's;
+ * of examples/lib addresses.c, dialer.c, disk.c, link.c, members.c, pace.c, process.c, sha256.c,
+ * spans.c and tls.c.
  *
  * It starts no thread and never blocks, but for the look-up of the host name. Drive it
  * from a loop of your own:
@@ -28,7 +29,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../lib/link.h"
+#include "../lib/dialer.h"
 
 enum ft_client_result {
 	FT_CLIENT_DONE,			/* the broker has the file, verified, and said so */
@@ -41,12 +42,6 @@ enum ft_client_result {
 	FT_CLIENT_INTERNAL,		/* memory */
 };
 
-enum ft_client_reconnect {
-	FT_CLIENT_RECONNECT_AFTER_SUCCESS,	/* a wrong host name should not cost minutes */
-	FT_CLIENT_RECONNECT_NEVER,
-	FT_CLIENT_RECONNECT_ALWAYS,		/* even where the broker refuses us */
-};
-
 /* Zero is the default in every member. The strings must outlive the client. */
 struct ft_client_options {
 	struct link_options link;	/* client_id and host (or unix_path) are required */
@@ -55,7 +50,7 @@ struct ft_client_options {
 	uint64_t segment_max_bytes;	/* of adaptive ones; 256 KiB */
 	uint64_t rate;			/* bytes a second; 0: no limit */
 	bool segment_checksums;
-	enum ft_client_reconnect reconnect;
+	enum dialer_reconnect reconnect;
 	unsigned backoff_min_ms;	/* 500; doubles each time, up to */
 	unsigned backoff_max_ms;	/* 30000; with jitter */
 	unsigned ack_timeout_s;		/* 30: then the link is taken for dead */

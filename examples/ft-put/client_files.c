@@ -100,7 +100,7 @@ void files_fail(struct ft_client *client, enum ft_client_result result, const ch
 	/* What the caller adds while he is told is not meant, and has the whole time before it. */
 	client->queue = NULL;
 	client->queue_end = &client->queue;
-	client->headway_ms = client_now_ms();
+	client->headway_ms = process_now_ms();
 	while (client->active)
 		file_finish(client, client->active, result, -1, why);
 	while (queue) {

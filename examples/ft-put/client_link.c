@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include "client_parts.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/random.h>
 
 #define PACKET_OVERHEAD 640	/* topic and headers of a segment, or of a file in one message */
-#define NEXT_ADDRESS_S 5	/* so long one may be silent before the next is tried */
 
 void client_watch(struct ft_client *client, int fd, int action, unsigned events)
 {
@@ -21,7 +18,7 @@ void client_watch(struct ft_client *client, int fd, int action, unsigned events)
 
 bool lane_is_ready(const struct lane *lane)
 {
-	return lane->open && lane->link.state == LINK_READY;
+	return lane->dialer.open && lane->dialer.link.state == LINK_READY;
 }
 
 struct lane *client_main(const struct ft_client *client)
@@ -46,7 +43,8 @@ bool lanes_new(struct ft_client *client)
 		struct lane *lane = &client->lanes[i];
 		lane->client = client;
 		lane->number = i;
-		lane->options = client->options.link;
+		dialer_init(&lane->dialer, &client->options.link, client->options.backoff_min_ms,
+			    client->options.backoff_max_ms);
 		if (!i)
 			continue;
 		/* One id cannot be connected twice. */
@@ -54,7 +52,7 @@ bool lanes_new(struct ft_client *client)
 			lane->client_id = NULL;
 			return false;
 		}
-		lane->options.client_id = lane->client_id;
+		lane->dialer.options.client_id = lane->client_id;
 	}
 	return true;
 }
@@ -63,8 +61,8 @@ bool lanes_new(struct ft_client *client)
 
 static void lane_watch(struct lane *lane)
 {
-	int fd = lane->open ? link_fd(&lane->link) : -1;
-	unsigned wanted = EPOLLIN | EPOLLRDHUP | (lane->open && link_wants_write(&lane->link)
+	int fd = lane->dialer.open ? link_fd(&lane->dialer.link) : -1;
+	unsigned wanted = EPOLLIN | EPOLLRDHUP | (lane->dialer.open && link_wants_write(&lane->dialer.link)
 						  ? EPOLLOUT : 0);
 
 	if (fd < 0 || (lane->watched && wanted == lane->watched_events))
@@ -96,50 +94,40 @@ static void lanes_step(struct ft_client *client, int64_t now)
 	for (unsigned i = 0; i < client->lane_count; i++) {
 		struct lane *lane = &client->lanes[i];
 		unsigned ready = 0;
-		if (!lane->open)
+		if (!lane->dialer.open)
 			continue;
 		for (int k = 0; k < count; k++) {
-			if (events[k].data.fd == link_fd(&lane->link))
+			if (events[k].data.fd == link_fd(&lane->dialer.link))
 				ready = ready_bits(events[k].events);
 		}
-		link_step(&lane->link, ready, now);
+		link_step(&lane->dialer.link, ready, now);
 	}
 }
 
 /* --- the beginning --- */
 
-static void lane_dial(struct lane *lane, int64_t now)
+static struct link_events lane_events(struct lane *lane)
 {
 	struct link_events events = send_link_events;
-	bool last = lane->address + 1 >= lane->addresses.count;
-	int patience = lane->client->options.link.connect_timeout_s;
 
 	events.context = lane;
-	/* One that does not answer leaves time for the others. */
-	lane->options.connect_timeout_s = last || patience < NEXT_ADDRESS_S ? patience
-									     : NEXT_ADDRESS_S;
-	lane->open = true;
+	return events;
+}
+
+static void lane_begin(struct lane *lane)
+{
 	lane->watched = false;
 	lane->greeted = false;
 	lane->taken_ms = lane->client->taken_ms;
-	link_open(&lane->link, &lane->options, lane->addresses.items[lane->address], &events, now);
 	lane_watch(lane);
 }
 
 static void lane_open(struct lane *lane, int64_t now)
 {
-	char why[300] = "";
-	bool found = lane->options.unix_path ||
-		     addresses_find(&lane->addresses, lane->options.host, why, sizeof(why));
+	struct link_events events = lane_events(lane);
 
-	lane->address = 0;
-	if (found) {
-		lane_dial(lane, now);
-		return;
-	}
-	lane->link = (struct link){ .options = &lane->options };
-	lane->open = true;
-	link_end(&lane->link, LINK_LOST, "%s", why);
+	dialer_open(&lane->dialer, &events, now);
+	lane_begin(lane);
 }
 
 static void lane_lead(struct lane *lane, int64_t now)
@@ -158,12 +146,12 @@ static void lane_lead(struct lane *lane, int64_t now)
 static void lane_greet(struct lane *lane, int64_t now)
 {
 	struct ft_client *client = lane->client;
-	uint32_t max = lane->link.max_packet_bytes;
+	uint32_t max = lane->dialer.link.max_packet_bytes;
 
 	lane->greeted = client->ever_ready = true;
 	if (max > PACKET_OVERHEAD)
 		pace_limit(&client->pace, max - PACKET_OVERHEAD);
-	link_limit_unsent(&lane->link, pace_segment(&client->pace));
+	link_limit_unsent(&lane->dialer.link, pace_segment(&client->pace));
 	if (lane_is_main(lane) || !lane_is_ready(client_main(client)))
 		lane_lead(lane, now);
 }
@@ -193,13 +181,13 @@ static void lane_close(struct lane *lane)
 {
 	struct ft_client *client = lane->client;
 
-	if (!lane->open)
+	if (!lane->dialer.open)
 		return;
 	/* Before the descriptor is closed: epoll would keep what another process shares. */
-	if (lane->watched && link_fd(&lane->link) >= 0)
-		client_watch(client, link_fd(&lane->link), EPOLL_CTL_DEL, 0);
-	link_close(&lane->link);
-	lane->open = lane->watched = lane->greeted = false;
+	if (lane->watched && link_fd(&lane->dialer.link) >= 0)
+		client_watch(client, link_fd(&lane->dialer.link), EPOLL_CTL_DEL, 0);
+	dialer_close(&lane->dialer);
+	lane->watched = lane->greeted = false;
 	for (struct file *file = client->active; file; file = file->next) {
 		if (!file->has_upload)
 			continue;
@@ -222,49 +210,13 @@ void lanes_free(struct ft_client *client)
 	client->lane_count = 0;
 }
 
-/* Between a half and all of what doubling gives: clients that were cut off together
- * should not come back together. */
-static unsigned backoff_ms(const struct lane *lane)
-{
-	const struct ft_client *client = lane->client;
-	uint64_t most = client->options.backoff_max_ms, step = client->options.backoff_min_ms;
-	uint32_t random = 0;
-
-	for (unsigned i = 0; i < lane->attempt && step < most; i++)
-		step *= 2;
-	if (step > most)
-		step = most;
-	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
-		random = (uint32_t)client_now_ms() * 2654435761u;
-	return (unsigned)(step / 2 + step * random / UINT32_MAX / 2);
-}
-
-static bool may_retry(const struct lane *lane)
-{
-	const struct ft_client *client = lane->client;
-
-	switch (client->options.reconnect) {
-	case FT_CLIENT_RECONNECT_NEVER:
-		return false;
-	case FT_CLIENT_RECONNECT_ALWAYS:
-		return true;
-	case FT_CLIENT_RECONNECT_AFTER_SUCCESS:
-		break;
-	}
-	return client->ever_ready && (lane->link.state != LINK_REFUSED ||
-				      lane->link.tls_failed);
-}
-
 /* The pause before the next attempt. */
 static unsigned retry_later(struct lane *lane, int64_t now)
 {
 	/* Connecting is no success: one may be kicked each time. Headway is. */
 	if (lane->client->taken_ms > lane->taken_ms)
-		lane->attempt = 0;
-	unsigned pause = backoff_ms(lane);
-	lane->attempt++;
-	lane->retry_ms = now + pause;
-	return pause;
+		lane->dialer.attempt = 0;
+	return dialer_retry_later(&lane->dialer, now);
 }
 
 /* The one that asks is gone, and no other can ask. */
@@ -277,11 +229,11 @@ static void end_main(struct lane *lane, enum link_state state, const char *why, 
 		unsigned pause = retry_later(lane, now);
 		client_note(client, NULL, FT_CLIENT_RETRY, "%s; trying again in %.1f s%s",
 			    why[0] ? why : "no answer", (double)pause / 1000,
-			    lane->attempt == 4 && client->pace.fixed
+			    lane->dialer.attempt == 4 && client->pace.fixed
 			    ? " (it breaks each time: try a smaller --segment-size)" : "");
 		return;
 	}
-	lane->retry_ms = INT64_MAX;
+	lane->dialer.retry_ms = INT64_MAX;
 	client_note(client, NULL, FT_CLIENT_OFFLINE, "%s", why);
 	files_fail(client, state == LINK_REFUSED ? FT_CLIENT_DENIED : FT_CLIENT_LINK, why);
 }
@@ -304,7 +256,7 @@ static void end_other(struct lane *lane, const char *why, bool again, int64_t no
 		(void)retry_later(lane, now);
 		return;
 	}
-	lane->retry_ms = INT64_MAX;
+	lane->dialer.retry_ms = INT64_MAX;
 	if (!client->alone)
 		client_note(client, NULL, FT_CLIENT_ALONE, "one connection less: %s", why);
 }
@@ -313,16 +265,17 @@ static void end_other(struct lane *lane, const char *why, bool again, int64_t no
 static void lane_end(struct lane *lane, int64_t now)
 {
 	struct ft_client *client = lane->client;
-	char why[sizeof(lane->link.why)];
-	enum link_state state = lane->link.state;
-	bool was_main = lane_is_main(lane), again = may_retry(lane);
+	char why[sizeof(lane->dialer.link.why)];
+	enum link_state state = lane->dialer.link.state;
+	bool was_main = lane_is_main(lane);
+	bool again = dialer_may_retry(&lane->dialer, client->options.reconnect, client->ever_ready);
 
-	snprintf(why, sizeof(why), "%s", lane->link.why);
-	if (state == LINK_LOST && !lane->link.was_greeted &&
-	    lane->address + 1 < lane->addresses.count) {
+	snprintf(why, sizeof(why), "%s", lane->dialer.link.why);
+	if (dialer_has_next(&lane->dialer)) {
+		struct link_events events = lane_events(lane);
 		lane_close(lane);
-		lane->address++;
-		lane_dial(lane, now);
+		dialer_open_next(&lane->dialer, &events, now);
+		lane_begin(lane);
 		return;
 	}
 	pace_trouble(&client->pace, now);
@@ -343,14 +296,14 @@ static bool lane_is_wanted(const struct lane *lane)
 {
 	const struct ft_client *client = lane->client;
 
-	return !lane->open && lane->retry_ms != INT64_MAX &&
+	return !lane->dialer.open && lane->dialer.retry_ms != INT64_MAX &&
 	       (lane_is_main(lane) || (client->ever_ready && !client->alone));
 }
 
 void lanes_serve(struct ft_client *client, int64_t now)
 {
 	for (unsigned i = 0; i < client->lane_count; i++) {
-		if (lane_is_wanted(&client->lanes[i]) && now >= client->lanes[i].retry_ms)
+		if (lane_is_wanted(&client->lanes[i]) && now >= client->lanes[i].dialer.retry_ms)
 			lane_open(&client->lanes[i], now);
 	}
 	lanes_step(client, now);
@@ -358,7 +311,7 @@ void lanes_serve(struct ft_client *client, int64_t now)
 		struct lane *lane = &client->lanes[i];
 		if (lane_is_ready(lane) && !lane->greeted)
 			lane_greet(lane, now);
-		if (lane->open && lane->link.state >= LINK_LOST)
+		if (lane->dialer.open && lane->dialer.link.state >= LINK_LOST)
 			lane_end(lane, now);
 	}
 }
@@ -369,8 +322,8 @@ int64_t lanes_due_ms(const struct ft_client *client, int64_t now)
 
 	for (unsigned i = 0; i < client->lane_count; i++) {
 		const struct lane *lane = &client->lanes[i];
-		int64_t wait = lane_is_wanted(lane) ? lane->retry_ms - now
-			       : lane->open && lane->link.state != LINK_READY ? 100 : INT64_MAX;
+		int64_t wait = lane_is_wanted(lane) ? lane->dialer.retry_ms - now
+			       : lane->dialer.open && lane->dialer.link.state != LINK_READY ? 100 : INT64_MAX;
 		if (wait < due)
 			due = wait;
 	}
@@ -380,8 +333,8 @@ int64_t lanes_due_ms(const struct ft_client *client, int64_t now)
 void lanes_revive(struct ft_client *client)
 {
 	for (unsigned i = 0; i < client->lane_count; i++) {
-		if (client->lanes[i].retry_ms == INT64_MAX)
-			client->lanes[i].retry_ms = 0;
+		if (client->lanes[i].dialer.retry_ms == INT64_MAX)
+			client->lanes[i].dialer.retry_ms = 0;
 	}
 }
 
@@ -395,8 +348,8 @@ void lanes_drop_others(struct ft_client *client)
 		    "(it lacks \"owner username\"); going on with one");
 	for (unsigned i = 0; i < client->lane_count; i++) {
 		struct lane *lane = &client->lanes[i];
-		if (lane->open && !lane_is_main(lane))
-			link_end(&lane->link, LINK_REFUSED, "not needed");
+		if (lane->dialer.open && !lane_is_main(lane))
+			link_end(&lane->dialer.link, LINK_REFUSED, "not needed");
 	}
 }
 
@@ -405,8 +358,8 @@ void lanes_watch_overdue(struct ft_client *client)
 	unsigned lane;
 
 	for (struct file *file = client->active; file; file = file->next) {
-		if (file->has_upload && upload_is_overdue(&file->upload, client_now_ms(), &lane))
-			link_end(&client->lanes[lane].link, LINK_LOST, "no acknowledgement for %u s",
+		if (file->has_upload && upload_is_overdue(&file->upload, process_now_ms(), &lane))
+			link_end(&client->lanes[lane].dialer.link, LINK_LOST, "no acknowledgement for %u s",
 				 client->options.ack_timeout_s);
 	}
 }

@@ -8,9 +8,10 @@
 #ifndef FT_PUT_CLIENT_PARTS_H
 #define FT_PUT_CLIENT_PARTS_H
 
-#include "../lib/addresses.h"
+#include "../lib/dialer.h"
+#include "../lib/pace.h"
+#include "../lib/process.h"
 #include "client.h"
-#include "pace.h"
 #include "saved.h"
 #include "seal.h"
 #include "source.h"
@@ -73,18 +74,12 @@ struct abort_order {
 struct lane {
 	struct ft_client *client;
 	unsigned number;
-	struct link_options options;		/* with a client id of its own */
+	struct dialer dialer;			/* with a client id of its own */
 	char *client_id;			/* of lanes but the first */
-	struct link link;
-	bool open;
 	bool watched;				/* for what */
 	unsigned watched_events;
 	bool greeted;				/* the link is ready, and this is known here */
 	bool shares;				/* a segment that it sent was taken */
-	struct addresses addresses;		/* of the host */
-	size_t address;				/* the one that is tried */
-	unsigned attempt;
-	int64_t retry_ms;			/* INT64_MAX: not again */
 	int64_t taken_ms;			/* client's, when the link began */
 };
 
@@ -129,7 +124,6 @@ struct ft_client {
 	struct abort_order *aborts;
 };
 
-int64_t client_now_ms(void);
 __attribute__((format(printf, 4, 5)))
 void client_note(struct ft_client *client, struct file *file, enum ft_client_note note,
 		 const char *format, ...);

@@ -9,18 +9,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "../lib/members.h"
+
 #define TOPIC_ROOM 640		/* `put` with the longest id and name has 581 */
 
 /* --- commands --- */
-
-static bool add_number(cJSON *object, const char *key, uint64_t number)
-{
-	char digits[24];
-
-	/* Raw: JSON numbers go through a double, which prints as 1e+15. */
-	snprintf(digits, sizeof(digits), "%" PRIu64, number);
-	return cJSON_AddRawToObject(object, key, digits) != NULL;
-}
 
 /*
  * Of segments only what failed is answered, where PUBACKs tell the rest. Said in any case: the
@@ -39,15 +32,15 @@ static char *init_text(const struct ft_client *client, const struct file *file)
 
 	/* Of a stream it is known at its end only, and must be the same in each init. */
 	if (!file->source.stream)
-		ok = ok && add_number(init, "size", file->source.size);
+		ok = ok && member_add(init, "size", file->source.size);
 	/* As `put` has it: one must not be in conflict with the other. */
 	if (file->is_small)
 		ok = ok && cJSON_AddStringToObject(init, "checksum", file->info.sha256);
 	ok = ok && cJSON_AddStringToObject(init, "responses", wanted_responses(client));
 	if (options->ttl_s)
-		ok = ok && add_number(init, "segments_ttl", options->ttl_s);
+		ok = ok && member_add(init, "segments_ttl", options->ttl_s);
 	if (options->expire_s)
-		ok = ok && add_number(init, "expire_at", (uint64_t)time(NULL) + options->expire_s);
+		ok = ok && member_add(init, "expire_at", (uint64_t)time(NULL) + options->expire_s);
 	if (options->user_data)
 		ok = ok && cJSON_AddRawToObject(init, "user_data", options->user_data);
 	char *text = ok ? cJSON_PrintUnformatted(init) : NULL;
@@ -62,7 +55,7 @@ static char *init_text(const struct ft_client *client, const struct file *file)
  */
 static bool ask(struct ft_client *client, const char *topic, const char *text, int *mid)
 {
-	return link_publish(&client_main(client)->link, topic, text, text ? strlen(text) : 0,
+	return link_publish(&client_main(client)->dialer.link, topic, text, text ? strlen(text) : 0,
 			    client->served ? 0 : 1, mid);
 }
 
@@ -94,7 +87,7 @@ static bool publish_segment(struct ft_client *client, struct lane *lane, struct 
 	}
 	snprintf(topic, sizeof(topic), "$file/%s/%" PRIu64 "%s%s", file->file_id, piece->offset,
 		 checksum[0] ? "/" : "", checksum);
-	if (!link_publish(&lane->link, topic, client->buffer, len, 1, mid))
+	if (!link_publish(&lane->dialer.link, topic, client->buffer, len, 1, mid))
 		return false;
 	pace_sent(&client->pace, piece->len);
 	return true;
@@ -119,7 +112,7 @@ static bool publish_put(struct ft_client *client, struct file *file, int *mid)
 		return false;
 	}
 	snprintf(topic, sizeof(topic), "$file/%s/put/%s/%s", file->file_id, file->name, checksum);
-	if (!link_publish(&client_main(client)->link, topic, client->buffer, len, 1, mid))
+	if (!link_publish(&client_main(client)->dialer.link, topic, client->buffer, len, 1, mid))
 		return false;
 	pace_sent(&client->pace, len);
 	return true;
@@ -157,7 +150,7 @@ static bool publish_abort(struct ft_client *client, const char *file_id)
 	char topic[TOPIC_ROOM];
 
 	snprintf(topic, sizeof(topic), "$file/%s/abort", file_id);
-	return link_publish(&client_main(client)->link, topic, NULL, 0, 1, NULL);
+	return link_publish(&client_main(client)->dialer.link, topic, NULL, 0, 1, NULL);
 }
 
 void send_abort(struct ft_client *client, const char *file_id)
@@ -217,10 +210,10 @@ static struct lane *lane_for_segment(const struct ft_client *client)
 
 	for (unsigned i = 1; i <= client->lane_count; i++) {
 		struct lane *lane = &client->lanes[(client->turn + i) % client->lane_count];
-		if (!lane_is_ready(lane) || link_wants_write(&lane->link))
+		if (!lane_is_ready(lane) || link_wants_write(&lane->dialer.link))
 			continue;
 		unsigned count = flights_of(lane);
-		if (count >= fewest || count >= link_window(&lane->link))
+		if (count >= fewest || count >= link_window(&lane->dialer.link))
 			continue;
 		best = lane;
 		fewest = count;
@@ -299,7 +292,7 @@ static bool send_one(struct ft_client *client, int64_t now)
 	uint64_t budget = segment_budget(client, now);
 	struct lane *lane = lane_for_segment(client);
 
-	if (!lane && link_wants_write(&client_main(client)->link))
+	if (!lane && link_wants_write(&client_main(client)->dialer.link))
 		return false;
 	for (struct file *file = client->active; file; file = file->next) {
 		if (send_of(client, lane, file, budget, now))
@@ -332,7 +325,7 @@ static void settled(struct ft_client *client, struct file *file, int64_t now)
 		return;
 	pace_acked(&client->pace, piece->len, file->upload.settled_after_ms, now);
 	for (unsigned i = 0; i < client->lane_count; i++)
-		link_limit_unsent(&client->lanes[i].link, pace_segment(&client->pace));
+		link_limit_unsent(&client->lanes[i].dialer.link, pace_segment(&client->pace));
 	file->info.held = upload_held_bytes(&file->upload);
 	if (client->events.segment)
 		client->events.segment(client->events.context, &file->info, piece->offset,
@@ -367,7 +360,7 @@ static void on_acked(void *context, int mid, int reason)
 	struct lane *lane = context;
 	struct ft_client *client = lane->client;
 	unsigned key = UPLOAD_KEY(lane->number, mid);
-	int64_t now = client_now_ms();
+	int64_t now = process_now_ms();
 
 	client->acks_are_vague = client->acks_are_vague || reason == 0x10;
 	if (is_kept_apart(lane, reason)) {
@@ -422,7 +415,7 @@ static void on_answered(void *context, const void *payload, size_t len)
 {
 	struct lane *lane = context;
 	struct ft_client *client = lane->client;
-	int64_t now = client_now_ms();
+	int64_t now = process_now_ms();
 	struct answer answer;
 
 	if (!answer_parse(&answer, payload, len))

@@ -6,21 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <unistd.h>
 
-#include "walk.h"
+#include "../lib/connection.h"
+#include "../lib/names.h"
+#include "../lib/process.h"
 
 #define LINES_MAX 20		/* more files than this get no line each */
 #define JSON_EVERY_MS 500
 #define PATH_COLUMNS 60
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* --- JSON --- */
 
@@ -31,7 +25,7 @@ static cJSON *json_begin(const char *event, const struct ft_client_file *file)
 	cJSON_AddStringToObject(object, "event", event);
 	if (!file)
 		return object;
-	char *path = file->path ? walk_text(file->path) : NULL;
+	char *path = file->path ? name_text(file->path) : NULL;
 	if (path)
 		cJSON_AddStringToObject(object, "path", path);
 	free(path);
@@ -43,23 +37,12 @@ static cJSON *json_begin(const char *event, const struct ft_client_file *file)
 	return object;
 }
 
-static void json_end(cJSON *object)
-{
-	char *text = cJSON_PrintUnformatted(object);
-
-	if (text)
-		puts(text);
-	fflush(stdout);
-	cJSON_free(text);
-	cJSON_Delete(object);
-}
-
 static void json_text(const char *event, const struct ft_client_file *file, const char *text)
 {
 	cJSON *object = json_begin(event, file);
 
 	cJSON_AddStringToObject(object, "text", text);
-	json_end(object);
+	progress_json(object);
 }
 
 /* --- before --- */
@@ -67,7 +50,8 @@ static void json_text(const char *event, const struct ft_client_file *file, cons
 void report_init(struct report *report, const struct settings *settings)
 {
 	*report = (struct report){ .settings = settings };
-	progress_init(&report->progress, settings->quiet, settings->json);
+	progress_init(&report->progress, stdout, settings->quiet, settings->json);
+	report->progress.verb = "sent";
 }
 
 void report_expect(struct report *report, uint64_t size, const char *path)
@@ -136,14 +120,14 @@ static void json_finished(const struct ft_client_file *file, enum exit_code exit
 	cJSON_AddNumberToObject(object, "exit", exit);
 	cJSON_AddNumberToObject(object, "code", code);
 	cJSON_AddStringToObject(object, "text", text);
-	json_end(object);
+	progress_json(object);
 }
 
 static void json_bad_paths(struct report *report)
 {
 	while (report->bad) {
 		struct bad_path *bad = report->bad;
-		char *name = walk_name(bad->path ? bad->path : "");
+		char *name = name_of_path(bad->path ? bad->path : "");
 		const struct ft_client_file file = { .path = bad->path, .name = name ? name : "" };
 		json_finished(&file, EXIT_FILE, -1, bad->why ? bad->why : "");
 		free(name);
@@ -184,7 +168,7 @@ void report_begin(struct report *report)
 		cJSON_AddStringToObject(object, "client_id", id);
 		cJSON_AddNumberToObject(object, "files", report->expected);
 		cJSON_AddNumberToObject(object, "bytes", (double)report->progress.size);
-		json_end(object);
+		progress_json(object);
 		json_bad_paths(report);
 		return;
 	}
@@ -271,19 +255,13 @@ static const char *remedy(const char *text)
 		{ "name_refused", "; choose another --name" },
 		{ "already_complete", "; use another --file-id, or none" },
 		{ "filemeta_conflict", "; use another --file-id, or none" },
-		{ "Connection refused", "; does the broker listen there? (--host, --port)" },
-		{ "cannot look up", "; is the name right? (--host)" },
-		{ "no authority of", "; name the right one by --cafile" },
-		{ "for another host", "; is --host right? --insecure does without the comparison" },
-		{ "not authori", "; check --username, --pw, --id and the broker's ACL" },
-		{ "Not authori", "; check --username, --pw, --id and the broker's ACL" },
 	};
 
 	for (size_t i = 0; i < sizeof(remedies) / sizeof(remedies[0]); i++) {
 		if (strstr(text, remedies[i].word))
 			return remedies[i].remedy;
 	}
-	return "";
+	return connection_remedy(text);
 }
 
 /* One line that fits: the name is what can be shortened. */
@@ -295,7 +273,7 @@ static void tell_done(struct report *report, const struct ft_client_file *file)
 	if (report->expected > LINES_MAX)
 		return;
 	if (report->expected == 1)
-		progress_total(&report->progress, now_ms(), total, sizeof(total));
+		progress_total(&report->progress, process_now_ms(), total, sizeof(total));
 	progress_bytes(size, sizeof(size), (double)file->size);
 	snprintf(tail, sizeof(tail), ": complete, %s%s%s", size, *total ? ", " : "", total);
 	progress_shorten(name, sizeof(name), file->name,
@@ -382,7 +360,7 @@ static void add_held(void *context, const struct ft_client_file *file)
 void report_progress(struct report *report, struct ft_client *client)
 {
 	struct progress *progress = &report->progress;
-	int64_t now = now_ms();
+	int64_t now = process_now_ms();
 
 	/* The last word has been said; a bar below it would only confuse. */
 	if (progress->terminal && !ft_client_unfinished(client))
@@ -402,7 +380,7 @@ void report_progress(struct report *report, struct ft_client *client)
 	cJSON_AddNumberToObject(object, "held", (double)done);
 	cJSON_AddNumberToObject(object, "bytes", (double)progress->size);
 	cJSON_AddNumberToObject(object, "delivered", report->delivered);
-	json_end(object);
+	progress_json(object);
 }
 
 static void tell_stopped(struct report *report, struct ft_client *client)
@@ -432,9 +410,9 @@ enum exit_code report_end(struct report *report, struct ft_client *client, bool 
 		cJSON_AddNumberToObject(object, "files", report->expected);
 		cJSON_AddNumberToObject(object, "delivered", report->delivered);
 		cJSON_AddNumberToObject(object, "failed", report->failed);
-		json_end(object);
+		progress_json(object);
 	} else if (report->expected > 1 || report->failed > 1) {
-		progress_total(&report->progress, now_ms(), total, sizeof(total));
+		progress_total(&report->progress, process_now_ms(), total, sizeof(total));
 		progress_note(&report->progress, report->failed ? TONE_BAD : TONE_GOOD,
 			      "%u of %u files complete, %s", report->delivered,
 			      report->expected, total);

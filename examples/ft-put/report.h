@@ -5,7 +5,7 @@
 
 #include "client.h"
 #include "options.h"
-#include "progress.h"
+#include "../lib/progress.h"
 
 struct bad_path;
 

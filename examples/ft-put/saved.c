@@ -3,17 +3,17 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <libgen.h>
 #include <mosquitto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "../lib/disk.h"
+#include "../lib/members.h"
+
 #define FORMAT 1
-#define FILE_MAX ((off_t)64 * 1024 * 1024)
+#define FILE_MAX ((size_t)64 * 1024 * 1024)
 
 static void release_item(struct saved_item *item)
 {
@@ -106,34 +106,11 @@ void saved_delivered(struct saved *saved, int64_t now_ms)
 
 /* --- reading --- */
 
-static char *read_all(const char *path, size_t *len)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
-	char *text = size > 0 && size <= FILE_MAX ? malloc((size_t)size) : NULL;
-	ssize_t got = text ? pread(fd, text, (size_t)size, 0) : -1;
-
-	if (fd >= 0)
-		close(fd);
-	if (got < 0) {
-		free(text);
-		return NULL;
-	}
-	*len = (size_t)got;
-	return text;
-}
-
-static char *text_of(const cJSON *object, const char *key)
-{
-	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
-}
-
 static uint64_t number_of(const cJSON *object, const char *key)
 {
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+	uint64_t number = 0;
 
-	return cJSON_IsNumber(item) && item->valuedouble >= 0 && item->valuedouble < 9e15
-	       ? (uint64_t)item->valuedouble : 0;
+	return member_number(object, key, 9e15, &number) ? number : 0;
 }
 
 /* Cameras without a clock have times before 1970. */
@@ -155,11 +132,11 @@ static bool fits_topic(const char *id)
 
 static bool read_item(struct saved *saved, const cJSON *object)
 {
-	const char *sha256 = text_of(object, "sha256");
+	const char *sha256 = member_text(object, "sha256");
 	struct saved_item item = {
-		.path = text_of(object, "path"),
-		.file_id = text_of(object, "file_id"),
-		.name = text_of(object, "name"),
+		.path = member_text(object, "path"),
+		.file_id = member_text(object, "file_id"),
+		.name = member_text(object, "name"),
 		.size = number_of(object, "size"),
 		.mtime_s = time_of(object, "mtime_s"),
 		.mtime_ns = (int64_t)number_of(object, "mtime_ns"),
@@ -185,7 +162,7 @@ bool saved_load(struct saved *saved, const char *path)
 	saved->path = strdup(path);
 	if (!saved->path)
 		return false;
-	char *text = read_all(path, &len);
+	char *text = disk_read(path, FILE_MAX, &len);
 	cJSON *root = text ? cJSON_ParseWithLength(text, len) : NULL;
 	const cJSON *item;
 	saved->delivered_ms = time_of(root, "delivered_ms");
@@ -199,23 +176,6 @@ bool saved_load(struct saved *saved, const char *path)
 
 /* --- writing --- */
 
-static bool add_number(cJSON *object, const char *key, uint64_t number)
-{
-	char digits[24];
-
-	/* Raw: JSON numbers go through a double, which prints as 1e+15. */
-	snprintf(digits, sizeof(digits), "%" PRIu64, number);
-	return cJSON_AddRawToObject(object, key, digits) != NULL;
-}
-
-static bool add_time(cJSON *object, const char *key, int64_t time)
-{
-	char digits[24];
-
-	snprintf(digits, sizeof(digits), "%" PRId64, time);
-	return cJSON_AddRawToObject(object, key, digits) != NULL;
-}
-
 static bool add_item(cJSON *list, const struct saved_item *item)
 {
 	cJSON *object = cJSON_CreateObject();
@@ -227,10 +187,10 @@ static bool add_item(cJSON *list, const struct saved_item *item)
 	return cJSON_AddStringToObject(object, "path", item->path) &&
 	       cJSON_AddStringToObject(object, "file_id", item->file_id) &&
 	       cJSON_AddStringToObject(object, "name", item->name) &&
-	       add_number(object, "size", item->size) &&
-	       add_time(object, "mtime_s", item->mtime_s) &&
-	       add_time(object, "mtime_ns", item->mtime_ns) &&
-	       add_number(object, "hashed", item->hashed) &&
+	       member_add(object, "size", item->size) &&
+	       member_add_signed(object, "mtime_s", item->mtime_s) &&
+	       member_add_signed(object, "mtime_ns", item->mtime_ns) &&
+	       member_add(object, "hashed", item->hashed) &&
 	       cJSON_AddStringToObject(object, "sha256", item->sha256);
 }
 
@@ -238,7 +198,7 @@ static char *to_json(const struct saved *saved)
 {
 	cJSON *root = cJSON_CreateObject();
 	bool ok = cJSON_AddNumberToObject(root, "format", FORMAT) != NULL;
-	ok = ok && add_time(root, "delivered_ms", saved->delivered_ms);
+	ok = ok && member_add_signed(root, "delivered_ms", saved->delivered_ms);
 	cJSON *list = ok ? cJSON_AddArrayToObject(root, "files") : NULL;
 
 	for (size_t i = 0; list && i < saved->count; i++)
@@ -250,60 +210,11 @@ static char *to_json(const struct saved *saved)
 	return text;
 }
 
-static bool write_all(int fd, const char *text, size_t len)
-{
-	while (len > 0) {
-		ssize_t put = write(fd, text, len);
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put < 0)
-			return false;
-		text += put;
-		len -= (size_t)put;
-	}
-	return true;
-}
-
-/* Without it the new name may vanish on power loss. Some file systems cannot. */
-static void sync_folder(const char *path)
-{
-	char *copy = strdup(path);
-	int fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-
-	if (fd >= 0) {
-		(void)fsync(fd);
-		close(fd);
-	}
-	free(copy);
-}
-
-static bool replace(const char *path, const char *temporary, const char *text)
-{
-	int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	bool ok = fd >= 0 && write_all(fd, text, strlen(text)) && fsync(fd) == 0;
-
-	if (fd >= 0)
-		ok = close(fd) == 0 && ok;
-	ok = ok && rename(temporary, path) == 0;
-	if (ok) {
-		sync_folder(path);
-	} else {
-		int error = errno;
-		unlink(temporary);
-		errno = error;
-	}
-	return ok;
-}
-
 static bool write_items(struct saved *saved)
 {
-	char *temporary = NULL;
 	char *text = to_json(saved);
-	bool ok = text && asprintf(&temporary, "%s.%ld.tmp", saved->path, (long)getpid()) > 0;
+	bool ok = text && disk_replace(saved->path, text);
 
-	if (ok)
-		ok = replace(saved->path, temporary, text);
-	free(temporary);
 	cJSON_free(text);
 	return ok;
 }

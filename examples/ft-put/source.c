@@ -12,47 +12,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../lib/disk.h"
+
 #define BLOCK ((size_t)256 * 1024)
-
-static void to_hex(char *hex, const unsigned char *bytes, size_t len)
-{
-	static const char digits[] = "0123456789abcdef";
-
-	for (size_t i = 0; i < len; i++) {
-		*hex++ = digits[bytes[i] >> 4];
-		*hex++ = digits[bytes[i] & 15];
-	}
-	*hex = '\0';
-}
-
-bool sha256_hex(char hex[SHA256_HEX_ROOM], const void *bytes, size_t len)
-{
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	unsigned int digest_len;
-
-	if (!EVP_Digest(bytes, len, digest, &digest_len, EVP_sha256(), NULL))
-		return false;
-	to_hex(hex, digest, digest_len);
-	return true;
-}
-
-static bool digest_so_far(const EVP_MD_CTX *hash, char hex[SHA256_HEX_ROOM])
-{
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	unsigned int digest_len = 0;
-	EVP_MD_CTX *copy = EVP_MD_CTX_new();
-	bool ok = copy && EVP_MD_CTX_copy_ex(copy, hash) &&
-		  EVP_DigestFinal_ex(copy, digest, &digest_len);
-
-	EVP_MD_CTX_free(copy);
-	if (ok)
-		to_hex(hex, digest, digest_len);
-	return ok;
-}
 
 bool source_digest(const struct source *source, char hex[SHA256_HEX_ROOM])
 {
-	return digest_so_far(source->hash, hex);
+	return sha256_so_far(hex, source->hash);
 }
 
 /* --- opening --- */
@@ -79,8 +45,8 @@ static const char *set_up(struct source *source, size_t ring_bytes)
 		return strerror(errno);
 	if (S_ISDIR(source->stat.st_mode))
 		return strerror(EISDIR);
-	source->hash = EVP_MD_CTX_new();
-	if (!source->hash || !EVP_DigestInit_ex(source->hash, EVP_sha256(), NULL))
+	source->hash = sha256_begin();
+	if (!source->hash)
 		return "SHA-256 failed";
 	source->stream = !S_ISREG(source->stat.st_mode) || (ring_bytes && begins_elsewhere(source));
 	source->ended = !source->stream;
@@ -176,18 +142,7 @@ static void hash_block(struct source *source, uint64_t offset, const void *block
 
 static bool read_file(const struct source *source, uint64_t offset, void *buffer, size_t len)
 {
-	size_t done = 0;
-
-	while (done < len) {
-		ssize_t got = pread(source->fd, (char *)buffer + done, len - done,
-				    (off_t)(offset + done));
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return false;
-		done += (size_t)got;
-	}
-	return true;
+	return disk_read_at(source->fd, buffer, len, (off_t)offset);
 }
 
 static bool read_ring(const struct source *source, uint64_t offset, void *buffer, size_t len)
@@ -305,9 +260,9 @@ static bool reread(struct source *source, size_t max)
 
 static bool begin_to_reread(struct source *source)
 {
-	source->again = EVP_MD_CTX_new();
+	source->again = sha256_begin();
 	source->reread = 0;
-	return source->again && EVP_DigestInit_ex(source->again, EVP_sha256(), NULL);
+	return source->again;
 }
 
 enum source_check source_check(struct source *source, size_t max)
@@ -320,7 +275,7 @@ enum source_check source_check(struct source *source, size_t max)
 		return CHECK_DIFFERS;
 	if (source->reread < source->size)
 		return CHECK_GOES_ON;
-	bool same = source_digest(source, first) && digest_so_far(source->again, second) &&
+	bool same = source_digest(source, first) && sha256_so_far(second, source->again) &&
 		    strcmp(first, second) == 0;
 	EVP_MD_CTX_free(source->again);
 	source->again = NULL;

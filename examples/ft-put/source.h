@@ -20,7 +20,8 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-#define SHA256_HEX_ROOM 65
+#include "../lib/sha256.h"
+
 #define FILE_ID_ROOM 37
 
 struct source {
@@ -92,9 +93,6 @@ enum source_check {
  * bytes in a call.
  */
 enum source_check source_check(struct source *source, size_t max);
-
-/* SHA-256 of a block, in hex. False when libcrypto fails. */
-bool sha256_hex(char hex[SHA256_HEX_ROOM], const void *bytes, size_t len);
 
 /*
  * An id that is the same for the same file (`place`, `name`, size, time of

@@ -33,7 +33,7 @@
 #include <stdint.h>
 
 #include "answer.h"
-#include "spans.h"
+#include "../lib/spans.h"
 
 struct upload_job {
 	const char *file_id;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME_MAX_BYTES 240
+#include "../lib/names.h"
 
 static int by_name(const struct dirent **a, const struct dirent **b)
 {
@@ -108,77 +108,7 @@ bool walk(const struct walk *walk, const char *path)
 	return ok;
 }
 
-/* --- names --- */
-
-static bool is_refused(const char *at)
-{
-	unsigned char byte = (unsigned char)*at;
-
-	/* Control characters are U+0080..9F, too: in UTF-8 C2 80..9F. */
-	return byte < 0x20 || byte == 0x7f || byte == '\\' || byte == ':' ||
-	       (byte == 0xc2 && (at[1] & 0xe0) == 0x80);
-}
-
-/* The length of the UTF-8 sequence at `at` (RFC 3629: shortest form, no surrogates), or 0. */
-static size_t utf8_len(const char *at)
-{
-	const unsigned char *byte = (const unsigned char *)at;
-	size_t len = byte[0] < 0x80 ? 1 : byte[0] < 0xc2 ? 0 : byte[0] < 0xe0 ? 2
-		     : byte[0] < 0xf0 ? 3 : byte[0] < 0xf5 ? 4 : 0;
-
-	for (size_t i = 1; i < len; i++) {
-		if ((byte[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if ((byte[0] == 0xe0 && byte[1] < 0xa0) || (byte[0] == 0xed && byte[1] > 0x9f) ||
-	    (byte[0] == 0xf0 && byte[1] < 0x90) || (byte[0] == 0xf4 && byte[1] > 0x8f))
-		return 0;
-	return len;
-}
-
-static char *clean(const char *text, bool for_name)
-{
-	char *copy = malloc(strlen(text) + 1);
-	char *to = copy;
-
-	while (copy && *text) {
-		size_t len = utf8_len(text);
-		if (!len || (for_name && is_refused(text))) {
-			*to++ = '_';
-			text += len ? len : 1;
-			continue;
-		}
-		memcpy(to, text, len);
-		to += len;
-		text += len;
-	}
-	if (copy)
-		*to = '\0';
-	return copy;
-}
-
-/* Keeps the end, where the type is. */
-static void shorten(char *name)
-{
-	size_t len = strlen(name);
-
-	if (len <= NAME_MAX_BYTES)
-		return;
-	size_t cut = len - NAME_MAX_BYTES;
-	while ((name[cut] & 0xc0) == 0x80)
-		cut++;
-	memmove(name, name + cut, len - cut + 1);
-}
-
-char *walk_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	char *name = clean(slash ? slash + 1 : path, true);
-
-	if (name)
-		shorten(name);
-	return name;
-}
+/* --- user data --- */
 
 /* The text of the user stays as it is: a long number would not survive being parsed and
  * printed. `path` is quoted. */
@@ -206,18 +136,13 @@ static char *replace_path(cJSON *given, const char *path)
 
 static char *quoted(const char *relative)
 {
-	char *path = clean(relative, false);
+	char *path = name_text(relative);
 	cJSON *string = path ? cJSON_CreateString(path) : NULL;
 	char *text = string ? cJSON_PrintUnformatted(string) : NULL;
 
 	cJSON_Delete(string);
 	free(path);
 	return text;
-}
-
-char *walk_text(const char *path)
-{
-	return clean(path, false);
 }
 
 char *walk_user_data(const char *user_data, const char *relative)

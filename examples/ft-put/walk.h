@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /*
- * Directories as lists of files, and how files are called at the broker.
+ * Directories as lists of files.
  *
  * A file in a directory goes by its own name. Where it was, beginning with the
  * directory's name, is in user_data: {"path":"photos/2024/a.jpg"}.
@@ -27,15 +27,6 @@ struct walk {
 /* `path` itself, or every regular file below it, in the order of their names. Links to
  * directories are not followed. False: stopped, or out of memory. */
 bool walk(const struct walk *walk, const char *path);
-
-/*
- * The name for a path: its last part, with what a broker refuses ('\', ':', control
- * characters, bytes that are no UTF-8) as '_', and at most 240 bytes. NULL: no memory.
- */
-char *walk_name(const char *path);
-
-/* `path` as UTF-8, which JSON has to be: other bytes become underscores. To be freed. */
-char *walk_text(const char *path);
 
 /* `user_data` (JSON or NULL) and the relative path (or NULL) in one; see the manual. */
 char *walk_user_data(const char *user_data, const char *relative);

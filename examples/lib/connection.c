@@ -144,3 +144,24 @@ const char *connection_wrong(const struct link_options *link, char *room, size_t
 		return "a password needs a user; try --help";
 	return connection_wrong_files(link, room, size);
 }
+
+const char *connection_remedy(const char *text)
+{
+	static const struct {
+		const char *word;
+		const char *remedy;
+	} remedies[] = {
+		{ "Connection refused", "; does the broker listen there? (--host, --port)" },
+		{ "cannot look up", "; is the name right? (--host)" },
+		{ "no authority of", "; name the right one by --cafile" },
+		{ "for another host", "; is --host right? --insecure does without the comparison" },
+		{ "not authori", "; check --username, --pw, --id and the broker's ACL" },
+		{ "Not authori", "; check --username, --pw, --id and the broker's ACL" },
+	};
+
+	for (size_t i = 0; i < sizeof(remedies) / sizeof(remedies[0]); i++) {
+		if (strstr(text, remedies[i].word))
+			return remedies[i].remedy;
+	}
+	return "";
+}

@@ -43,4 +43,7 @@ void connection_settle(struct link_options *link, const char *password_variable)
 /* What does not go together, or a file that cannot be used, in words; NULL: nothing. In `room` or static. */
 const char *connection_wrong(const struct link_options *link, char *room, size_t size);
 
+/* "; ...": what the user can do about a connection that failed so; "": nothing is known. Static. */
+const char *connection_remedy(const char *text);
+
 #endif

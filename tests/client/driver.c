@@ -155,7 +155,7 @@ static void take_option(struct ft_client_options *options, const char *text)
 	else if (strncmp(text, "rate=", 5) == 0)
 		options->rate = number;
 	else if (strncmp(text, "reconnect=", 10) == 0)
-		options->reconnect = (enum ft_client_reconnect)number;
+		options->reconnect = (enum dialer_reconnect)number;
 	else if (strncmp(text, "ack=", 4) == 0)
 		options->ack_timeout_s = number;
 	else if (strncmp(text, "patience=", 9) == 0)

@@ -48,6 +48,7 @@ class Options(ClientCase):
         """(name, letter, is shown in --help) of every option, as the source has them."""
         found = []
         for folder, source, head in (("lib", "connection.c", "connection_options["),
+                                     ("lib", "command.c", "common_rows["),
                                      ("ft-put", "options.c", "own_rows[")):
             with open(os.path.join(ROOT, "examples", folder, source), encoding="utf-8") as text:
                 table = text.read().split(head)[1].split("= {", 1)[1].split("\n};")[0]

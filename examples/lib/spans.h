@@ -11,8 +11,8 @@
  * An all-zero struct is an empty list. The list is as long as the transfer has
  * gaps, not as long as it has segments.
  */
-#ifndef FT_PUT_SPANS_H
-#define FT_PUT_SPANS_H
+#ifndef EXAMPLES_SPANS_H
+#define EXAMPLES_SPANS_H
 
 #include <stdbool.h>
 #include <stddef.h>

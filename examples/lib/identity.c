@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,17 +12,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "complain.h"
 #include "config.h"
-#include "options.h"
-#include "source.h"
-#include "walk.h"
+#include "names.h"
+#include "process.h"
+#include "sha256.h"
+
+#define LOCK_EVERY_MS 200
 
 /* --- names --- */
 
 /* What no topic can have in a level becomes an underscore. */
 static char *identity_clean(const char *text)
 {
-	char *name = walk_name(text);
+	char *name = name_of_path(text);
 
 	for (char *at = name; at && *at; at++) {
 		if (strchr("+#/", *at))
@@ -39,14 +43,14 @@ static char *identity_user(void)
 	return identity_clean(user && user->pw_name && *user->pw_name ? user->pw_name : number);
 }
 
-char *identity_make_id(void)
+char *identity_make_id(const char *program)
 {
 	char text[256] = "";
 	char *id = NULL;
 
 	gethostname(text, sizeof(text) - 1);
 	char *host = identity_clean(*text ? text : "host"), *user = identity_user();
-	if (!host || !user || asprintf(&id, "ft-put-%s-%s", host, user) < 0)
+	if (!host || !user || asprintf(&id, "%s-%s-%s", program, host, user) < 0)
 		id = NULL;
 	free(host);
 	free(user);
@@ -82,14 +86,15 @@ static char *identity_file(const char *folder, const struct link_options *link)
 	return path;
 }
 
-char *identity_state_path(const struct link_options *link, const char *state_dir)
+char *identity_state_path(const struct link_options *link, const char *program,
+			  const char *state_dir)
 {
 	char *path = NULL;
 	char *folder = state_dir ? strdup(state_dir)
-		       : config_place("XDG_STATE_HOME", ".local/state", "ft-put");
+		       : config_place("XDG_STATE_HOME", ".local/state", program);
 
 	if (folder && *folder && !identity_make_folders(folder))
-		complain(EXIT_DONE, "%s: %s; unfinished uploads are not noted", folder,
+		complain(EXIT_DONE, "%s: %s; what is unfinished is not noted", folder,
 			 strerror(errno));
 	else if (folder && *folder)
 		path = identity_file(folder, link);
@@ -183,4 +188,29 @@ void identity_unlock(struct identity_lock *lock)
 	close(lock->fd);
 	free(lock->path);
 	*lock = (struct identity_lock){ .fd = -1 };
+}
+
+bool identity_take_turn(struct identity_lock *lock, const char *state_path, const sigset_t *open,
+			void (*queued)(void *context, long owner), void *context)
+{
+	const struct timespec pause = { 0, LOCK_EVERY_MS * 1000000L };
+	bool told = false;
+
+	while (!process_stopped) {
+		switch (identity_lock(lock, state_path)) {
+		case IDENTITY_OURS:
+			return true;
+		case IDENTITY_FAILED:
+			complain(EXIT_DONE, "no lock beside %s: %s; two at once would disturb each "
+				 "other", state_path, strerror(errno));
+			return true;
+		case IDENTITY_TAKEN:
+			break;
+		}
+		if (!told)
+			queued(context, lock->owner);
+		told = true;
+		ppoll(NULL, 0, &pause, open);
+	}
+	return false;
 }

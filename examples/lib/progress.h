@@ -3,15 +3,19 @@
  * What the user sees: a bar that is redrawn on a terminal; otherwise a plain line for
  * every tenth; or JSON, one object a line.
  */
-#ifndef FT_PUT_PROGRESS_H
-#define FT_PUT_PROGRESS_H
+#ifndef EXAMPLES_PROGRESS_H
+#define EXAMPLES_PROGRESS_H
 
+#include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
-#include "../lib/tone.h"
+#include "tone.h"
 
 struct progress {
+	FILE *out;			/* not owned */
+	const char *verb;		/* what becomes of bytes: "sent" */
 	bool quiet;
 	bool json;
 	bool terminal;
@@ -28,7 +32,10 @@ struct progress {
 	double speed;			/* bytes a second, smoothed */
 };
 
-void progress_init(struct progress *progress, bool quiet, bool json);
+void progress_init(struct progress *progress, FILE *out, bool quiet, bool json);
+
+/* Prints an object as one line of standard output, and frees it; NULL is nothing. */
+void progress_json(cJSON *object);
 
 /* Whether progress_show() would draw now. */
 bool progress_is_due(const struct progress *progress, int64_t now);

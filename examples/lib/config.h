@@ -6,23 +6,22 @@
  *	host broker.example
  *	--cafile /etc/ssl/our-ca.pem
  */
-#ifndef FT_PUT_CONFIG_H
-#define FT_PUT_CONFIG_H
+#ifndef EXAMPLES_CONFIG_H
+#define EXAMPLES_CONFIG_H
 
 #include <stdbool.h>
 
-#include "options.h"
+#include "command.h"
 
 /* One line: `name` without dashes; `value` NULL where there is none. False: stop. */
-typedef bool config_take(struct settings *settings, const char *name, const char *value);
+typedef bool config_take(struct command *command, const char *name, const char *value);
 
 /*
- * Passes each line to `take`. `path` NULL: $XDG_CONFIG_HOME/ft-put or ~/.config/ft-put, which
- * need not exist; "": none. False: what is wrong has been printed. The text lives until
- * options_release().
+ * Passes each line to `take`. command->config NULL: $XDG_CONFIG_HOME/PROGRAM or ~/.config/PROGRAM,
+ * which need not exist; "": none. False: what is wrong has been printed. The text lives until
+ * command_release().
  */
-bool config_read(struct settings *settings, const char *path, config_take *take,
-		 enum exit_code *code);
+bool config_read(struct command *command, config_take *take, enum exit_code *code);
 
 /* $variable/tail, or ~/home/tail where it is unset; NULL: neither is known. */
 char *config_place(const char *variable, const char *home, const char *tail);

@@ -9,8 +9,8 @@
  * Adaptive sizes aim at segments that take a twentieth of a second: other messages of the
  * same connection wait for no more than that, and little is sent twice after a cut.
  */
-#ifndef FT_PUT_PACE_H
-#define FT_PUT_PACE_H
+#ifndef EXAMPLES_PACE_H
+#define EXAMPLES_PACE_H
 
 #include <stdbool.h>
 #include <stdint.h>

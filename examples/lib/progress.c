@@ -14,10 +14,21 @@
 #define COLUMNS_USUAL 80
 #define NAME_COLUMNS_MIN 12
 
-void progress_init(struct progress *progress, bool quiet, bool json)
+void progress_init(struct progress *progress, FILE *out, bool quiet, bool json)
 {
-	*progress = (struct progress){ .quiet = quiet, .json = json };
-	progress->terminal = !quiet && !json && isatty(STDOUT_FILENO);
+	*progress = (struct progress){ .out = out, .verb = "moved", .quiet = quiet, .json = json };
+	progress->terminal = !quiet && !json && isatty(fileno(out));
+}
+
+void progress_json(cJSON *object)
+{
+	char *text = cJSON_PrintUnformatted(object);
+
+	if (text)
+		puts(text);
+	fflush(stdout);
+	cJSON_free(text);
+	cJSON_Delete(object);
 }
 
 void progress_bytes(char *text, unsigned room, double bytes)
@@ -35,16 +46,16 @@ void progress_bytes(char *text, unsigned room, double bytes)
 static void erase(struct progress *progress)
 {
 	if (progress->drawn)
-		fputs("\r\033[K", stdout);
+		fputs("\r\033[K", progress->out);
 	progress->drawn = false;
 }
 
 void progress_break(struct progress *progress)
 {
 	if (progress->drawn)
-		putchar('\n');
+		fputc('\n', progress->out);
 	progress->drawn = false;
-	fflush(stdout);
+	fflush(progress->out);
 }
 
 void progress_note(struct progress *progress, enum tone tone, const char *format, ...)
@@ -54,12 +65,12 @@ void progress_note(struct progress *progress, enum tone tone, const char *format
 	if (progress->quiet || progress->json)
 		return;
 	erase(progress);
-	fputs(tone_on(STDOUT_FILENO, tone), stdout);
+	fputs(tone_on(fileno(progress->out), tone), progress->out);
 	va_start(args, format);
-	vprintf(format, args);
+	vfprintf(progress->out, format, args);
 	va_end(args);
-	puts(tone_off(STDOUT_FILENO));
-	fflush(stdout);
+	fprintf(progress->out, "%s\n", tone_off(fileno(progress->out)));
+	fflush(progress->out);
 }
 
 static void measure(struct progress *progress, int64_t now)
@@ -91,7 +102,8 @@ unsigned progress_columns(const struct progress *progress)
 {
 	struct winsize window = {0};
 
-	if (!progress->terminal || ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) != 0 || !window.ws_col)
+	if (!progress->terminal || ioctl(fileno(progress->out), TIOCGWINSZ, &window) != 0 ||
+	    !window.ws_col)
 		return COLUMNS_USUAL;
 	return window.ws_col;
 }
@@ -135,7 +147,7 @@ void progress_shorten(char *text, unsigned room, const char *name, unsigned colu
 }
 
 /* A broken line cannot be redrawn: what does not fit is left out, the bar first. */
-static void draw_bar(unsigned percents, unsigned room)
+static void draw_bar(const struct progress *progress, unsigned percents, unsigned room)
 {
 	char bar[BAR_MAX + 1];
 
@@ -145,8 +157,9 @@ static void draw_bar(unsigned percents, unsigned room)
 	memset(bar, '#', full);
 	memset(bar + full, '.', width - full);
 	bar[width] = '\0';
-	printf("[%s%.*s%s%s] ", tone_on(STDOUT_FILENO, TONE_GOOD), (int)full, bar,
-	       tone_off(STDOUT_FILENO), bar + full);
+	int fd = fileno(progress->out);
+	fprintf(progress->out, "[%s%.*s%s%s] ", tone_on(fd, TONE_GOOD), (int)full, bar,
+		tone_off(fd), bar + full);
 }
 
 /* As many of the parts, each wider than the next, as there are columns for. */
@@ -177,11 +190,11 @@ static void draw(struct progress *progress, uint64_t done)
 	}
 	while (i < 3 && strlen(texts[i]) > columns)
 		i++;
-	fputs("\r\033[K", stdout);
+	fputs("\r\033[K", progress->out);
 	if (!progress->open_ended && strlen(texts[i]) < columns)
-		draw_bar(percents, columns - (unsigned)strlen(texts[i]));
-	printf("%.*s", (int)columns, texts[i]);
-	fflush(stdout);
+		draw_bar(progress, percents, columns - (unsigned)strlen(texts[i]));
+	fprintf(progress->out, "%.*s", (int)columns, texts[i]);
+	fflush(progress->out);
 	progress->drawn = true;
 }
 
@@ -226,10 +239,10 @@ void progress_total(const struct progress *progress, int64_t now, char *text, un
 	double seconds = progress->running ? (double)(now - progress->start_ms) / 1000 : 0;
 
 	if (!progress->sent) {
-		snprintf(text, room, "nothing had to be sent");
+		snprintf(text, room, "nothing had to be %s", progress->verb);
 		return;
 	}
 	progress_bytes(sent, sizeof(sent), bytes);
 	progress_bytes(speed, sizeof(speed), seconds > 0 ? bytes / seconds : bytes);
-	snprintf(text, room, "%s sent in %.1f s (%s/s)", sent, seconds, speed);
+	snprintf(text, room, "%s %s in %.1f s (%s/s)", sent, progress->verb, seconds, speed);
 }

@@ -39,7 +39,7 @@ static char *read_text(const char *path)
 }
 
 /* "host x", "--host x" and "host = x" are all the same. False: `take` has refused it. */
-static bool take_line(struct settings *settings, char *line, config_take *take)
+static bool take_line(struct command *command, char *line, config_take *take)
 {
 	line += strspn(line, " \t");
 	char *end = line + strlen(line);
@@ -56,32 +56,32 @@ static bool take_line(struct settings *settings, char *line, config_take *take)
 	*word_end = '\0';
 	/* "" is nothing, as on the command line. */
 	if (strcmp(value, "\"\"") == 0)
-		return take(settings, line, "");
-	return take(settings, line, *value ? value : NULL);
+		return take(command, line, "");
+	return take(command, line, *value ? value : NULL);
 }
 
-static bool take_lines(struct settings *settings, char *rest, config_take *take)
+static bool take_lines(struct command *command, char *rest, config_take *take)
 {
 	char *line;
 
 	while ((line = strsep(&rest, "\n"))) {
-		if (!take_line(settings, line, take))
+		if (!take_line(command, line, take))
 			return false;
 	}
 	return true;
 }
 
-bool config_read(struct settings *settings, const char *path, config_take *take,
-		 enum exit_code *code)
+bool config_read(struct command *command, config_take *take, enum exit_code *code)
 {
-	char *usual = path ? NULL : config_place("XDG_CONFIG_HOME", ".config", "ft-put");
+	const char *path = command->config;
+	char *usual = path ? NULL : config_place("XDG_CONFIG_HOME", ".config", command->line->program);
 	const char *place = path ? path : usual;
 	char *text = place && *place ? read_text(place) : NULL;
 	bool ok = true;
 
 	*code = EXIT_USAGE;
 	if (text) {
-		ok = options_own(settings, text) && take_lines(settings, text, take);
+		ok = command_own(command, text) && take_lines(command, text, take);
 		if (!ok)
 			complain(EXIT_USAGE, "(in %s)", place);
 	} else if (place && *place && (path || errno != ENOENT)) {
