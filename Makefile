@@ -139,10 +139,11 @@ $(BUILD)/ft-%: $(BUILD)/examples/ft-%.o
 $(CTRL): $(BUILD)/examples/mosquitto_ctrl.o
 	$(call say,LINK)$(CC) $(FT_CFLAGS) -shared -Wl,-z,relro,-z,now -o $@ $^ $(LDFLAGS)
 
-$(BUILD)/ft-put $(BUILD)/ft-ctl $(BUILD)/tests/client/driver: FT_LDLIBS += -lssl -lpopt
+$(BUILD)/ft-put $(BUILD)/ft-get $(BUILD)/ft-ctl $(BUILD)/tests/client/driver: FT_LDLIBS += -lssl -lpopt
 EXAMPLES_LIB := $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/lib/*.c))
 FT_PUT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/ft-put/*.c)) $(EXAMPLES_LIB)
 $(BUILD)/ft-put $(BUILD)/tests/client/driver: $(FT_PUT)
+$(BUILD)/ft-get: $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/ft-get/*.c)) $(EXAMPLES_LIB)
 $(BUILD)/ft-ctl: $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/ft-ctl/*.c)) $(EXAMPLES_LIB)
 
 $(BUILD)/tests/bench/load: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/load*.c))

@@ -413,6 +413,16 @@ static void go_on_securing(struct link *link)
 	note_progress(link, 0);
 }
 
+/* A record of TLS may have more in it than one packet, of which no descriptor tells. */
+static void read_all(struct link *link)
+{
+	SSL *ssl = mosquitto_ssl_get(link->mosq);
+
+	do
+		judge(link, mosquitto_loop_read(link->mosq, 1));
+	while (ssl && link->state < LINK_LOST && SSL_pending(ssl) > 0);
+}
+
 static void serve(struct link *link, unsigned ready)
 {
 	bool closed = (link->state < LINK_READY || (ready & LINK_HUNG_UP)) && is_closed(link);
@@ -422,7 +432,7 @@ static void serve(struct link *link, unsigned ready)
 		go_on_securing(link);
 	} else {
 		if (ready & (LINK_READABLE | LINK_HUNG_UP))
-			judge(link, mosquitto_loop_read(link->mosq, 1));
+			read_all(link);
 		if ((ready & LINK_WRITABLE) && link->state < LINK_LOST)
 			judge(link, mosquitto_loop_write(link->mosq, 1));
 	}
