@@ -19,7 +19,8 @@
 #define SLICE ((size_t)256 * 1024)
 #define STATE_MAX ((size_t)16 * 1024 * 1024)
 #define SAVE_EVERY_MS 1000
-#define SAVE_SHARE 20		/* saving takes so small a part of the time */
+#define SAVE_SHARE 20		/* saving takes so small a part of the time, but is done every */
+#define SAVE_LATEST_MS 5000
 
 __attribute__((format(printf, 2, 3)))
 static bool target_fail(struct target *target, const char *format, ...)
@@ -236,6 +237,8 @@ bool target_save(struct target *target)
 	target->changed = !ok;
 	target->saved_ms = process_now_ms();
 	target->save_pause_ms = (target->saved_ms - begin) * SAVE_SHARE;
+	if (target->save_pause_ms > SAVE_LATEST_MS)
+		target->save_pause_ms = SAVE_LATEST_MS;
 	return ok;
 }
 
@@ -303,8 +306,10 @@ enum target_open target_open(struct target *target, bool resume)
 	}
 	if (!target_reserve(target))
 		return target_open_failed(target, was_there && target->held.count);
+	target->saved_ms = process_now_ms();
+	target->save_pause_ms = 0;
 	/* The state of another content must not outlive its bytes. */
-	target->changed = true;
+	target->changed = !target->held.count && access(target->state, F_OK) == 0;
 	if (!target_save(target))
 		return target_open_failed(target, was_there);
 	return target->held.count ? TARGET_RESUMED : was_there ? TARGET_ANEW : TARGET_FRESH;

@@ -152,7 +152,9 @@ void tell_offer(struct tell *tell, const cJSON *offer)
 		progress_json(cJSON_Duplicate(offer, true));
 		return;
 	}
-	printf("%12" PRIu64 "  %.*s  ", size, DATE_LEN, at ? at : "");
+	/* What a terminal would take for a command is no date. */
+	bool is_date = at && strspn(at, "0123456789-:.TZ") == strlen(at);
+	printf("%12" PRIu64 "  %-*.*s  ", size, DATE_LEN, DATE_LEN, is_date ? at : "");
 	if (tell->settings->verbose)
 		printf("%s  ", sha256 ? sha256 : "");
 	printf("%s\n", path);

@@ -83,6 +83,9 @@ struct heard {
 
 void heard_release(struct heard *heard);
 
+/* Fills in `why`, which a terminal may show: control characters become '?'. `detail` may be NULL. */
+void heard_say(struct heard *heard, const char *word, const char *detail);
+
 struct wire_protocol {
 	/* Asks for size and checksum. */
 	void (*write_info)(const struct wire *wire, struct message *message);

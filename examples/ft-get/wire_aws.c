@@ -113,7 +113,7 @@ static void aws_read_rejected(struct heard *heard)
 		if (strcmp(code, codes[i].code) == 0)
 			heard->verdict = codes[i].verdict;
 	}
-	snprintf(heard->why, sizeof(heard->why), "%s%s%s", code, text ? ": " : "", text ? text : "");
+	heard_say(heard, code, text);
 }
 
 static bool aws_is(const struct wire *wire, const char *topic, const char *verb)

@@ -17,6 +17,18 @@ void heard_release(struct heard *heard)
 	*heard = (struct heard){0};
 }
 
+void heard_say(struct heard *heard, const char *word, const char *detail)
+{
+	snprintf(heard->why, sizeof(heard->why), "%s%s%s", word, detail ? ": " : "",
+		 detail ? detail : "");
+	for (char *at = heard->why; *at; at++) {
+		unsigned char byte = (unsigned char)*at, next = (unsigned char)at[1];
+		/* U+0080..9F, too: in UTF-8 C2 80..9F. */
+		if (byte < 0x20 || byte == 0x7f || (byte == 0xc2 && next >= 0x80 && next < 0xa0))
+			*at = '?';
+	}
+}
+
 static void native_write_info(const struct wire *wire, struct message *message)
 {
 	snprintf(message->topic, WIRE_TOPIC_ROOM, "$file-get/info/%s", wire->path);
@@ -141,8 +153,7 @@ static void native_read_response(const struct wire *wire, const void *payload, s
 		return;
 	heard->kind = HEARD_ANSWER;
 	heard->verdict = native_verdict(word, code);
-	snprintf(heard->why, sizeof(heard->why), "%s%s%s", word, detail ? ": " : "",
-		 detail ? detail : "");
+	heard_say(heard, word, detail);
 	native_read_members(json, heard);
 }
 

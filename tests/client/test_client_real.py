@@ -15,9 +15,9 @@ FREE = 1000  # bytes a file costs beside its segments: init, fin, status
 
 
 class RealCase(ClientCase):
-    def real_broker(self, lines=(), config=()):
-        broker = harness.Broker(self._testMethodName, {"durability": "none"}, config=config,
-                                after=list(lines))
+    def real_broker(self, lines=(), config=(), **options):
+        broker = harness.Broker(self._testMethodName, {"durability": "none", **options},
+                                config=config, after=list(lines))
         self.addCleanup(self.end, broker)
         return broker.start()
 
