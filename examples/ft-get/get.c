@@ -17,6 +17,8 @@
 #define BUSY_WAIT_MS 200	/* while something is on its way */
 #define IDLE_WAIT_MS 1000
 #define ABSENT_MS 5000
+#define REPORTS_MAX 64		/* that wait, before the next file is begun */
+#define LAST_REPORT_MS 5000	/* so long one may keep us, when we are to end */
 #define OFFER "$file-offer/"
 
 /* --- making one --- */
@@ -260,7 +262,7 @@ static bool getter_is_idle(const struct getter *g)
 /* What is reported must be told before all is over, and must not grow without end. */
 static void getter_choose(struct getter *g, int64_t now)
 {
-	if (!getter_is_idle(g) || g->over || g->report_count > 64)
+	if (!getter_is_idle(g) || g->over || g->stopping || g->report_count > REPORTS_MAX)
 		return;
 	bool due = g->round.begun || (now >= g->round_due_ms) ||
 		   (g->announced && now >= g->round_due_ms - ROUND_EVERY_MS + ROUND_MIN_MS);
@@ -390,9 +392,13 @@ int getter_timeout_ms(struct getter *g)
 static void getter_wait_for_command(struct getter *g)
 {
 	struct tell_file info = file_info(&g->file);
+	int64_t end = INT64_MAX;
 
+	g->stopping = true;
 	tell_note(&g->tell, "waits", &info, TONE_WARNING, "stopping when the command has ended");
-	while (g->file.phase == FILE_EXEC && !g->over) {
+	while (!g->over && (g->file.phase == FILE_EXEC || (g->reports && process_now_ms() < end))) {
+		if (g->file.phase != FILE_EXEC && end == INT64_MAX)
+			end = process_now_ms() + LAST_REPORT_MS;
 		ppoll(g->fds, getter_watch(g), &(struct timespec){ 0, BUSY_WAIT_MS * 1000000L }, &g->open);
 		getter_step(g);
 	}

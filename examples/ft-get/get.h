@@ -122,6 +122,7 @@ struct getter {
 	bool greeted;			/* the link is ready, and this is known here */
 	bool ever_ready;
 	bool over;
+	bool stopping;			/* nothing new is begun */
 	bool work;			/* there is something to do without waiting */
 	struct pollfd fds[2];
 	struct places places;

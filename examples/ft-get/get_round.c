@@ -17,6 +17,14 @@ static const char *round_prefix(const struct getter *g)
 	return command->path_count ? command->paths[g->round.spec] : "";
 }
 
+/* What its files are named after; NULL: the last part of their paths. */
+static const char *round_folder(const struct getter *g)
+{
+	const char *prefix = round_prefix(g);
+
+	return options_is_folder(prefix) ? prefix : NULL;
+}
+
 static void round_ask_list(struct getter *g)
 {
 	cJSON *object = cJSON_CreateObject();
@@ -79,7 +87,8 @@ static bool round_next_spec(struct getter *g)
 	}
 	if (round->spec >= command->path_count)
 		return false;
-	if (options_is_folder(round_prefix(g)))
+	/* A list refuses nothing: what is not offered yet makes no lines in the broker's log. */
+	if (g->settings->watch || round_folder(g))
 		round_ask_list(g);
 	else
 		file_begin(g, round_prefix(g), NULL);
@@ -91,7 +100,7 @@ bool round_next(struct getter *g)
 	struct round *round = &g->round;
 
 	if (round->next < round->count) {
-		file_begin(g, round->page[round->next++], round_prefix(g));
+		file_begin(g, round->page[round->next++], round_folder(g));
 		return true;
 	}
 	round_free_page(round);
@@ -131,7 +140,7 @@ static const char *round_entry(struct getter *g, const cJSON *entry)
 static bool round_is_done(struct getter *g, const char *path, const cJSON *entry)
 {
 	char sha256[SHA256_HEX_ROOM];
-	char *file = place_file(&g->places, path, round_prefix(g));
+	char *file = place_file(&g->places, path, round_folder(g));
 	char *absolute = file ? place_absolute(file) : NULL;
 	bool done = g->settings->watch && absolute &&
 		    sha256_read(sha256, member_text(entry, "sha256")) &&
@@ -155,7 +164,8 @@ static bool round_take_entry(struct getter *g, const cJSON *entry)
 		tell_offer(&g->tell, entry);
 		return true;
 	}
-	if (round_is_done(g, path, entry))
+	/* A path without a folder is listed first of all that begin so. */
+	if ((!round_folder(g) && strcmp(path, round_prefix(g)) != 0) || round_is_done(g, path, entry))
 		return true;
 	round->page[round->count] = strdup(path);
 	return round->page[round->count++];
@@ -182,7 +192,8 @@ void round_take_list(struct getter *g, struct heard *heard, int64_t now)
 	ok = ok && round->page;
 	cJSON_ArrayForEach(entry, files)
 		ok = ok && round_take_entry(g, entry);
-	round->more = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(heard->json, "truncated"));
+	round->more = (g->settings->list || round_folder(g)) &&
+		      cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(heard->json, "truncated"));
 	if (!ok || (round->more && !count))
 		getter_fail(g, EXIT_GAVE_UP, "the broker's list makes no sense");
 	else if (!round->more)

@@ -16,29 +16,34 @@ from fakebroker import BYTES, CUT
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
+def on_terminal(case, columns, command, stdout=None, **env):
+    """(exit status, all that is written) of a command on a terminal that is so wide."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout or theirs, stderr=theirs,
+                               cwd=case.dir, env={**case.env, "TERM": "xterm", **env})
+    os.close(theirs)
+    case.addCleanup(process.wait)
+    timer = threading.Timer(60, process.kill)
+    timer.start()
+    text = b""
+    try:
+        while block := os.read(ours, 65536):
+            text += block
+    except OSError:             # the terminal's end
+        pass
+    timer.cancel()
+    os.close(ours)
+    return process.wait(), text.decode()
+
+
 class Terminal(ClientCase):
     def shown(self, broker, columns, *arguments, **env):
         """All that ft-put writes on a terminal that is so wide."""
-        ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        process = subprocess.Popen(
-            [FT_PUT, "-h", "127.0.0.1", "-p", str(broker.port), "-i", "dev", *arguments],
-            stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs,
-            env={**self.env, "TERM": "xterm", **env})
-        os.close(theirs)
-        self.addCleanup(process.wait)
-        timer = threading.Timer(60, process.kill)
-        timer.start()
-        text = b""
-        try:
-            while block := os.read(ours, 65536):
-                text += block
-        except OSError:             # the terminal's end
-            pass
-        timer.cancel()
-        os.close(ours)
-        self.assertEqual(process.wait(), 0, text)
-        return text.decode()
+        code, text = on_terminal(self, columns, [FT_PUT, "-h", "127.0.0.1", "-p", str(broker.port), "-i",
+                                                 "dev", *arguments], **env)
+        self.assertEqual(code, 0, text)
+        return text
 
     def redrawn(self, text):
         """The states of the line that is drawn again and again."""
