@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <file_transfer/version.h>
+
 #include "config.h"
 #include "connection.h"
 #include "dialer.h"
@@ -230,6 +232,8 @@ static const struct option_row common_rows[] = {
 	  "mqtt[s]://[user[:password]@]host[:port]" },
 	{ "config", 0, "FILE", 1, option_take_text, offsetof(struct command, config), NULL, 0, 0, "",
 	  "options, one a line; \"\": none" },
+	{ "version", 0, NULL, 1, option_take_switch, offsetof(struct command, version), NULL, 1, 1, "",
+	  "print the version" },
 	{ "help", 0, NULL, 1, option_take_switch, offsetof(struct command, help), NULL, 1, 1, "",
 	  "this text" },
 };
@@ -407,8 +411,11 @@ bool command_parse(struct command *command, const struct command_line *line, int
 	line->set_defaults(command);
 	if (!command->parser || !read_options(command))
 		return false;
-	if (command->help) {
+	if (command->version)
+		printf("%s %s\n", line->program, FT_VERSION);
+	else if (command->help)
 		print_help(command);
+	if (command->version || command->help) {
 		*code = EXIT_DONE;
 		return false;
 	}

@@ -68,10 +68,10 @@ bool option_fits_topic(const char *id);
 /* What a program has. */
 struct command_line {
 	const char *program;
-	const struct option_row *rows;	/* its own; url, config and help are added */
+	const struct option_row *rows;	/* its own; url, config, version and help are added */
 	size_t count;
-	const char *const *groups;	/* titles, the first is that of the connection */
-	size_t group_count;		/* the last one is that of --config and --help */
+	const char *const *groups;	/* titles; the first is that of the connection, */
+	size_t group_count;		/* the last is that of --config, --version and --help */
 	const char *help_before, *help_after;
 	const char *password_variable;	/* in the environment */
 	void (*set_defaults)(struct command *command);	/* of all but the command */
@@ -84,6 +84,7 @@ struct command {
 	struct link_options *link;	/* within the settings */
 	const char *config;		/* NULL: the usual place; "": none */
 	bool help;
+	bool version;
 	char **paths;			/* what are no options, and no URL */
 	int path_count;
 	struct command_text *owned;	/* what strings of the settings point into */

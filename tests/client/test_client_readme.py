@@ -5,7 +5,7 @@ import re
 import subprocess
 import unittest
 
-from clientcase import FT_PUT, ROOT, data, sha256
+from clientcase import BUILD, ROOT, data, sha256
 from ondisk import eventually
 from test_client_real import RealCase
 
@@ -23,9 +23,9 @@ class Readme(RealCase):
 
     def put_programs(self):
         """The port, and the programs, are not those of a newcomer."""
-        for program in ("mosquitto_pub", "mosquitto_rr", "ft-put"):
+        for program in ("mosquitto_pub", "mosquitto_rr", "ft-put", "ft-get"):
             with open(os.path.join(self.dir, program), "w", encoding="ascii") as script:
-                real = FT_PUT if program == "ft-put" else f"/usr/bin/{program}"
+                real = os.path.join(BUILD, program) if "ft-" in program else f"/usr/bin/{program}"
                 script.write(f'#!/bin/sh\nexec {real} -p {self.broker_.port} "$@"\n')
             os.chmod(script.name, 0o755)
 
@@ -78,6 +78,27 @@ class Readme(RealCase):
         eventually(lambda: fetch().returncode == 0, "the offer")
         with open(os.path.join(self.dir, "app.bin"), "rb") as file:
             self.assertEqual(file.read(), content)
+
+    def test_ft_get(self):
+        self.broker_.stop()
+        self.broker_.options["downloads"] = "native"
+        self.broker_.start()
+        self.put_programs()
+        content = data(200000)
+        offers = os.path.join(self.broker_.storage.path, "offers", "all")
+        eventually(lambda: os.path.isdir(offers), "the place for offers")
+        with open(os.path.join(offers, "app.bin.part"), "wb") as part:
+            part.write(content)
+        os.rename(part.name, os.path.join(offers, "app.bin"))
+        once, watch = self.block("ft-get").splitlines()
+        eventually(lambda: self.sh(once).returncode == 0, "the offer")
+        with open(os.path.join(self.dir, "app.bin"), "rb") as file:
+            self.assertEqual(file.read(), content)
+        os.mkdir(os.path.join(self.dir, "opt"))
+        watch = watch.replace("/var/tmp/", self.dir + "/").replace("/opt/app/bin", self.dir + "/opt/bin")
+        watcher = self.start(["sh", "-c", "exec " + watch], cwd=self.dir)
+        eventually(lambda: os.access(os.path.join(self.dir, "opt", "bin"), os.X_OK), "the installation")
+        watcher.kill()
 
     def test_the_client(self):
         self.file(300000, "door-42.mp4", 1)
