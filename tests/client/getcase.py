@@ -4,6 +4,7 @@ import collections
 import json
 import os
 import re
+import shutil
 import subprocess
 import time
 
@@ -69,6 +70,8 @@ class GetCase(ClientCase):
 
 
 class RealGetCase(GetCase, RealCase):
+    """Each test has a broker of its own, which may be killed."""
+
     def serve(self, files=None, downloads="native", **settings):
         """A broker with these offers."""
         broker = self.real_broker(downloads=downloads, offers_interval="1s", **settings)
@@ -80,14 +83,43 @@ class RealGetCase(GetCase, RealCase):
                 self.wait_for(broker, below[len("all/"):], content)
         return broker
 
+    def listed(self, broker, client="first"):
+        """{path: checksum} of what is offered to this client."""
+        time.sleep(0.05)  # each look is a process
+        lines = subprocess.run([*self.command(broker, client), "--json", "-l"], env=self.env,
+                               stdout=subprocess.PIPE, check=False, text=True).stdout.splitlines()
+        return {offer["path"]: offer["sha256"] for offer in map(json.loads, lines)}
+
     def wait_for(self, broker, path, content, client="first"):
-        def is_there():
-            time.sleep(0.05)  # each look is a process
-            listed = subprocess.run([*self.command(broker, client), "--json", "-l", path], env=self.env,
-                                    stdout=subprocess.PIPE, check=False, text=True).stdout
-            return any(json.loads(line)["sha256"] == sha256(content) and
-                       json.loads(line)["path"] == path for line in listed.splitlines())
-        ondisk.eventually(is_there, f"an offer of {path}", 20)
+        ondisk.eventually(lambda: self.listed(broker, client).get(path) == sha256(content),
+                          f"an offer of {path}", 20)
+
+
+class SharedGetCase(RealGetCase):
+    """One broker for all tests of a class; each has offers of its own."""
+
+    shared = None
+
+    def end(self, broker):
+        type(self).shared = broker
+
+    @classmethod
+    def tearDownClass(cls):
+        broker, cls.shared = cls.shared, None
+        if broker:
+            super().end(cls(), broker)
+
+    def serve(self, files=None):
+        if not self.shared:
+            type(self).shared = super().serve(downloads="native,aws")
+        self.shop = Shop(self.shared)
+        for whose in ("all", "client"):
+            shutil.rmtree(os.path.join(self.shop.root, whose), ignore_errors=True)
+        for below, content in files.items():
+            self.shop.put(below, content)
+        wanted = {below[4:]: sha256(content) for below, content in files.items() if below.startswith("all/")}
+        ondisk.eventually(lambda: self.listed(self.shared) == wanted, "just these offers", 20)
+        return self.shared
 
 
 class Requests(Proxy):

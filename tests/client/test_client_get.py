@@ -7,7 +7,7 @@ import subprocess
 import unittest
 
 from clientcase import INT, data, sha256
-from getcase import FT_GET, RealGetCase, Requests
+from getcase import FT_GET, RealGetCase, Requests, SharedGetCase
 
 import ondisk
 
@@ -15,7 +15,7 @@ BLOCK = 4096
 SLOW = ("--block-size", BLOCK, "--window", 8, "--reconnect", "always")
 
 
-class Files(RealGetCase):
+class Files(SharedGetCase):
     def test_a_file_a_folder_and_a_list(self):
         big, small = data(300001, 1), data(70, 2)
         broker = self.serve({"all/app.bin": big, "all/models/a/m1": small, "all/models/empty": b""})
@@ -77,9 +77,7 @@ class Files(RealGetCase):
 
     def test_the_protocol_of_aws(self):
         content = data(700001)
-        broker = self.serve({}, downloads="native,aws")
-        self.shop.put("all/streams/S-1/7", content)
-        self.wait_for(broker, "streams/S-1/7", content)
+        broker = self.serve({"all/streams/S-1/7": content})
         self.get_ok(broker, "--aws", "S-1/7", "--sha256", sha256(content))
         self.has("S-1-7", content)
         for size in ("256", "1000", "131072"):
@@ -104,6 +102,18 @@ class Files(RealGetCase):
                                    "$file-report/dev/app.bin"], stdout=subprocess.PIPE, check=True)
         report = json.loads(listener.stdout)
         self.assertEqual((report["state"], report["progress"], report["current"]), ("verified", 100, True))
+
+    def test_what_is_not_offered_and_what_is_another(self):
+        broker = self.serve({"all/app.bin": b"content"})
+        self.fails(5, broker, "nothing", saying="not offered")
+        self.fails(5, broker, "nothing/", saying="nothing is offered")
+        self.fails(5, broker, "app.bin", "--sha256", "0" * 64, saying="--sha256")
+        self.assertEqual(os.listdir(self.dir), [".local"])
+        self.get_ok(broker, "app.bin", "--sha256", sha256(b"content").upper())
+        # One that fails does not keep the others.
+        os.unlink(self.path("app.bin"))
+        self.fails(5, broker, "nothing", "app.bin")
+        self.has("app.bin", b"content")
 
 
 class Accidents(RealGetCase):
@@ -203,18 +213,6 @@ class Accidents(RealGetCase):
 
 
 class Refusals(RealGetCase):
-    def test_what_is_not_offered_and_what_is_another(self):
-        broker = self.serve({"all/app.bin": b"content"})
-        self.fails(5, broker, "nothing", saying="not offered")
-        self.fails(5, broker, "nothing/", saying="nothing is offered")
-        self.fails(5, broker, "app.bin", "--sha256", "0" * 64, saying="--sha256")
-        self.assertEqual(os.listdir(self.dir), [".local"])
-        self.get_ok(broker, "app.bin", "--sha256", sha256(b"content").upper())
-        # One that fails does not keep the others.
-        os.unlink(self.path("app.bin"))
-        self.fails(5, broker, "nothing", "app.bin")
-        self.has("app.bin", b"content")
-
     def test_rights_that_are_lacking(self):
         acl = self.path("acl")
         with open(acl, "w", encoding="ascii") as out:
@@ -248,7 +246,7 @@ class Refusals(RealGetCase):
         return harness.free_port()
 
 
-class Places(RealGetCase):
+class Places(SharedGetCase):
     """Disks that are full, and what must not be written."""
 
     def test_places_that_cannot_be_written(self):

@@ -6,12 +6,12 @@ import sys
 import unittest
 
 from clientcase import BUILD, ROOT, data, sha256
-from getcase import RealGetCase, Requests
+from getcase import Requests, SharedGetCase
 
 CONTENT = data(1000001)
 
 
-class Examples(RealGetCase):
+class Examples(SharedGetCase):
     """Each fetches a file, is interrupted and run again, and is told of what is not there."""
 
     def run_it(self, port, command):
