@@ -86,11 +86,11 @@ class Watch(RealGetCase):
 
     def test_one_at_a_time_and_ctrl_c_waits_for_its_end(self):
         broker = self.serve({"all/a": b"a", "all/b": b"b"})
-        program = self.watch(broker, "a", "b", "--exec",
-                             'echo begin >>log; while [ ! -e go ]; do sleep 0.02; done; echo end >>log')
+        program = self.start(["setsid", *self.command(broker), "--watch", "--json", "a", "b", "--exec",
+                              "echo begin >>log; while [ ! -e go ]; do sleep 0.02; done; echo end >>log"],
+                             cwd=self.dir)
         self.wait_for_lines(1)
-        os.killpg(os.getpgid(program.process.pid), 0)
-        program.signal(INT)
+        os.killpg(program.process.pid, INT)
         program.event("waits")
         self.assertEqual(self.logged(), ["begin"])
         open(self.path("go"), "w", encoding="ascii").close()
