@@ -29,7 +29,8 @@ static void ask(struct mosquitto *mosq)
 	asked = time(NULL);
 }
 
-static void on_message(struct mosquitto *mosq, void *object, const struct mosquitto_message *message)
+static void on_message(struct mosquitto *mosq, void *object,
+		       const struct mosquitto_message *message)
 {
 	size_t len = (size_t)message->payloadlen;
 

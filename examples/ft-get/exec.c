@@ -33,7 +33,8 @@ static bool exec_set_environment(const struct exec_offer *offer)
 	       setenv("FT_META", offer->meta, 1) == 0;
 }
 
-static void exec_become(const char *command, const struct exec_offer *offer, const sigset_t *open_set)
+static void exec_become(const char *command, const struct exec_offer *offer,
+			const sigset_t *open_set)
 {
 	static const int handled[] = { SIGINT, SIGTERM, SIGHUP, SIGCHLD, SIGPIPE, SIGXFSZ };
 	int nothing = open("/dev/null", O_RDONLY);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include "get.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -274,12 +275,7 @@ static void getter_choose(struct getter *g, int64_t now)
 		g->work = true;
 		return;
 	}
-	if (g->settings->watch)
-		g->round_due_ms = now + ROUND_EVERY_MS;
-	else if (!g->reports)
-		g->over = true;
-	else
-		g->round_due_ms = INT64_MAX;
+	g->round_due_ms = g->settings->watch ? now + ROUND_EVERY_MS : INT64_MAX;
 }
 
 void getter_fail(struct getter *g, enum exit_code code, const char *why)
@@ -327,6 +323,7 @@ void getter_step(struct getter *g)
 {
 	int64_t now = process_now_ms();
 
+	assert(!g->over);
 	g->work = false;
 	getter_watch_patience(g, now);
 	g->stepped_ms = now;
@@ -344,7 +341,8 @@ void getter_step(struct getter *g)
 		asks_watch_overdue(g, now);
 		asks_send(g, now);
 	}
-	if (g->settings->watch == false && g->round_due_ms == INT64_MAX && !g->reports)
+	/* The one round is over, and what was to be reported is. */
+	if (g->round_due_ms == INT64_MAX && getter_is_idle(g) && !g->reports)
 		g->over = true;
 	g->stepped_ms = process_now_ms();
 }

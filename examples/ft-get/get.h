@@ -141,7 +141,7 @@ struct getter {
 	int64_t not_before_ms;		/* of blocks */
 	int64_t headway_ms;		/* patience runs since */
 	int64_t stepped_ms;
-	int64_t round_due_ms;		/* with --watch */
+	int64_t round_due_ms;		/* when the next round begins; INT64_MAX: there is none */
 	bool announced;			/* an offer has changed: another round */
 	bool told_not_saved;
 	char trouble[300];		/* why there is no headway; "": nothing was said */
@@ -195,13 +195,12 @@ void file_begin_anew(struct getter *g);
 void file_release(struct file *file);
 struct tell_file file_info(const struct file *file);
 
-/* Whether a fetched content is to be noted, or handed on. */
 void asks_send(struct getter *g, int64_t now);
 void asks_take_bytes(struct getter *g, const struct heard *heard, int64_t now);
 void asks_take_answer(struct getter *g, const struct heard *heard, int64_t now);
 void asks_watch_overdue(struct getter *g, int64_t now);
 
-/* Puts back what was not answered: the connection is lost. `all`: what waits to be written, too. */
+/* Puts back what was not answered: the connection is lost. */
 void asks_forget(struct getter *g);
 void asks_clear(struct getter *g);
 bool asks_any(const struct getter *g);

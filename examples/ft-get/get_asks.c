@@ -193,7 +193,7 @@ static void asks_pause(struct getter *g, struct ask *ask, unsigned seconds, int6
 		g->not_before_ms = now + (int64_t)seconds * 1000;
 }
 
-/* A broker that says how large a block may be is believed if that is less than what was asked for. */
+/* How large a block may be is believed if that is less than what was asked for. */
 static void asks_use_smaller(struct getter *g, const struct ask *ask, const struct heard *heard)
 {
 	if (!heard->max_block || heard->max_block >= ask->block.len || g->wire.block_bytes) {

@@ -220,8 +220,8 @@ static void file_begin_blocks(struct getter *g)
 	file->phase = FILE_BLOCKS;
 	struct tell_file info = file_info(file);
 	if (how == TARGET_ANEW && !file->from_scratch && !file->changes)
-		tell_note(&g->tell, "changed", &info, TONE_WARNING, "what was fetched before was of "
-			  "another content; beginning anew");
+		tell_note(&g->tell, "changed", &info, TONE_WARNING, "what was fetched before is of "
+			  "another content, or not known; beginning anew");
 	tell_begin(&g->tell, &info);
 	reports_add(g, "downloading", 0, "");
 	file->told_ms = g->stepped_ms;

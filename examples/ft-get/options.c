@@ -31,7 +31,8 @@ static struct settings *settings_of(struct command *command)
 	return (struct settings *)(void *)command;
 }
 
-static bool take_block_size(struct command *command, const struct option_row *row, const char *value)
+static bool take_block_size(struct command *command, const struct option_row *row,
+			    const char *value)
 {
 	settings_of(command)->block_bytes = 0;
 	return strcmp(value, "auto") == 0 || option_take_number(command, row, value);

@@ -15,7 +15,6 @@ struct tell {
 	struct progress progress;
 	unsigned fetched;		/* files, or there already */
 	unsigned failed;
-	unsigned many;			/* files, as far as is known */
 	uint64_t bytes;			/* of all that were fetched */
 	bool was_lost;			/* and nothing said yet that it is back */
 	enum exit_code code;		/* the first that is not EXIT_DONE */

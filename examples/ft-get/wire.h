@@ -83,7 +83,7 @@ struct heard {
 
 void heard_release(struct heard *heard);
 
-/* Fills in `why`, which a terminal may show: control characters become '?'. `detail` may be NULL. */
+/* Fills in `why`, which a terminal may show: control characters become '?'. `detail` or NULL. */
 void heard_say(struct heard *heard, const char *word, const char *detail);
 
 struct wire_protocol {
