@@ -7,6 +7,9 @@
  *	cc examples/download.c -lmosquitto -o download
  *	download PATH SHA256 FILE HOST PORT CLIENT_ID
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE	/* memmem */
+#endif
 #include <mosquitto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +38,9 @@ static void on_message(struct mosquitto *mosq, void *object,
 	size_t len = (size_t)message->payloadlen;
 
 	(void)object;
-	if (strncmp(message->topic, "$file-response/", 15) == 0) {	/* file_changed, no_such_file */
+	/* file_changed, no_such_file, ...; for 151, busy, the block is asked for again later. */
+	if (strncmp(message->topic, "$file-response/", 15) == 0 &&
+	    !memmem(message->payload, len, "\"reason_code\":151", 17)) {
 		fprintf(stderr, "%.*s\n", (int)len, (const char *)message->payload);
 		state = FAILED;
 	}

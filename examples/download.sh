@@ -16,22 +16,22 @@ block=65536
 
 offer=$(mosquitto_rr -i "$id" -q 1 -W 10 -n -t "\$file-get/info/$path" -e "\$file-response/$id" "$@")
 sum=$(echo "$offer" | sed -n 's/.*"sha256":"\([0-9a-f]*\)".*/\1/p')
+size=$(echo "$offer" | sed -n 's/.*"size":\([0-9]*\).*/\1/p')
 if [ -z "$sum" ]; then
 	echo "$offer" >&2
 	exit 1
 fi
 part=$file.$sum.part	# of this content, so that none is mixed
 touch "$part"
-while :; do
-	# A block that was cut off is asked for again.
-	offset=$(($(stat -c %s "$part") / block * block))
-	truncate -s "$offset" "$part"
-	mosquitto_rr -i "$id" -W 10 -N -m "$sum" -t "\$file-get/$offset/$block/$path" \
+while offset=$(stat -c %s "$part") && [ "$offset" -lt "$size" ]; do
+	length=$((size - offset < block ? size - offset : block))
+	mosquitto_rr -i "$id" -W 10 -N -m "$sum" -t "\$file-get/$offset/$length/$path" \
 		-e "\$file-data/$id/$offset/$path" "$@" >"$part.block" || exit
+	# Of another length it is no block: the broker says what is wrong.
+	[ "$(stat -c %s "$part.block")" -eq $length ] || { cat "$part.block" >&2; exit 1; }
 	cat "$part.block" >>"$part"
-	[ "$(stat -c %s "$part.block")" -eq $block ] || break	# a short one is the last
 done
-rm "$part.block"
+rm -f "$part.block"
 if echo "$sum  $part" | sha256sum -c --status; then
 	mv "$part" "$file"
 else

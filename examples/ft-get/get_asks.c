@@ -16,6 +16,7 @@
 #define ANSWER_TIMES 4			/* so much slower than usual is too slow */
 #define BEGIN_BLOCKS 4			/* at a time, before the speed is known */
 #define TROUBLE_EVERY_MS 1000
+#define LATER_DOUBLINGS 5		/* of a second, after errors of the broker's own */
 
 static unsigned asks_count(const struct getter *g, enum ask_state state)
 {
@@ -43,21 +44,26 @@ void asks_clear(struct getter *g)
 		ask_free(&g->asks[i]);
 }
 
-/* What was asked for first comes first again. */
+/* The lowest is always in front: standard output waits for it, and for no other. */
+static void ask_put_back(struct getter *g, struct ask *ask)
+{
+	struct spans *todo = &g->file.todo;
+
+	if (!spans_give_back(todo, &ask->piece))
+		getter_fail(g, EXIT_INTERNAL, "out of memory");
+	for (size_t i = todo->count; i > 1 && todo->items[i - 2].offset < todo->items[i - 1].offset; i--) {
+		struct span higher = todo->items[i - 1];
+		todo->items[i - 1] = todo->items[i - 2];
+		todo->items[i - 2] = higher;
+	}
+	ask_free(ask);
+}
+
 void asks_forget(struct getter *g)
 {
-	for (;;) {
-		struct ask *last = NULL;
-		for (unsigned i = 0; i < g->settings->link.window; i++) {
-			struct ask *ask = &g->asks[i];
-			if (ask->state == ASK_OPEN && (!last || ask->piece.offset > last->piece.offset))
-				last = ask;
-		}
-		if (!last)
-			return;
-		if (!spans_give_back(&g->file.todo, &last->piece))
-			getter_fail(g, EXIT_INTERNAL, "out of memory");
-		ask_free(last);
+	for (unsigned i = 0; i < g->settings->link.window; i++) {
+		if (g->asks[i].state == ASK_OPEN)
+			ask_put_back(g, &g->asks[i]);
 	}
 }
 
@@ -181,16 +187,27 @@ void asks_take_bytes(struct getter *g, const struct heard *heard, int64_t now)
 		file_fail(g, EXIT_FILE, target->why);
 }
 
-static void asks_pause(struct getter *g, struct ask *ask, unsigned seconds, int64_t now)
+static void asks_pause(struct getter *g, unsigned seconds, int64_t now)
 {
-	unsigned others = asks_count(g, ASK_OPEN) - 1;
-
-	/* Perhaps the broker takes fewer at a time. */
-	if (others && (!g->file.shrunk || g->file.shrunk > others))
-		g->file.shrunk = others;
-	ask->again = true;
 	if (g->not_before_ms < now + (int64_t)seconds * 1000)
 		g->not_before_ms = now + (int64_t)seconds * 1000;
+}
+
+/* Perhaps the broker takes fewer at a time. Of those that are refused together the first counts. */
+static void ask_back_off(struct getter *g, struct ask *ask, unsigned seconds, int64_t now)
+{
+	unsigned open = asks_count(g, ASK_OPEN);
+
+	if (now >= g->not_before_ms && open > 1 && (!g->file.shrunk || g->file.shrunk > open / 2))
+		g->file.shrunk = open / 2;
+	asks_pause(g, seconds, now);
+	ask_put_back(g, ask);
+}
+
+static void ask_try_later(struct getter *g, struct ask *ask, int64_t now)
+{
+	ask->again = true;
+	asks_pause(g, 1u << (ask->attempt < LATER_DOUBLINGS ? ask->attempt++ : LATER_DOUBLINGS), now);
 }
 
 /* How large a block may be is believed if that is less than what was asked for. */
@@ -218,10 +235,10 @@ void asks_take_answer(struct getter *g, const struct heard *heard, int64_t now)
 		file_begin_anew(g);
 		break;
 	case VERDICT_WAIT:
-		asks_pause(g, ask, heard->retry_after_s, now);
+		ask_back_off(g, ask, heard->retry_after_s, now);
 		break;
 	case VERDICT_LATER:
-		asks_pause(g, ask, 1u << (ask->attempt < 5 ? ask->attempt++ : 5), now);
+		ask_try_later(g, ask, now);
 		break;
 	case VERDICT_TOO_LARGE:
 		asks_use_smaller(g, ask, heard);

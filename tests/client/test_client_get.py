@@ -157,6 +157,8 @@ class Accidents(RealGetCase):
                 self.wait_for_state()
                 self.broker_.kill9()
             self.broker_.start(wait_for_sink=False)
+            # Before it has looked it is busy, and blocks are asked for once more.
+            self.wait_for(self.broker_, "app.bin", self.content)
             self.proxy.target = self.broker_.port
         self.assertEqual(program.wait(60), 0, program.err)
         self.check_once()
