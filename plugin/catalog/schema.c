@@ -148,6 +148,32 @@ const char ft_schema_add[] =
 	"	PRIMARY KEY (scope, whose, path)"
 	") WITHOUT ROWID;"
 
+	/*
+	 * What devices have done about their jobs: option `downloads jobs`. A thing that has done
+	 * nothing about one has no row. kind: enum ft_thing_kind; status: enum ft_execution_status.
+	 */
+	"CREATE TABLE IF NOT EXISTS executions ("
+	"	kind INTEGER NOT NULL,"
+	"	thing TEXT NOT NULL,"
+	"	job TEXT NOT NULL,"
+	"	status INTEGER NOT NULL,"
+	"	version INTEGER NOT NULL,"
+	"	queued_s INTEGER NOT NULL,"
+	"	started_s INTEGER NOT NULL,"
+	"	updated_s INTEGER NOT NULL,"
+	"	details TEXT NOT NULL,"
+	"	PRIMARY KEY (kind, thing, job)"
+	") WITHOUT ROWID;"
+	"CREATE INDEX IF NOT EXISTS executions_by_job ON executions (job);"
+	"CREATE VIEW IF NOT EXISTS jobs AS SELECT"
+	"	job, CASE kind WHEN 1 THEN 'client' WHEN 2 THEN 'user' END AS kind, thing,"
+	"	CASE status WHEN 1 THEN 'IN_PROGRESS' WHEN 2 THEN 'SUCCEEDED'"
+	"		WHEN 3 THEN 'FAILED' WHEN 4 THEN 'REJECTED' END AS status,"
+	"	version,"
+	"	strftime('%Y-%m-%dT%H:%M:%SZ', updated_s, 'unixepoch') AS updated_at,"
+	"	details"
+	"	FROM executions;"
+
 	/* Finished files that consumers are still to be told of: option `done`. */
 	"CREATE TABLE IF NOT EXISTS notices ("
 	"	id INTEGER PRIMARY KEY,"

@@ -108,6 +108,13 @@
 	X(EACH_OFFER, "SELECT scope, whose, path, inode, size, mtime_ns, ctime_ns, sha256, meta," \
 	  " announced FROM offers") \
 	\
+	X(PUT_EXECUTION, "INSERT OR REPLACE INTO executions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)") \
+	X(EACH_EXECUTION, "SELECT job, status, version, queued_s, started_s, updated_s, details" \
+	  " FROM executions WHERE kind = ? AND thing = ? ORDER BY job") \
+	X(COUNT_EXECUTIONS, "SELECT count(*) FROM executions") \
+	X(NEXT_EXECUTED_JOB, "SELECT min(job) FROM executions WHERE job > ?") \
+	X(DROP_EXECUTIONS, "DELETE FROM executions WHERE job = ?") \
+	\
 	X(DROP_ANSWER, "DELETE FROM answers WHERE number = ?")
 
 enum ft_sql {

@@ -11,6 +11,7 @@
 
 #include "base/system.h"
 #include "engine/downloads.h"
+#include "engine/things.h"
 #include "log/record.h"
 #include "protocol/aws_topic.h"
 #include "protocol/get.h"
@@ -910,6 +911,10 @@ enum ft_status ft_engine_command(struct ft_engine *engine, const struct ft_reque
 	if (engine->downloads && ft_aws_topic_kind(request->topic) == FT_AWS_TOPIC_REQUEST) {
 		engine_stream(engine, request, payload, len);
 		return FT_OK;	/* AWS's clients look for answers, not at PUBACKs */
+	}
+	if (engine->downloads && ft_aws_job_topic_kind(request->topic) == FT_AWS_TOPIC_REQUEST) {
+		engine_thing(engine, request, payload, len);
+		return FT_OK;
 	}
 	call.limits = engine_limits_of(engine, request);
 	st = take_rate(&call);

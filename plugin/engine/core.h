@@ -28,11 +28,14 @@ enum ft_lane {
 	FT_LANE_ADMIN,		/* what operators ask; served with option control only */
 	FT_LANE_OFFERS,		/* looks for files to offer, and hashes them; option downloads */
 	FT_LANE_DOWNLOAD,	/* reads blocks; options downloads and download_workers */
+	FT_LANE_JOBS,		/* jobs of devices; option downloads jobs */
 	FT_LANES
 };
 
 /* A file up to this many bytes is small. */
 #define FT_SMALL_FILE ((uint64_t)1024 * 1024)
+
+struct ft_things;
 
 struct ft_core {
 	const struct ft_options *options;
@@ -47,6 +50,7 @@ struct ft_core {
 	atomic_size_t outstanding;	/* jobs that finishers have */
 	atomic_bool stopping;		/* long work is given up; the next start goes on with it */
 	struct ft_verify verify;	/* the worker's of FT_LANE_ADMIN; others look */
+	struct ft_things *things;	/* the worker's of FT_LANE_JOBS; owned; NULL: there is none */
 	atomic_bool disk_full;		/* the writer holds back what it cannot write */
 	struct ft_latency sync;		/* waits of writer and finishers for the disk */
 	void (*notify)(void *context);	/* makes the broker's thread look into to_broker */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-#include "engine/downloads.h"
+#include "engine/downloads_private.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -8,7 +8,6 @@
 #include "base/sys.h"
 #include "engine/rates.h"
 
-#define DOWNLOADS_BUCKETS 1024
 #define DOWNLOADS_SOURCES_MAX 64	/* open files */
 #define DOWNLOADS_PASS_BYTES ((size_t)1024 * 1024)	/* published in one pass of the broker's loop */
 #define DOWNLOADS_PASS_MS 100		/* a pass takes no longer, where the broker tells of none */
@@ -18,48 +17,6 @@
 #define DOWNLOADS_READ_AHEAD (1024 * 1024)
 #define DOWNLOADS_REPORT_MS 1000
 #define DOWNLOADS_REPORTS_MAX 64	/* paths that a client reports about */
-
-/* A client that has asked for something since it is connected. */
-struct ft_downloader {
-	struct ft_downloader *next;	/* in its bucket */
-	struct ft_link turn;		/* in ft_downloads.turns while it has something in `waiting` */
-	struct ft_list waiting;		/* struct ft_fetch */
-	size_t open;			/* fetches of it, waiting or at a worker */
-	bool gone;			/* disconnected: in no bucket; freed with its last fetch */
-	uint64_t hash, generation;
-	struct ft_viewer viewer;	/* of this generation of the index */
-	int64_t full_us;		/* when its second of bandwidth is full again */
-	int64_t report_ms;		/* when it may report again */
-	uint64_t *reports;		/* owned; hashes of paths; NULL: none yet */
-	size_t report_count;
-	size_t charged;
-	char id[];
-};
-
-/* An open file. Closed by a worker: that may wait for the disk. */
-struct ft_source {
-	struct ft_link link;		/* in ft_downloads.sources, used last comes last */
-	uint64_t number;		/* of the content */
-	size_t users;			/* workers that read from it */
-	bool dropped;			/* closed after the last of them */
-	int fd;
-};
-
-struct ft_downloads {
-	const struct ft_offers *offers;	/* the scanner's; NULL: nothing is known yet */
-	uint64_t generation;
-	struct ft_scan *scan;		/* owned; NULL: it is at work */
-	int64_t scan_ms;		/* when it goes on */
-	struct ft_downloader *clients[DOWNLOADS_BUCKETS];
-	struct ft_list turns;		/* clients with something to wait for */
-	struct ft_list sources;
-	size_t source_count;
-	size_t reading;			/* fetches at workers */
-	size_t passed;			/* bytes published in this pass */
-	uint64_t pass;
-	int64_t pass_ms, full_us, due_ms;
-	bool pump;			/* somebody's turn may have come */
-};
 
 /* --- clients --- */
 
@@ -95,6 +52,7 @@ static enum ft_status downloads_add_client(struct ft_engine *e, struct ft_downlo
 	e->charged += size;
 	ft_link_init(&(*slot)->turn);
 	ft_list_init(&(*slot)->waiting);
+	ft_link_init(&(*slot)->thing.link);
 	return FT_OK;
 }
 
@@ -115,8 +73,28 @@ static void downloads_free_client(struct ft_engine *e, struct ft_downloader *cli
 {
 	assert(client->open == 0 && !ft_link_listed(&client->turn));
 	e->charged -= client->charged;
+	engine_drop_thing_client(e, &client->thing);
 	free(client->reports);
 	free(client);
+}
+
+enum ft_status engine_open_call(struct ft_engine *e, const struct ft_request *request,
+				struct ft_downloader **out)
+{
+	enum ft_status st = downloads_client(e, request, out);
+
+	if (st == FT_OK && (*out)->open >= e->options->max_requests_per_client)
+		st = FT_BUSY;
+	if (st == FT_OK)
+		(*out)->open++;
+	return st;
+}
+
+void engine_close_call(struct ft_engine *e, struct ft_downloader *client)
+{
+	assert(client->open > 0);
+	if (--client->open == 0 && client->gone)
+		downloads_free_client(e, client);
 }
 
 /* --- what they see --- */
@@ -630,6 +608,8 @@ void engine_take_scan(struct ft_engine *e, struct ft_scan *scan)
 		while ((link = ft_list_first(&d->sources)) != NULL)
 			downloads_drop_source(e, FT_CONTAINER(link, struct ft_source, link));
 	}
+	if (scan->jobs_changed)
+		engine_take_index(e, scan->jobs);
 	scan->told = downloads_publish_news(e, scan);
 	if (!scan->told)
 		d->scan_ms = e->now_ms + DOWNLOADS_WAIT_MS;
@@ -683,6 +663,7 @@ void engine_drop_downloader(struct ft_engine *e, const char *client_id)
 	*slot = client->next;
 	client->gone = true;
 	ft_link_remove(&client->turn);
+	ft_link_remove(&client->thing.link);
 	client->open++;
 	while ((link = ft_list_pop(&client->waiting)) != NULL)
 		downloads_refuse(e, FT_CONTAINER(link, struct ft_fetch, job.link), FT_CANCELLED);
@@ -703,7 +684,7 @@ enum ft_status engine_start_downloads(struct ft_engine *e)
 	d->due_ms = INT64_MAX;
 	ft_list_init(&d->turns);
 	ft_list_init(&d->sources);
-	if (!(d->scan = ft_scan_new()))
+	if (engine_start_things(e) != FT_OK || !(d->scan = ft_scan_new()))
 		return FT_NO_MEMORY;
 	d->scan_ms = e->now_ms;
 	downloads_look(e);
@@ -718,6 +699,7 @@ void engine_release_downloads(struct ft_engine *e)
 
 	if (!d)
 		return;
+	engine_release_things(e);
 	for (size_t i = 0; i < DOWNLOADS_BUCKETS; i++) {
 		while (d->clients[i]) {
 			/* Those that were at workers are freed already. */

@@ -15,6 +15,7 @@
 #include "engine/limits.h"
 #include "engine/expiry.h"
 #include "engine/judge.h"
+#include "engine/things.h"
 #include "engine/verify.h"
 #include "protocol/manifest.h"
 
@@ -487,6 +488,20 @@ static void finisher_run(struct finisher *f, struct ft_job *job)
 
 /* --- threads --- */
 
+/* Takes what waits now. */
+static size_t finisher_serve_things(struct finisher *f, struct ft_link *link)
+{
+	struct ft_queue *lane = &f->all->core->lanes[f->lane];
+	struct ft_job *jobs[FINISHER_TOGETHER];
+	size_t count = 0;
+
+	do {
+		jobs[count++] = FT_CONTAINER(link, struct ft_job, link);
+	} while (count < FINISHER_TOGETHER && (link = ft_queue_pop(lane)) != NULL);
+	ft_things_serve(f->all->core, f->catalog, jobs, count);
+	return count;
+}
+
 /* Takes the files that wait now; a job of another kind ends the row and is run behind them. */
 static void finisher_serve(struct finisher *f, struct ft_link *link)
 {
@@ -515,8 +530,12 @@ static void *finisher_main(void *argument)
 	struct ft_core *core = f->all->core;
 	struct ft_link *link;
 
-	while ((link = ft_queue_wait(&core->lanes[f->lane])) != NULL)
-		finisher_serve(f, link);
+	while ((link = ft_queue_wait(&core->lanes[f->lane])) != NULL) {
+		if (f->lane == FT_LANE_JOBS)
+			atomic_fetch_sub(&core->outstanding, finisher_serve_things(f, link));
+		else
+			finisher_serve(f, link);
+	}
 	atomic_fetch_sub(&f->all->running, 1);
 	core->notify(core->context);
 	return NULL;
@@ -549,6 +568,7 @@ enum ft_status ft_finishers_new(struct ft_core *core, struct ft_finishers **out)
 		/* Commands are answered while files are verified. */
 		[FT_LANE_ADMIN] = o->control != FT_CONTROL_OFF ? 2 : 0,
 		[FT_LANE_OFFERS] = o->downloads != 0,
+		[FT_LANE_JOBS] = (o->downloads & FT_DOWNLOADS_JOBS) != 0,
 		[FT_LANE_DOWNLOAD] = o->downloads != 0 ? (size_t)o->download_workers : 0,
 	};
 	struct ft_finishers *all;

@@ -7,6 +7,7 @@
 
 #include "base/sys.h"
 #include "engine/downloads.h"
+#include "engine/things.h"
 
 struct ft_finished ft_finish_result(const struct ft_finish *job)
 {
@@ -96,6 +97,12 @@ void ft_job_free(struct ft_job **pointer)
 		break;
 	case FT_JOB_CLOSE:
 		ft_sys_close(FT_CONTAINER(job, struct ft_close, job)->fd);
+		break;
+	case FT_JOB_THING:
+		ft_thing_call_release(FT_CONTAINER(job, struct ft_thing_call, job));
+		break;
+	case FT_JOB_INDEX:
+		ft_job_index_drop(&FT_CONTAINER(job, struct ft_index_job, job)->index);
 		break;
 	case FT_JOB_ADMIN:
 		ft_overrides_free(&FT_CONTAINER(job, struct ft_admin_job, job)->overrides);

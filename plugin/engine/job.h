@@ -22,6 +22,7 @@
  *	SCAN		broker -> finisher -> broker			see scanner.h
  *	FETCH		broker -> finisher -> broker			see downloads.h
  *	CLOSE		broker -> finisher				... of a file
+ *	THING, INDEX	broker -> finisher -> broker			see things.h
  *	VERDICT, SEGMENT, LOST, SPACE	writer -> broker
  */
 #ifndef FT_ENGINE_JOB_H
@@ -65,6 +66,8 @@ enum ft_job_kind {
 	FT_JOB_SCAN,
 	FT_JOB_FETCH,
 	FT_JOB_CLOSE,
+	FT_JOB_THING,
+	FT_JOB_INDEX,
 };
 
 /* What every job begins with. */

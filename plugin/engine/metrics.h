@@ -43,9 +43,13 @@ struct ft_metrics {
 	uint64_t blocks, block_bytes;		/* to devices: option downloads */
 	uint64_t blocks_cached;			/* of these: read at once */
 	uint64_t blocks_absent;			/* read, but the client had gone */
+	uint64_t job_updates;			/* that were accepted: option downloads jobs */
+	uint64_t jobs_started;			/* by start-next */
+	uint64_t jobs_succeeded, jobs_failed;	/* executions that ended so; REJECTED is failed, too */
 
 	/* Now. */
 	uint64_t offered;			/* files */
+	uint64_t job_documents;
 	uint64_t quota_used;			/* bytes */
 
 	/* What engine_take_metrics() finds. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/downloads.h"
+#include "engine/things.h"
 #include "engine/verify.h"
 #include "log/record.h"
 #include "protocol/get.h"
@@ -662,6 +663,12 @@ void engine_take_job(struct ft_engine *e, struct ft_job *job)
 		break;
 	case FT_JOB_FETCH:
 		engine_take_fetch(e, FT_CONTAINER(job, struct ft_fetch, job));
+		break;
+	case FT_JOB_THING:
+		engine_take_thing_call(e, FT_CONTAINER(job, struct ft_thing_call, job));
+		break;
+	case FT_JOB_INDEX:
+		engine_take_index_job(e, FT_CONTAINER(job, struct ft_index_job, job));
 		break;
 	case FT_JOB_VERIFY:
 	case FT_JOB_CLOSE:

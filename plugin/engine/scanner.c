@@ -9,28 +9,14 @@
 #include "base/system.h"
 #include "base/utf8.h"
 #include "catalog/offers.h"
+#include "engine/scan_walk.h"
 #include "protocol/aws_topic.h"
 
 #define SCANNER_BLOCK ((size_t)256 * 1024)
-#define SCANNER_REST_MS 1000		/* a file that was written a moment ago may still be */
-#define SCANNER_AGAIN_MS 50		/* until one that is new is looked at again */
 #define SCANNER_HASH_MS 2000		/* of hashing, then what is hashed is offered */
 #define SCANNER_COMPLAINTS_MAX 10000
-#define SCANNER_PLACE_ROOM (16 + FT_NAME_ROOM + FT_OFFER_PATH_MAX)
 #define SCANNER_LOG_MAX 200		/* bytes of a name in a log line */
 #define SCANNER_NANO ((int64_t)1000000000)
-
-/* One look into all folders. */
-struct scan_walk {
-	struct ft_core *core;
-	struct ft_scan *scan;
-	struct ft_offers *next;
-	int root;
-	enum ft_offer_scope scope;
-	const char *whose;
-	char place[SCANNER_PLACE_ROOM];	/* below offers/ */
-	size_t path_at;			/* where in `place` the path begins */
-};
 
 struct ft_scan *ft_scan_new(void)
 {
@@ -59,21 +45,22 @@ void ft_scan_release(struct ft_scan *scan)
 	ft_offers_free(&scan->offers);
 	ft_offers_free(&scan->former);
 	ft_offers_free(&scan->gone);
+	ft_job_index_drop(&scan->jobs);
 	ft_finished_set_release(&scan->complaints);
 	free(scan->groups_text);
 }
 
 /* --- files --- */
 
-static int scan_open_root(const struct ft_core *core)
+int ft_scan_open_root(const struct ft_core *core, const char *top)
 {
 	char path[4096];
 
-	snprintf(path, sizeof path, "%s/offers", core->options->storage_dir);
+	snprintf(path, sizeof path, "%s/%s", core->options->storage_dir, top);
 	return ft_sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
 }
 
-static struct ft_offer_stat scan_stat_of(const struct stat *st)
+struct ft_offer_stat ft_scan_stat_of(const struct stat *st)
 {
 	return (struct ft_offer_stat){
 		.inode = st->st_ino, .size = (uint64_t)st->st_size,
@@ -89,11 +76,11 @@ bool ft_offer_is_unchanged(const struct ft_offer *offer, int fd)
 
 	if (ft_sys_fstat(fd, &st) != 0)
 		return false;
-	now = scan_stat_of(&st);
+	now = ft_scan_stat_of(&st);
 	return S_ISREG(st.st_mode) && ft_offer_stat_equal(&now, &offer->stat);
 }
 
-static enum ft_status scan_status(int error)
+enum ft_status ft_scan_status(int error)
 {
 	switch (error) {
 	case ENOENT:
@@ -110,9 +97,9 @@ enum ft_status ft_offer_open(const struct ft_core *core, const struct ft_offer *
 {
 	/* A pipe that somebody puts there meanwhile must not wait; reading changes no time. */
 	static const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-	char place[SCANNER_PLACE_ROOM];
+	char place[FT_SCAN_PLACE_ROOM];
 	enum ft_status st = FT_OK;
-	int root = scan_open_root(core);
+	int root = ft_scan_open_root(core, "offers");
 
 	snprintf(place, sizeof place, "%s/%s%s%s", ft_offer_scope_word(offer->scope), offer->whose,
 		 *offer->whose ? "/" : "", offer->path);
@@ -120,7 +107,7 @@ enum ft_status ft_offer_open(const struct ft_core *core, const struct ft_offer *
 	if (*fd < 0 && errno == EPERM)	/* of another user */
 		*fd = ft_sys_open_beneath(root, place, flags);
 	if (*fd < 0)
-		st = scan_status(errno);
+		st = ft_scan_status(errno);
 	else if (!ft_offer_is_unchanged(offer, *fd))
 		st = FT_BUSY;
 	ft_sys_close(root);
@@ -141,10 +128,10 @@ static uint64_t scan_hash(uint64_t hash, const char *text)
 }
 
 /* One line for each place and reason. `how` stands between them. */
-static void scan_say(struct ft_core *core, struct ft_scan *scan, const char *place,
-		     const char *how, const char *why)
+static void scan_say(struct ft_core *core, struct ft_scan *scan, const char *top,
+		     const char *place, const char *how, const char *why)
 {
-	uint64_t hash = scan_hash(scan_hash(0xcbf29ce484222325u, place), why);
+	uint64_t hash = scan_hash(scan_hash(scan_hash(0xcbf29ce484222325u, top), place), why);
 	char room[4 * SCANNER_LOG_MAX + 8];
 	struct ft_buf shown = ft_buf_on(room, sizeof room);
 
@@ -153,7 +140,7 @@ static void scan_say(struct ft_core *core, struct ft_scan *scan, const char *pla
 	    || ft_finished_set_add(&scan->complaints, hash) != FT_OK)
 		return;
 	ft_buf_printable(&shown, place, strlen(place), SCANNER_LOG_MAX);
-	ft_logger_printf(core->logger, FT_LOG_WARNING, "offers/%s %s: %s%s", room, how, why,
+	ft_logger_printf(core->logger, FT_LOG_WARNING, "%s/%s %s: %s%s", top, room, how, why,
 			 scan->complaints.count == SCANNER_COMPLAINTS_MAX
 			 ? "; of others nothing more is said" : "");
 }
@@ -161,31 +148,31 @@ static void scan_say(struct ft_core *core, struct ft_scan *scan, const char *pla
 static void scan_complain(struct ft_core *core, struct ft_scan *scan, const char *place,
 			  const char *why)
 {
-	scan_say(core, scan, place, "is not offered", why);
+	scan_say(core, scan, "offers", place, "is not offered", why);
 }
 
-static void walk_complain(struct scan_walk *walk, const char *why)
+void ft_scan_complain(struct ft_scan_walk *walk, const char *why)
 {
-	scan_complain(walk->core, walk->scan, walk->place, why);
+	scan_say(walk->core, walk->scan, walk->top, walk->place, "is not offered", why);
 }
 
-static void walk_complain_errno(struct scan_walk *walk, int error)
+static void walk_complain_errno(struct ft_scan_walk *walk, int error)
 {
 	char room[FT_ERROR_ROOM];
 
-	walk_complain(walk, ft_error_text(error, room));
+	ft_scan_complain(walk, ft_error_text(error, room));
 }
 
 /* About what is offered all the same. */
-static void walk_warn(struct scan_walk *walk, const char *why)
+static void walk_warn(struct ft_scan_walk *walk, const char *why)
 {
-	scan_say(walk->core, walk->scan, walk->place, "is offered", why);
+	scan_say(walk->core, walk->scan, walk->top, walk->place, "is offered", why);
 }
 
 /* --- looking --- */
 
 /* The whole content, which is at most `max` bytes, with a NUL. False: errno says why. */
-static bool scan_read_small(int dir, const char *name, char *to, size_t max, size_t *len)
+bool ft_scan_read_small(int dir, const char *name, char *to, size_t max, size_t *len)
 {
 	int fd = ft_sys_open_beneath(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	ssize_t got = fd < 0 ? -1 : ft_sys_read_all(fd, to, max + 1, 0);
@@ -201,7 +188,7 @@ static bool scan_read_small(int dir, const char *name, char *to, size_t max, siz
 }
 
 /* The JSON object in .<name>.json, for as long as `room` is; none where it is bad. */
-static struct ft_json_text walk_read_meta(struct scan_walk *walk, int dir, const char *name,
+static struct ft_json_text walk_read_meta(struct ft_scan_walk *walk, int dir, const char *name,
 					  char room[FT_OFFER_META_MAX + 2])
 {
 	struct ft_json_text meta = { .at = NULL };
@@ -209,7 +196,7 @@ static struct ft_json_text walk_read_meta(struct scan_walk *walk, int dir, const
 	size_t len;
 
 	snprintf(file, sizeof file, ".%.250s.json", name);
-	if (!scan_read_small(dir, file, room, FT_OFFER_META_MAX, &len)) {
+	if (!ft_scan_read_small(dir, file, room, FT_OFFER_META_MAX, &len)) {
 		if (errno != ENOENT && errno != ENAMETOOLONG)
 			walk_warn(walk, "without meta data, which cannot be read");
 		return meta;
@@ -226,13 +213,13 @@ static struct ft_json_text walk_read_meta(struct scan_walk *walk, int dir, const
 	return meta;
 }
 
-static enum ft_status walk_take_file(struct scan_walk *walk, int dir, const char *name,
+static enum ft_status walk_take_file(struct ft_scan_walk *walk, int dir, const char *name,
 				     const struct stat *st)
 {
 	char room[FT_OFFER_META_MAX + 2];
 	struct ft_offer offer = {
 		.scope = walk->scope, .whose = walk->whose, .path = walk->place + walk->path_at,
-		.stat = scan_stat_of(st),
+		.stat = ft_scan_stat_of(st),
 	};
 	enum ft_status status;
 
@@ -242,12 +229,12 @@ static enum ft_status walk_take_file(struct scan_walk *walk, int dir, const char
 	status = ft_offers_add(walk->next, &offer);
 	if (status != FT_BUSY)
 		return status;
-	walk_complain(walk, "there are too many files");
+	ft_scan_complain(walk, "there are too many files");
 	return FT_OK;
 }
 
 /* What a link leads to, if that is below offers/. */
-static bool walk_follow(struct scan_walk *walk, struct stat *st)
+static bool walk_follow(struct ft_scan_walk *walk, struct stat *st)
 {
 	int fd = ft_sys_open_beneath(walk->root, walk->place, O_PATH | O_CLOEXEC);
 	int error = errno;
@@ -255,34 +242,34 @@ static bool walk_follow(struct scan_walk *walk, struct stat *st)
 
 	ft_sys_close(fd);
 	if (fd < 0 && error == EXDEV)
-		walk_complain(walk, "the link leads out of offers/");
+		ft_scan_complain(walk, "the link leads out of offers/");
 	else if (!found)
 		walk_complain_errno(walk, error);
 	else if (!S_ISREG(st->st_mode))
-		walk_complain(walk, "the link leads to something else than a file");
+		ft_scan_complain(walk, "the link leads to something else than a file");
 	return found && S_ISREG(st->st_mode);
 }
 
-static enum ft_status walk_folder(struct scan_walk *walk);
+static enum ft_status walk_folder(struct ft_scan_walk *walk);
 
-static enum ft_status walk_entry(struct scan_walk *walk, int dir, const char *name)
+static enum ft_status walk_entry(struct ft_scan_walk *walk, int dir, const char *name)
 {
 	struct stat st;
 
 	if (!ft_offer_path_is_good(walk->place + walk->path_at,
 				   strlen(walk->place + walk->path_at))) {
-		walk_complain(walk, ft_status_text(FT_INVALID_PATH));
+		ft_scan_complain(walk, ft_status_text(FT_INVALID_PATH));
 		return FT_OK;
 	}
 	if (ft_sys_fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return errno == ENOENT ? FT_OK : scan_status(errno);
+		return errno == ENOENT ? FT_OK : ft_scan_status(errno);
 	if (S_ISDIR(st.st_mode))
 		return walk_folder(walk);
 	if (S_ISLNK(st.st_mode) && !walk_follow(walk, &st))
 		return FT_OK;
 	if (S_ISREG(st.st_mode))
 		return walk_take_file(walk, dir, name, &st);
-	walk_complain(walk, "it is neither a file nor a directory");
+	ft_scan_complain(walk, "it is neither a file nor a directory");
 	return FT_OK;
 }
 
@@ -290,8 +277,8 @@ static enum ft_status walk_entry(struct scan_walk *walk, int dir, const char *na
  * A folder that is not there or may not be read has no files; what else goes wrong ends the
  * walk, so that no file counts as gone because of it.
  */
-static enum ft_status walk_each(struct scan_walk *walk,
-				enum ft_status (*visit)(struct scan_walk *walk, int dir,
+static enum ft_status walk_each(struct ft_scan_walk *walk,
+				enum ft_status (*visit)(struct ft_scan_walk *walk, int dir,
 							const char *name))
 {
 	size_t len = strlen(walk->place);
@@ -304,9 +291,11 @@ static enum ft_status walk_each(struct scan_walk *walk,
 
 	if (!dir) {
 		ft_sys_close(fd);
-		if (error == EACCES)
+		if (error == EACCES || error == ENOTDIR || error == ELOOP)
 			walk_complain_errno(walk, error);
-		return error == ENOENT || error == EACCES ? FT_OK : scan_status(error);
+		else if (error != ENOENT)
+			return ft_scan_status(error);
+		return FT_OK;
 	}
 	while (st == FT_OK && (entry = ft_sys_readdir(dir)) != NULL) {
 		if (ft_offer_name_is_hidden(entry->d_name))
@@ -314,7 +303,7 @@ static enum ft_status walk_each(struct scan_walk *walk,
 		if (atomic_load(&walk->core->stopping))
 			st = FT_CANCELLED;
 		else if (len + strlen(entry->d_name) + 2 > sizeof walk->place)
-			walk_complain(walk, "names in it are too long");
+			ft_scan_complain(walk, "names in it are too long");
 		else {
 			snprintf(walk->place + len, sizeof walk->place - len, "/%s", entry->d_name);
 			st = visit(walk, fd, entry->d_name);
@@ -322,14 +311,14 @@ static enum ft_status walk_each(struct scan_walk *walk,
 		walk->place[len] = '\0';
 	}
 	if (st == FT_OK && errno != 0)
-		st = scan_status(errno);
+		st = ft_scan_status(errno);
 	closedir(dir);
 	return st;
 }
 
-static enum ft_status walk_folder(struct scan_walk *walk)
+static enum ft_status walk_folder(struct ft_scan_walk *walk)
 {
-	return walk_each(walk, walk_entry);
+	return walk_each(walk, walk->visit);
 }
 
 /* Whether a client id or a user name, or a group, can have this folder. */
@@ -347,11 +336,11 @@ static bool scan_is_whose(enum ft_offer_scope scope, const char *name)
 		   && ft_sha256_parse(&digest, name + sizeof hashed - 1, strlen(name) - sizeof hashed + 1));
 }
 
-static enum ft_status walk_whose(struct scan_walk *walk, int dir, const char *name)
+static enum ft_status walk_whose(struct ft_scan_walk *walk, int dir, const char *name)
 {
 	(void)dir;
 	if (!scan_is_whose(walk->scope, name)) {
-		walk_complain(walk, "no id has this name: see docs/downloads.md");
+		ft_scan_complain(walk, "no id has this name: see docs/downloads.md");
 		return FT_OK;
 	}
 	walk->whose = name;
@@ -359,7 +348,7 @@ static enum ft_status walk_whose(struct scan_walk *walk, int dir, const char *na
 	return walk_folder(walk);
 }
 
-static enum ft_status walk_all(struct scan_walk *walk)
+enum ft_status ft_scan_walk_all(struct ft_scan_walk *walk)
 {
 	enum ft_status st = FT_OK;
 
@@ -374,7 +363,7 @@ static enum ft_status walk_all(struct scan_walk *walk)
 }
 
 /* The groups as the file says; where it makes no sense, as they were. */
-static enum ft_status walk_groups(struct scan_walk *walk, bool *changed)
+static enum ft_status walk_groups(struct ft_scan_walk *walk, bool *changed)
 {
 	struct ft_scan *scan = walk->scan;
 	char *text = malloc(FT_GROUPS_TEXT_MAX + 2), room[200];
@@ -382,7 +371,7 @@ static enum ft_status walk_groups(struct scan_walk *walk, bool *changed)
 	enum ft_status st = text ? FT_OK : FT_NO_MEMORY;
 	size_t len = 0;
 
-	if (text && !scan_read_small(walk->root, "groups", text, FT_GROUPS_TEXT_MAX, &len)) {
+	if (text && !ft_scan_read_small(walk->root, "groups", text, FT_GROUPS_TEXT_MAX, &len)) {
 		*text = '\0';
 		if (errno != ENOENT)
 			ft_buf_str(&why, "it cannot be read, or is larger than 64k");
@@ -399,6 +388,7 @@ static enum ft_status walk_groups(struct scan_walk *walk, bool *changed)
 		*changed = true;
 		free(scan->groups_text);
 		scan->groups_text = text;
+		scan->groups_number++;
 		return FT_OK;
 	}
 	free(text);
@@ -441,7 +431,7 @@ static bool scan_rests(const struct ft_offer *offer, const struct ft_offer *know
 	int64_t age_ms = ft_clock_unix_ms() - offer->stat.mtime_ns / 1000000;
 
 	return known && ft_offer_stat_equal(&offer->stat, &known->stat)
-	       && (age_ms < 0 || age_ms >= SCANNER_REST_MS);
+	       && (age_ms < 0 || age_ms >= FT_SCAN_REST_MS);
 }
 
 static int scan_compare_size(const void *a, const void *b)
@@ -453,7 +443,7 @@ static int scan_compare_size(const void *a, const void *b)
 }
 
 /* Hashes what rests, small files first, for a time. */
-static enum ft_status scan_hash_some(struct scan_walk *walk, struct ft_offer **some, size_t count)
+static enum ft_status scan_hash_some(struct ft_scan_walk *walk, struct ft_offer **some, size_t count)
 {
 	int64_t until_ms = ft_clock_ms() + SCANNER_HASH_MS;
 	uint8_t *block = count > 0 ? ft_core_alloc(SCANNER_BLOCK) : NULL;
@@ -476,7 +466,7 @@ static enum ft_status scan_hash_some(struct scan_walk *walk, struct ft_offer **s
 			snprintf(walk->place, sizeof walk->place, "%s/%s%s%s",
 				 ft_offer_scope_word(offer->scope), offer->whose,
 				 *offer->whose ? "/" : "", offer->path);
-			walk_complain(walk, "it cannot be read");
+			ft_scan_complain(walk, "it cannot be read");
 		}
 		if (st == FT_BUSY || st == FT_NO_SUCH_FILE || st == FT_IO_ERROR)
 			st = FT_OK;	/* the next look will tell */
@@ -508,7 +498,7 @@ static void scan_inherit(struct ft_offer *offer, const struct ft_offer *known)
  * Compares with what was known: inherits, hashes. `*changed` if anything is not as it was.
  * FT_NO_MEMORY, FT_CANCELLED.
  */
-static enum ft_status scan_compare(struct scan_walk *walk, bool *changed)
+static enum ft_status scan_compare(struct ft_scan_walk *walk, bool *changed)
 {
 	struct ft_offers *next = walk->next, *known = walk->scan->offers;
 	struct ft_offer **some = ft_core_alloc((next->count + 1) * sizeof *some);
@@ -527,7 +517,7 @@ static enum ft_status scan_compare(struct scan_walk *walk, bool *changed)
 		if (!offer->hashed && scan_rests(offer, before))
 			some[count++] = offer;
 		else if (!offer->hashed)
-			walk->scan->again_ms = SCANNER_AGAIN_MS;
+			walk->scan->again_ms = FT_SCAN_AGAIN_MS;
 	}
 	st = scan_hash_some(walk, some, count);
 	for (size_t i = 0; i < count; i++)
@@ -537,7 +527,7 @@ static enum ft_status scan_compare(struct scan_walk *walk, bool *changed)
 }
 
 /* What is to be withdrawn: files that are gone, and all where nothing is announced any more. */
-static enum ft_status scan_note_gone(struct scan_walk *walk)
+static enum ft_status scan_note_gone(struct ft_scan_walk *walk)
 {
 	struct ft_scan *scan = walk->scan;
 	struct ft_offers *known = scan->offers;
@@ -560,7 +550,7 @@ static enum ft_status scan_note_gone(struct scan_walk *walk)
 }
 
 /* Whether the row of an offer is not as it should be before anything is announced. */
-static bool scan_wants_row(const struct scan_walk *walk, const struct ft_offer *offer)
+static bool scan_wants_row(const struct ft_scan_walk *walk, const struct ft_offer *offer)
 {
 	const struct ft_offer *before = ft_offers_find(walk->scan->offers, offer);
 
@@ -571,7 +561,7 @@ static bool scan_wants_row(const struct scan_walk *walk, const struct ft_offer *
 }
 
 /* Rows for what is new; an announcement may follow from now on. */
-static enum ft_status scan_put_rows(struct scan_walk *walk, struct ft_catalog *catalog)
+static enum ft_status scan_put_rows(struct ft_scan_walk *walk, struct ft_catalog *catalog)
 {
 	struct ft_offers *next = walk->next;
 	enum ft_status st = FT_OK;
@@ -705,21 +695,21 @@ static enum ft_status scan_load(struct ft_catalog *catalog, struct ft_scan *scan
 	return st;
 }
 
-static void scan_make_folders(const struct ft_core *core)
+static void scan_make_folders(const struct ft_core *core, const char *top)
 {
 	int root;
 	char path[4096];
 
-	snprintf(path, sizeof path, "%s/offers", core->options->storage_dir);
+	snprintf(path, sizeof path, "%s/%s", core->options->storage_dir, top);
 	if (ft_sys_mkdirat(AT_FDCWD, path, 0750) != 0 && errno != EEXIST)
 		return;
-	root = scan_open_root(core);
+	root = ft_scan_open_root(core, top);
 	for (int scope = FT_OFFER_CLIENT; root >= 0 && scope <= FT_OFFER_ALL; scope++)
 		(void)(ft_sys_mkdirat(root, ft_offer_scope_word((enum ft_offer_scope)scope), 0750) != 0);
 	ft_sys_close(root);
 }
 
-static enum ft_status scan_look(struct scan_walk *walk, struct ft_catalog *catalog)
+static enum ft_status scan_look(struct ft_scan_walk *walk, struct ft_catalog *catalog)
 {
 	struct ft_scan *scan = walk->scan;
 	bool changed = !scan->looked;
@@ -727,9 +717,9 @@ static enum ft_status scan_look(struct scan_walk *walk, struct ft_catalog *catal
 
 	if (!(walk->next = ft_offers_new()))
 		return FT_NO_MEMORY;
-	if ((walk->root = scan_open_root(walk->core)) < 0)
-		return scan_status(errno);
-	if ((st = walk_groups(walk, &changed)) != FT_OK || (st = walk_all(walk)) != FT_OK)
+	if ((walk->root = ft_scan_open_root(walk->core, "offers")) < 0)
+		return ft_scan_status(errno);
+	if ((st = walk_groups(walk, &changed)) != FT_OK || (st = ft_scan_walk_all(walk)) != FT_OK)
 		return st;
 	ft_offers_sort(walk->next);
 	if ((st = scan_compare(walk, &changed)) != FT_OK
@@ -746,13 +736,19 @@ static enum ft_status scan_look(struct scan_walk *walk, struct ft_catalog *catal
 
 void ft_scan_run(struct ft_core *core, struct ft_catalog *catalog, struct ft_scan *scan)
 {
-	struct scan_walk walk = { .core = core, .scan = scan, .root = -1 };
+	struct ft_scan_walk walk = {
+		.core = core, .scan = scan, .root = -1, .top = "offers", .visit = walk_entry,
+	};
+	bool has_jobs = core->options->downloads & FT_DOWNLOADS_JOBS;
 	enum ft_status st = FT_OK;
 
 	ft_offers_free(&scan->former);
 	scan->again_ms = -1;
+	scan->jobs_changed = false;
 	if (!scan->offers) {
-		scan_make_folders(core);
+		scan_make_folders(core, "offers");
+		if (has_jobs)
+			scan_make_folders(core, "jobs");
 		st = scan_load(catalog, scan);
 	}
 	if (st == FT_OK)
@@ -761,6 +757,8 @@ void ft_scan_run(struct ft_core *core, struct ft_catalog *catalog, struct ft_sca
 		scan_make_news(core, scan);
 	if (st == FT_OK && scan->news_count == 0 && !scan->gone)
 		st = scan_look(&walk, catalog);
+	if (st == FT_OK && has_jobs && scan->looked)
+		st = ft_scan_jobs(core, scan);
 	if (st == FT_OK && (scan->news_count > 0 || scan->gone || scan->former))
 		scan->again_ms = 0;
 	if (st != FT_OK && st != FT_CANCELLED)

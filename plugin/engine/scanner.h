@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /*
  * Finds out what is offered: looks into offers/, hashes what is new, keeps the catalog's rows,
- * and says what is to be announced.
+ * and says what is to be announced. With option downloads jobs it reads jobs/, too: scan_walk.h.
  *
  *	scan = ft_scan_new();
  *	submit to FT_LANE_OFFERS;		ft_scan_run() on its thread
@@ -21,6 +21,7 @@
 
 #include "engine/core.h"
 #include "engine/finished_set.h"
+#include "engine/job_index.h"
 #include "engine/offers.h"
 
 #define FT_SCAN_NEWS_MAX 64	/* messages of one step */
@@ -40,6 +41,8 @@ struct ft_scan {
 	bool told;			/* by the broker: the news were published */
 	bool looked;			/* result: `offers` is what lies there */
 	int again_ms;			/* result: when to go on; -1: after offers_interval */
+	struct ft_job_index *jobs;	/* held; option downloads jobs; NULL: nothing is known yet */
+	bool jobs_changed;		/* result: `jobs` is another one than before this step */
 
 	/* The scanner's own. */
 	struct ft_offers *former;	/* owned */
@@ -48,6 +51,8 @@ struct ft_scan {
 	size_t gone_next, tell_next;	/* ... when the news are told */
 	uint64_t last_number;
 	char *groups_text;		/* owned; what the index has of groups; NULL: nothing */
+	uint64_t groups_number;		/* changes with it */
+	uint64_t jobs_groups_number;	/* of what `jobs` has of groups */
 	struct ft_finished_set complaints;	/* hashes of what was logged already */
 };
 

@@ -12,7 +12,6 @@
 #include <mosquitto.h>
 #include <mosquitto_plugin.h>
 
-#include "protocol/aws_topic.h"
 #include "protocol/guard_download.h"
 
 static bool on_acl_guarded(int access, enum ft_guard_access *as)
@@ -56,8 +55,7 @@ static enum ft_guard_verdict on_acl_judge(const struct ft_plugin *plugin,
 {
 	enum ft_guard_verdict verdict = FT_GUARD_FOREIGN;
 
-	if ((plugin->options.downloads & FT_DOWNLOADS_AWS) && access == FT_GUARD_WRITE
-	    && ft_aws_topic_kind(topic) == FT_AWS_TOPIC_ANSWER)
+	if (access == FT_GUARD_WRITE && ft_plugin_is_aws_answer(plugin, topic))
 		return FT_GUARD_DENY;
 	if (plugin->options.downloads != 0)
 		verdict = ft_guard_check_download(access, topic, client_id, user);

@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "mosquitto/compat.h"
-#include "protocol/aws_topic.h"
+#include "protocol/aws_job.h"
 #include "protocol/get.h"
 #include "protocol/guard_download.h"
 #include "protocol/pattern.h"
@@ -158,7 +158,9 @@ static bool is_ours(const struct ft_plugin *plugin, const char *topic)
 	return ft_topic_is_ours(topic)
 	       || ((downloads & FT_DOWNLOADS_NATIVE) && ft_get_is_ours(topic))
 	       || ((downloads & FT_DOWNLOADS_AWS)
-		   && ft_aws_topic_kind(topic) == FT_AWS_TOPIC_REQUEST);
+		   && ft_aws_topic_kind(topic) == FT_AWS_TOPIC_REQUEST)
+	       || ((downloads & FT_DOWNLOADS_JOBS)
+		   && ft_aws_job_topic_kind(topic) == FT_AWS_TOPIC_REQUEST);
 }
 
 /* Only the broker says what there is for devices; elsewhere a device may be told lies. */
@@ -167,8 +169,16 @@ static bool is_forged(const struct ft_plugin *plugin, const struct mosquitto_evt
 	return plugin->options.downloads != 0 && message->client
 	       && mosquitto_client_id(message->client)
 	       && (ft_guard_is_from_broker(message->topic)
-		   || ((plugin->options.downloads & FT_DOWNLOADS_AWS)
-		       && ft_aws_topic_kind(message->topic) == FT_AWS_TOPIC_ANSWER));
+		   || ft_plugin_is_aws_answer(plugin, message->topic));
+}
+
+bool ft_plugin_is_aws_answer(const struct ft_plugin *plugin, const char *topic)
+{
+	int downloads = plugin->options.downloads;
+
+	return ((downloads & FT_DOWNLOADS_AWS) && ft_aws_topic_kind(topic) == FT_AWS_TOPIC_ANSWER)
+	       || ((downloads & FT_DOWNLOADS_JOBS)
+		   && ft_aws_job_topic_kind(topic) == FT_AWS_TOPIC_ANSWER);
 }
 
 int ft_on_message(int event, void *event_data, void *userdata)

@@ -76,6 +76,9 @@ size_t ft_plugin_owner_of(const struct ft_plugin *plugin, const struct mosquitto
 			  const char *client_id, char room[FT_PLUGIN_OWNER_ROOM],
 			  const char **owner);
 
+/* Whether this is what the broker answers AWS's clients on, by the protocols that are on. */
+bool ft_plugin_is_aws_answer(const struct ft_plugin *plugin, const char *topic);
+
 int ft_on_message(int event, void *event_data, void *userdata);
 int ft_on_acl(int event, void *event_data, void *userdata);
 int ft_on_tick(int event, void *event_data, void *userdata);

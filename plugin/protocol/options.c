@@ -64,7 +64,7 @@ static const char *const acl_words[] = { "none", "guard", "guard-and-allow", NUL
 static const char *const ack_sink_words[] = { "auto", "off", NULL };
 static const char *const switch_words[] = { "off", "on", NULL };
 static const char *const control_words[] = { "off", "on", "trusted", NULL };
-static const char *const downloads_words[] = { "native", "aws", NULL };
+static const char *const downloads_words[] = { "native", "aws", "jobs", NULL };
 static const char *const bool_words[] = { "false", "true", NULL };
 
 #define FIELD(name) #name

@@ -84,6 +84,7 @@ enum ft_deduplicate {
 enum ft_downloads_mode {
 	FT_DOWNLOADS_NATIVE = 1,	/* $file-get/... */
 	FT_DOWNLOADS_AWS = 2,		/* $aws/things/.../streams/... */
+	FT_DOWNLOADS_JOBS = 4,		/* $aws/things/.../jobs/... */
 };
 
 struct ft_options {
