@@ -181,12 +181,13 @@ static struct ft_pending worker_pending(const struct worker *w)
 static enum ft_status worker_tidy(struct worker *w)
 {
 	const struct ft_offers *documents = w->things->index->documents;
-	char job[FT_AWS_JOB_ID_MAX + 1] = "";
+	char job[FT_AWS_JOB_ID_MAX + 1], after[FT_AWS_JOB_ID_MAX + 1] = "";
 	enum ft_status st = FT_OK;
 	size_t i;
 
-	while (st == FT_OK && (st = ft_catalog_next_executed_job(w->catalog, job, job)) == FT_OK
+	while (st == FT_OK && (st = ft_catalog_next_executed_job(w->catalog, after, job)) == FT_OK
 	       && *job) {
+		memcpy(after, job, sizeof after);
 		for (i = 0; i < documents->count; i++)
 			if (strcmp(documents->offer[i].path, job) == 0)
 				break;
