@@ -71,11 +71,43 @@ static enum ft_status jobs_add(struct ft_scan_walk *walk, const struct ft_offer 
 }
 
 /* What is written in place is no document until all is there: then nothing is said of it. */
-static bool jobs_may_still_come(const struct ft_offer *offer)
+static bool jobs_may_still_come(int64_t changed_ns)
 {
-	int64_t age_ms = ft_clock_unix_ms() - offer->stat.mtime_ns / 1000000;
+	int64_t age_ms = ft_clock_unix_ms() - changed_ns / 1000000;
 
 	return age_ms >= 0 && age_ms < FT_SCAN_REST_MS;
+}
+
+/*
+ * Whether the stream that a document names may be asked for. One that is put there together with
+ * its job is hashed first, or devices would ask in vain. Where there is none it is not waited for.
+ */
+static bool jobs_has_stream(const struct ft_scan_walk *walk, const struct ft_offer *offer)
+{
+	struct ft_json_member ota = { .key = "afr_ota" }, name = { .key = "streamname" };
+	char room[sizeof "streams/" + FT_AWS_STREAM_MAX + 1], stream[FT_AWS_STREAM_MAX + 1];
+	struct ft_buf prefix = ft_buf_on(room, sizeof room);
+	const struct ft_offers *offers = walk->scan->offers;
+	bool found = false;
+	size_t len;
+
+	if (ft_json_find(offer->meta.at, offer->meta.len, &ota, 1) != FT_JSON_OBJECT
+	    || ota.value.len == 0
+	    || ft_json_find(ota.value.at, ota.value.len, &name, 1) != FT_JSON_OBJECT
+	    || name.value.len == 0 || !ft_json_string(&name.value, stream, sizeof stream, &len))
+		return true;
+	ft_buf_str(&prefix, "streams/");
+	ft_buf_str(&prefix, stream);
+	ft_buf_char(&prefix, '/');
+	for (size_t i = 0; i < offers->count; i++) {
+		if (strncmp(offers->offer[i].path, room, prefix.len) != 0)
+			continue;
+		found = true;
+		if (!offers->offer[i].hashed)
+			return false;
+	}
+	/* The folders of offers were looked at before those of jobs. */
+	return found || !jobs_may_still_come(offer->stat.ctime_ns);
 }
 
 static enum ft_status jobs_visit(struct ft_scan_walk *walk, int dir, const char *name)
@@ -101,12 +133,14 @@ static enum ft_status jobs_visit(struct ft_scan_walk *walk, int dir, const char 
 		return jobs_add(walk, before);
 	room = ft_core_alloc(JOBS_ROOM);
 	why = jobs_read(walk, dir, name, &offer, room);
-	if (!why)
+	if (!why && jobs_has_stream(walk, &offer))
 		status = jobs_add(walk, &offer);
-	else if (!jobs_may_still_come(&offer))
+	else if (why && !jobs_may_still_come(offer.stat.mtime_ns))
 		ft_scan_complain(walk, why);
 	else {
-		walk->scan->again_ms = FT_SCAN_AGAIN_MS;
+		/* Who hashes a stream looks again without being asked. */
+		if (why || jobs_may_still_come(offer.stat.ctime_ns))
+			walk->scan->again_ms = FT_SCAN_AGAIN_MS;
 		if (before)
 			status = jobs_add(walk, before);
 	}

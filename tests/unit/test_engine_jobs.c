@@ -10,7 +10,7 @@
 #include "../suite.h"
 
 #define JOBS "$aws/things/c/jobs/"
-#define DOCUMENT "{\"afr_ota\":{\"streamname\":\"s\"}}"
+#define DOCUMENT "{\"afr_ota\":{\"streamname\":null}}"
 #define PATH_ROOM 600
 #define LONG_AGO 1000000000	/* when jobs are put, unless said otherwise */
 
@@ -464,6 +464,38 @@ START_TEST(test_jobs__may_be_written_in_place)
 }
 END_TEST
 
+static bool is_told_of_j1(void)
+{
+	rig.now_ms += 10;
+	for (size_t i = 0; i < rig.blocks; i++)
+		if (strcmp(rig.block[i].topic, JOBS "notify-next") == 0
+		    && memmem(rig.block[i].bytes, rig.block[i].len, "\"j1\"", 4))
+			return true;
+	return false;
+}
+
+/* Devices that ask at once must not ask in vain. */
+START_TEST(test_jobs__wait_until_their_stream_is_hashed)
+{
+	struct timespec now;
+
+	rig.options.downloads = FT_DOWNLOADS_AWS | FT_DOWNLOADS_JOBS;
+	start();
+	ck_assert_str_eq(ask("$next/get", ""), NOTHING);
+	clock_gettime(CLOCK_REALTIME, &now);
+	put("jobs/all/j1.json", "{\"afr_ota\":{\"streamname\":\"s\"}}");
+	/* It is hashed when it has rested for a second. */
+	put_at("offers/all/streams/s/0", "firmware", now.tv_sec);
+	forget();
+	rig_wait_until(&rig, is_told_of_j1);
+	forget();
+	send_as("c", "$aws/things/c/streams/s/get/json", "{\"f\":0,\"l\":256}");
+	awaited_messages = 1;
+	rig_wait_until(&rig, are_there);
+	ck_assert_str_eq(rig.block[0].topic, "$aws/things/c/streams/s/data/json");
+}
+END_TEST
+
 /* --- news --- */
 
 START_TEST(test_jobs__that_come_are_told_of_by_name)
@@ -668,6 +700,7 @@ FT_SUITE_WITH("engine jobs", set_up, tear_down,
 	 test_jobs__whose_document_is_gone_are_gone,
 	 test_jobs__whose_documents_are_bad_are_named_in_the_log,
 	 test_jobs__may_be_written_in_place,
+	 test_jobs__wait_until_their_stream_is_hashed,
 	 test_jobs__that_come_are_told_of_by_name,
 	 test_jobs__that_end_make_room_for_the_next,
 	 test_jobs__that_are_withdrawn_are_told_of,
