@@ -121,7 +121,7 @@ $(BUILD)/tests/fault/test_plugin_calls $(BUILD)/tests/fault/test_engine_calls \
 	WRAP := $(WRAPPED:%=-Wl,--wrap=%)
 
 $(BUILD)/tests/unit/test_catalog $(BUILD)/tests/unit/test_catalog_held \
-	$(BUILD)/tests/unit/test_catalog_pages \
+	$(BUILD)/tests/unit/test_catalog_pages $(BUILD)/tests/unit/test_catalog_executions \
 	$(BUILD)/tests/unit/test_catalog_open: $(BUILD)/tests/lib/catalog_rig.o
 $(BUILD)/tests/fault/test_catalog_faults $(BUILD)/tests/crash/test_catalog_power \
 	$(BUILD)/tests/fault/test_catalog_checkpoint: \

@@ -12,7 +12,7 @@
 
 #include "base/system.h"
 #include "mosquitto/plugin.h"
-#include "protocol/aws_topic.h"
+#include "protocol/aws_job.h"
 #include "protocol/topic.h"
 #include "../tree.h"
 
@@ -55,6 +55,10 @@ static char *message_topic(struct fuzz_input *input)
 		"get/json", "get/cbor", "describe/json", "describe/cbor", "data/json", "rejected/cbor",
 		"get/xml", "get",
 	};
+	static const char *const jobs[] = {
+		"get", "start-next", "$next/get", "j/get", "j/update", "/update", "notify-next",
+		"get/accepted",
+	};
 	unsigned shape = fuzz_byte(input);
 	char *text = malloc(512), *exact;
 	const char *prefix = prefixes[shape / 64];
@@ -94,6 +98,10 @@ static char *message_topic(struct fuzz_input *input)
 		snprintf(text, 512, "$aws/things/%s/streams/%s/%s", things[number % 4],
 			 paths[number / 4 % 4], streams[shape / 16 % 8]);
 		break;
+	case 14:
+		number = fuzz_byte(input);
+		snprintf(text, 512, "$aws/things/%s/jobs/%s", things[number % 4], jobs[number / 4 % 8]);
+		break;
 	default:
 		free(text);
 		exact = fuzz_text(input, fuzz_byte(input));
@@ -113,10 +121,10 @@ static void *message_payload(struct fuzz_input *input, uint32_t *len)
 	static const char *const payloads[] = {
 		"{\"name\":\"n\"}", "{\"name\":\"n\",\"size\":5,\"user_data\":{}}", "hello",
 		"{\"name\":\"n\",\"segments_ttl\":1}", "{\"state\":\"failed\"}",
-		"{\"f\":0,\"l\":256}",
+		"{\"f\":0,\"l\":256}", "{\"status\":\"FAILED\"}",
 	};
 	unsigned shape = fuzz_byte(input);
-	size_t want = shape < 16 ? strlen(payloads[shape % 6]) : shape < 64 ? 0 : shape;
+	size_t want = shape < 16 ? strlen(payloads[shape % 7]) : shape < 64 ? 0 : shape;
 	char *payload;
 
 	if (shape >= 16 && want > input->len)
@@ -125,7 +133,7 @@ static void *message_payload(struct fuzz_input *input, uint32_t *len)
 	if (want == 0)
 		return NULL;
 	payload = malloc(want);
-	memcpy(payload, shape < 16 ? (const void *)payloads[shape % 6] : input->bytes, want);
+	memcpy(payload, shape < 16 ? (const void *)payloads[shape % 7] : input->bytes, want);
 	if (shape >= 16) {
 		input->bytes += want;
 		input->len -= want;
@@ -186,16 +194,17 @@ static bool message_begins(const char *topic, const char *prefix)
 	return strncmp(topic, prefix, strlen(prefix)) == 0;
 }
 
-static bool message_is_stream(const char *topic, enum ft_aws_topic_kind kind)
+static bool message_is_aws(const char *topic, enum ft_aws_topic_kind kind)
 {
-	return message_downloads && ft_aws_topic_kind(topic) == kind;
+	return message_downloads && (ft_aws_topic_kind(topic) == kind
+				     || ft_aws_job_topic_kind(topic) == kind);
 }
 
 static bool message_is_ours(const char *topic)
 {
 	return message_begins(topic, "$file/") || message_begins(topic, "$file-async/")
 	       || (message_downloads && message_begins(topic, "$file-get/") && topic[10])
-	       || message_is_stream(topic, FT_AWS_TOPIC_REQUEST);
+	       || message_is_aws(topic, FT_AWS_TOPIC_REQUEST);
 }
 
 static bool message_is_forged(const char *topic)
@@ -203,7 +212,7 @@ static bool message_is_forged(const char *topic)
 	return message_downloads && (message_begins(topic, "$file-data/")
 				     || message_begins(topic, "$file-offer/")
 				     || message_begins(topic, "$file-report/")
-				     || message_is_stream(topic, FT_AWS_TOPIC_ANSWER));
+				     || message_is_aws(topic, FT_AWS_TOPIC_ANSWER));
 }
 
 /* Sends one message; returns how many responses there must be for it. */
@@ -222,7 +231,7 @@ static unsigned message_send(struct fuzz_input *input)
 	struct mosquitto_evt_message before = message;
 	mosquitto_property *properties = message.properties;
 	const char *id = message.client ? message.client->id : NULL;
-	bool stream = message_is_stream(topic, FT_AWS_TOPIC_REQUEST);
+	bool aws = message_is_aws(topic, FT_AWS_TOPIC_REQUEST);
 	bool ours = message_is_ours(topic), forged = id && message_is_forged(topic);
 	int rc = broker_raise(MOSQ_EVT_MESSAGE, &message);
 
@@ -234,7 +243,7 @@ static unsigned message_send(struct fuzz_input *input)
 	free(copy);
 	free(payload);
 	mosquitto_property_free_all(&properties);
-	return ours && id && (stream || !strpbrk(id, "+#"));
+	return ours && id && (aws || !strpbrk(id, "+#"));
 }
 
 static void message_ask_acl(struct fuzz_input *input)
@@ -343,7 +352,7 @@ static void message_start(uint8_t flags, char *dir, mosquitto_plugin_id_t *id,
 		{ "min_free_space", "0" },
 		{ "max_transfers_per_client", flags & 32 ? "2" : "100" },
 		{ "events", flags & 8 ? "off" : "on" },
-		{ "downloads", message_downloads ? "native,aws" : "off" },
+		{ "downloads", message_downloads ? "native,aws,jobs" : "off" },
 		{ "response_topics", MESSAGE_WILDCARD_PATTERN },
 	};
 	int count = (int)(sizeof options / sizeof options[0]) - !(flags & 16);

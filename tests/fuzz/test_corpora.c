@@ -11,6 +11,7 @@
 #include "fuzz_message.c"
 
 #include "fuzz_aws.c"
+#include "fuzz_aws_job.c"
 #include "fuzz_catalog.c"
 #include "fuzz_control.c"
 #include "fuzz_escape.c"
@@ -84,6 +85,7 @@ static void replay(target *fuzz, const char *name)
 	END_TEST
 
 REPLAYS(aws, test_aws__is_refused_or_read_within_bounds_for_every_kept_input)
+REPLAYS(aws_job, test_aws_job__keeps_to_its_states_for_every_kept_input)
 REPLAYS(control, test_control__is_read_or_refused_for_every_kept_input)
 REPLAYS(topic, test_topic__means_what_it_says_for_every_kept_input)
 REPLAYS(get, test_get__means_what_it_says_for_every_kept_input)
@@ -99,6 +101,7 @@ REPLAYS(message, test_plugin__keeps_to_the_api_for_every_kept_input)
 
 FT_SUITE("fuzz corpora",
 	 test_aws__is_refused_or_read_within_bounds_for_every_kept_input,
+	 test_aws_job__keeps_to_its_states_for_every_kept_input,
 	 test_control__is_read_or_refused_for_every_kept_input,
 	 test_topic__means_what_it_says_for_every_kept_input,
 	 test_get__means_what_it_says_for_every_kept_input,

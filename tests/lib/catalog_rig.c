@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../tree.h"
+#include "catalog/executions.h"
 
 static void rig_log(void *context, enum ft_log_level level, const char *line)
 {
@@ -266,6 +267,33 @@ static enum ft_status dump_finished(FILE *to, struct ft_catalog *c)
 	return st;
 }
 
+static enum ft_status dump_execution(void *context, const struct ft_execution *execution)
+{
+	fprintf(context, "execution of cam: %s status=%d version=%" PRIu64 " times=%" PRIi64 ",%" PRIi64
+		",%" PRIi64 " details=%.*s\n", execution->job, execution->status, execution->version,
+		execution->queued_s, execution->started_s, execution->updated_s,
+		(int)execution->details.len, execution->details.at);
+	return FT_OK;
+}
+
+/* Those of things called "cam", and what is counted. */
+static enum ft_status dump_executions(FILE *to, struct ft_catalog *c)
+{
+	char job[FT_AWS_JOB_ID_MAX + 1];
+	enum ft_status st = FT_OK;
+	uint64_t count;
+
+	for (int kind = FT_THING_CLIENT; st == FT_OK && kind <= FT_THING_USER; kind++) {
+		const struct ft_thing thing = { .kind = (enum ft_thing_kind)kind, .name = "cam" };
+
+		st = ft_catalog_each_execution(c, &thing, dump_execution, to);
+	}
+	if (st == FT_OK && (st = ft_catalog_count_executions(c, &count)) == FT_OK
+	    && (st = ft_catalog_next_executed_job(c, "", job)) == FT_OK && count > 0)
+		fprintf(to, "executions %" PRIu64 ", first job '%s'\n", count, job);
+	return st;
+}
+
 char *catalog_rig_dump(struct ft_catalog *c, enum ft_status *st)
 {
 	struct ft_progress progress;
@@ -284,6 +312,8 @@ char *catalog_rig_dump(struct ft_catalog *c, enum ft_status *st)
 		*st = ft_catalog_each_answer(c, dump_answer, to);
 	if (*st == FT_OK)
 		*st = ft_catalog_each_event(c, dump_event, to);
+	if (*st == FT_OK)
+		*st = dump_executions(to, c);
 	if (*st == FT_OK)
 		*st = dump_finished(to, c);
 	fclose(to);

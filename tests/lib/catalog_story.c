@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "catalog/executions.h"
+
 static const struct ft_request ticket = {
 	.client_id = "cam",
 	.topic = "$file/f/fin/10",
@@ -73,6 +75,19 @@ static enum ft_status fin(struct ft_catalog *c)
 		    ft_catalog_put_terms(c, 3, &terms));
 }
 
+static enum ft_status execute(struct ft_catalog *c, enum ft_thing_kind kind, const char *job,
+			      uint64_t version)
+{
+	const struct ft_thing thing = { .kind = kind, .name = "cam" };
+	const struct ft_execution execution = {
+		.job = job, .status = version > 2 ? FT_EXECUTION_FAILED : FT_EXECUTION_IN_PROGRESS,
+		.details = { "{\"a\":1}", version > 2 ? 7 : 0 }, .queued_s = 1, .started_s = 2,
+		.updated_s = 3, .version = version,
+	};
+
+	return ft_catalog_put_execution(c, &thing, &execution);
+}
+
 static enum ft_status finish(struct ft_catalog *c)
 {
 	struct ft_finished finished = catalog_rig_finished(1, "cam", "a");
@@ -80,7 +95,8 @@ static enum ft_status finish(struct ft_catalog *c)
 	first_error(ft_catalog_put_finished(c, &finished, NULL),
 		    ft_catalog_put_event(c, 1, "$file-event/cam/a", "{}", 2),
 		    ft_catalog_drop_fin(c, 2, FT_FILE_CHECKSUM_MISMATCH),
-		    ft_catalog_drop_answer(c, 1));
+		    ft_catalog_drop_answer(c, 1), execute(c, FT_THING_CLIENT, "j1", 2),
+		    execute(c, FT_THING_CLIENT, "j2", 2), execute(c, FT_THING_USER, "j1", 2));
 }
 
 static enum ft_status replace(struct ft_catalog *c)
@@ -91,14 +107,15 @@ static enum ft_status replace(struct ft_catalog *c)
 	first_error(ft_catalog_put_finished(c, &again, NULL), ft_catalog_put_finished(c, &other, NULL),
 		    ft_catalog_put_event(c, 5, "$file-event/cam/z", "{}", 2),
 		    ft_catalog_drop_event(c, 1),
-		    put_transfer(c, 6, "b"), ft_catalog_drop_transfer(c, 3));
+		    put_transfer(c, 6, "b"), ft_catalog_drop_transfer(c, 3),
+		    execute(c, FT_THING_CLIENT, "j2", 3));
 }
 
 static enum ft_status forget(struct ft_catalog *c)
 {
 	static const struct ft_key key = { "cam", 3, "z", 1 };
 
-	first_error(ft_catalog_drop_finished(c, &key, 5));
+	first_error(ft_catalog_drop_finished(c, &key, 5), ft_catalog_drop_executions(c, "j1"));
 }
 
 /* Rows that take several pages each. */

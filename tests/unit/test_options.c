@@ -151,6 +151,7 @@ START_TEST(test_options__take_words)
 		{ "downloads", "native, native", &options.downloads, FT_DOWNLOADS_NATIVE },
 		{ "downloads", "aws", &options.downloads, FT_DOWNLOADS_AWS },
 		{ "downloads", "native,aws", &options.downloads, FT_DOWNLOADS_NATIVE | FT_DOWNLOADS_AWS },
+		{ "downloads", "jobs,aws", &options.downloads, FT_DOWNLOADS_AWS | FT_DOWNLOADS_JOBS },
 		{ "announce", "false", &options.announce, 0 },
 		{ "tune_malloc", "true", &options.tune_malloc, 1 },
 		{ "tune_malloc", "false", &options.tune_malloc, 0 },
