@@ -6,7 +6,8 @@
 #	make unit		only the unit tests, in seconds
 #	make test-engines	other machines: 32 bit, big-endian, musl, Mosquitto 2.1's headers, packages
 #	make deb		Debian packages of plugin and clients, in $(BUILD)/deb
-#	make install		copy the plugin, ft-put, ft-get and ft-ctl into the system (DESTDIR, PREFIX, PLUGINDIR)
+#	make install		copy the plugin, ft-put, ft-get, ft-ctl and ft-job into the system (DESTDIR,
+#				PREFIX, PLUGINDIR)
 #	make uninstall		remove them
 #	make check		floors, exported symbols, warnings of gcc and clang, shell scripts, tests
 #				that docs/SECURITY.md names, files that docs and headers name, links
@@ -193,10 +194,12 @@ man = sed '/^\.TH /s/"file transfer over MQTT"/"mosquitto-file-transfer $(VERSIO
 install: all
 	install -d $(DESTDIR)$(PLUGINDIR) $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(MAN1) $(DESTDIR)$(MAN7)
 	install -m 0644 $(PLUGIN) $(CTRL) $(DESTDIR)$(PLUGINDIR)/
-	install -m 0755 $(BUILD)/ft-put $(BUILD)/ft-get $(BUILD)/ft-ctl $(DESTDIR)$(PREFIX)/bin/
+	install -m 0755 $(BUILD)/ft-put $(BUILD)/ft-get $(BUILD)/ft-ctl examples/ft-job \
+		$(DESTDIR)$(PREFIX)/bin/
 	$(call man,examples/ft-put.1,$(DESTDIR)$(MAN1)/ft-put.1)
 	$(call man,examples/ft-get.1,$(DESTDIR)$(MAN1)/ft-get.1)
 	$(call man,examples/ft-ctl.1,$(DESTDIR)$(MAN1)/ft-ctl.1)
+	$(call man,examples/ft-job.1,$(DESTDIR)$(MAN1)/ft-job.1)
 	$(call man,packaging/mosquitto-file-transfer.7,$(DESTDIR)$(MAN7)/mosquitto-file-transfer.7)
 	@echo "Now add to mosquitto.conf:"
 	@echo "    plugin $(PLUGINDIR)/$(notdir $(PLUGIN))"
@@ -204,8 +207,8 @@ install: all
 
 uninstall:
 	rm -f $(DESTDIR)$(PLUGINDIR)/$(notdir $(PLUGIN)) $(DESTDIR)$(PLUGINDIR)/$(notdir $(CTRL)) \
-		$(patsubst %,$(DESTDIR)$(PREFIX)/bin/ft-%,put get ctl) \
-		$(patsubst %,$(DESTDIR)$(MAN1)/ft-%.1,put get ctl) \
+		$(patsubst %,$(DESTDIR)$(PREFIX)/bin/ft-%,put get ctl job) \
+		$(patsubst %,$(DESTDIR)$(MAN1)/ft-%.1,put get ctl job) \
 		$(DESTDIR)$(MAN7)/mosquitto-file-transfer.7
 
 check: check-floors check-exports check-warnings check-shell check-claims check-paths check-links
