@@ -117,7 +117,7 @@ WRAPPED := malloc calloc realloc strdup strndup free EVP_MD_CTX_new EVP_MD_CTX_f
 	mosquitto_property_add_binary
 
 $(BUILD)/tests/fault/test_plugin_calls $(BUILD)/tests/fault/test_engine_calls \
-	$(BUILD)/tests/fault/test_engine_admin_calls \
+	$(BUILD)/tests/fault/test_engine_admin_calls $(BUILD)/tests/fault/test_engine_job_calls \
 	$(BUILD)/tests/fault/test_store_calls $(BUILD)/tests/fault/test_log_calls: \
 	WRAP := $(WRAPPED:%=-Wl,--wrap=%)
 
