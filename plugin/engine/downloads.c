@@ -75,6 +75,7 @@ static void downloads_free_client(struct ft_engine *e, struct ft_downloader *cli
 	e->charged -= client->charged;
 	engine_drop_thing_client(e, &client->thing);
 	free(client->reports);
+	free(client->viewer);
 	free(client);
 }
 
@@ -88,6 +89,14 @@ enum ft_status engine_open_call(struct ft_engine *e, const struct ft_request *re
 	if (st == FT_OK)
 		(*out)->open++;
 	return st;
+}
+
+bool engine_asks_for_jobs(struct ft_engine *e, const char *client_id)
+{
+	const struct ft_downloader *client = *downloads_slot(e->downloads, downloads_hash(e, client_id),
+							     client_id);
+
+	return client && ft_link_listed(&client->thing.link) && client->thing.kind == FT_THING_CLIENT;
 }
 
 void engine_close_call(struct ft_engine *e, struct ft_downloader *client)
@@ -104,6 +113,21 @@ const struct ft_offers *engine_offers(const struct ft_engine *e)
 	return e->downloads->offers;
 }
 
+/* Who only asks for jobs needs none. */
+static enum ft_status downloads_add_viewer(struct ft_engine *e, struct ft_downloader *client)
+{
+	enum ft_status st = engine_check_memory(e, sizeof *client->viewer);
+
+	if (st != FT_OK)
+		return st;
+	if (!(client->viewer = calloc(1, sizeof *client->viewer)))
+		return FT_NO_MEMORY;
+	client->generation = 0;
+	client->charged += sizeof *client->viewer;
+	e->charged += sizeof *client->viewer;
+	return FT_OK;
+}
+
 enum ft_status engine_find_viewer(struct ft_engine *e, const struct ft_request *request,
 				  const struct ft_viewer **viewer)
 {
@@ -118,10 +142,12 @@ enum ft_status engine_find_viewer(struct ft_engine *e, const struct ft_request *
 		return st;
 	if (request->user)
 		ft_escape(user, request->user, strlen(request->user));
-	if (client->generation != d->generation || strcmp(client->viewer.user, user) != 0)
-		ft_viewer_init(&client->viewer, d->offers, request->client_id, request->user);
+	if (!client->viewer && (st = downloads_add_viewer(e, client)) != FT_OK)
+		return st;
+	if (client->generation != d->generation || strcmp(client->viewer->user, user) != 0)
+		ft_viewer_init(client->viewer, d->offers, request->client_id, request->user);
 	client->generation = d->generation;
-	*viewer = &client->viewer;
+	*viewer = client->viewer;
 	return FT_OK;
 }
 
@@ -661,6 +687,7 @@ void engine_drop_downloader(struct ft_engine *e, const char *client_id)
 	if (!(client = *slot))
 		return;
 	*slot = client->next;
+	engine_note_gone(e, client);
 	client->gone = true;
 	ft_link_remove(&client->turn);
 	ft_link_remove(&client->thing.link);

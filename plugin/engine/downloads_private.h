@@ -19,7 +19,7 @@ struct ft_downloader {
 	size_t open;			/* fetches of it, waiting or at a worker */
 	bool gone;			/* disconnected: in no bucket; freed with its last fetch */
 	uint64_t hash, generation;
-	struct ft_viewer viewer;	/* of this generation of the index */
+	struct ft_viewer *viewer;	/* owned; of this generation of the index; NULL: none yet */
 	int64_t full_us;		/* when its second of bandwidth is full again */
 	int64_t report_ms;		/* when it may report again */
 	uint64_t *reports;		/* owned; hashes of paths; NULL: none yet */
@@ -62,5 +62,8 @@ struct ft_downloads {
 enum ft_status engine_open_call(struct ft_engine *e, const struct ft_request *request,
 				struct ft_downloader **client) FT_MUST_USE;
 void engine_close_call(struct ft_engine *e, struct ft_downloader *client);
+
+/* Whether a client of this id is known that asks for its jobs as itself. */
+bool engine_asks_for_jobs(struct ft_engine *e, const char *client_id);
 
 #endif

@@ -103,6 +103,7 @@ void ft_job_free(struct ft_job **pointer)
 		break;
 	case FT_JOB_INDEX:
 		ft_job_index_drop(&FT_CONTAINER(job, struct ft_index_job, job)->index);
+		free(FT_CONTAINER(job, struct ft_index_job, job)->named);
 		break;
 	case FT_JOB_ADMIN:
 		ft_overrides_free(&FT_CONTAINER(job, struct ft_admin_job, job)->overrides);

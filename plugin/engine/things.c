@@ -48,7 +48,12 @@ static void things_notify(struct ft_engine *e, const struct ft_thing_call *call,
 	if (!text->at)
 		return;
 	ft_aws_job_notify_topic(&to, call->thing.name, word);
-	things_send(e, call->client_id, &to, text);
+	if (call->client)
+		things_send(e, call->client_id, &to, text);
+	else if (ft_buf_ok(&to))
+		(void)e->hooks.publish(e->hooks.context, &(struct ft_message){
+			.topic = room, .payload = text->at, .len = text->len, .json = true, .qos = 1,
+		});
 }
 
 /* What can be said without asking anybody. */
@@ -128,8 +133,10 @@ static void things_pump(struct ft_engine *e)
 	       && (link = ft_list_pop(&desk->waiting)) != NULL) {
 		struct ft_thing_call *call = FT_CONTAINER(link, struct ft_thing_call, job.link);
 
-		call->knows = call->client->thing.knows;
-		call->known = call->client->thing.known;
+		if (call->client) {
+			call->knows = call->client->thing.knows;
+			call->known = call->client->thing.known;
+		}
 		desk->out++;
 		ft_core_submit(&e->core, FT_LANE_JOBS, &call->job);
 	}
@@ -218,6 +225,8 @@ static enum ft_status things_ask(struct ft_engine *e, const struct ft_request *r
 	if (client->thing.kind != kind)
 		client->thing.knows = false;
 	client->thing.kind = kind;
+	if (kind == FT_THING_CLIENT)
+		engine_drop_absent(e, request->client_id);
 	things_submit(e, client, call);
 	return FT_OK;
 }
@@ -262,6 +271,44 @@ static bool things_look(struct ft_engine *e, struct ft_downloader *client)
 	return true;
 }
 
+/* ... for an absent thing. */
+static bool things_look_absent(struct ft_engine *e, struct ft_absent_thing *thing)
+{
+	const struct things_texts texts = {
+		.client_id = thing->id, .user = thing->user, .thing = thing->id, .thing_len = strlen(thing->id),
+	};
+	struct ft_things_desk *desk = &e->downloads->things;
+	struct ft_thing_call *call;
+
+	if (engine_check_memory(e, things_cost(&texts)) != FT_OK || !(call = things_new_call(&texts)))
+		return false;
+	call->look = call->knows = true;
+	call->known = thing->known;
+	call->thing.kind = FT_THING_CLIENT;
+	thing->generation = desk->generation;
+	ft_link_remove(&thing->link);
+	ft_list_push(&desk->absent, &thing->link);
+	desk->looks++;
+	e->charged += call->charged;
+	ft_list_push(&desk->waiting, &call->job.link);
+	things_pump(e);
+	return true;
+}
+
+static void things_look_at_absent(struct ft_engine *e)
+{
+	struct ft_things_desk *desk = &e->downloads->things;
+	struct ft_link *link;
+
+	while (!e->closing && desk->looks < THINGS_LOOKS_MAX
+	       && (link = ft_list_first(&desk->absent)) != NULL) {
+		struct ft_absent_thing *thing = FT_CONTAINER(link, struct ft_absent_thing, link);
+
+		if (thing->generation == desk->generation || !things_look_absent(e, thing))
+			return;
+	}
+}
+
 /* Looks after clients that have not been told of the newest index, some at a time. */
 static void things_look_at_some(struct ft_engine *e)
 {
@@ -273,8 +320,27 @@ static void things_look_at_some(struct ft_engine *e)
 		struct ft_downloader *client = FT_CONTAINER(link, struct ft_downloader, thing.link);
 
 		if (client->thing.generation == desk->generation || !things_look(e, client))
-			return;
+			break;
 	}
+	things_look_at_absent(e);
+}
+
+void engine_note_gone(struct ft_engine *e, const struct ft_downloader *client)
+{
+	const struct ft_thing_client *state = &client->thing;
+	struct ft_absent_thing *absent;
+
+	if (e->closing || !ft_link_listed(&state->link) || state->kind != FT_THING_CLIENT
+	    || !state->knows)
+		return;
+	engine_add_absent(e, client->id, state->user, &state->known);
+	if ((absent = engine_find_absent(e, client->id)) == NULL)
+		return;
+	absent->generation = state->generation;
+	if (absent->generation != e->downloads->things.generation)
+		return;
+	ft_link_remove(&absent->link);
+	ft_list_push(&e->downloads->things.absent, &absent->link);
 }
 
 /* --- what comes back --- */
@@ -308,8 +374,18 @@ void engine_take_index(struct ft_engine *e, struct ft_job_index *index)
 
 void engine_take_index_job(struct ft_engine *e, struct ft_index_job *job)
 {
+	static const struct ft_pending nothing = { 0, 0 };
+	const char *id = job->named;
+
 	e->downloads->things.index_job = job;
+	for (size_t i = 0; i < job->named_count && !e->closing; i++, id += strlen(id) + 1)
+		if (!engine_asks_for_jobs(e, id))
+			engine_add_absent(e, id, NULL, &nothing);
+	free(job->named);
+	job->named = NULL;
+	job->named_count = 0;
 	things_submit_index(e);
+	things_look_at_some(e);
 }
 
 static void things_count(struct ft_engine *e, const struct ft_thing_call *call)
@@ -363,6 +439,18 @@ static void things_tell(struct ft_engine *e, const struct ft_thing_call *call)
 	state->known = call->now;
 }
 
+/* What is new for a thing that is still absent. */
+static void things_tell_absent(struct ft_engine *e, const struct ft_thing_call *call)
+{
+	struct ft_absent_thing *absent = engine_find_absent(e, call->thing.name);
+
+	if (!absent || call->job.status != FT_OK)
+		return;
+	things_notify(e, call, "notify", &call->all_news);
+	things_notify(e, call, "notify-next", &call->next_news);
+	absent->known = call->now;
+}
+
 void engine_take_thing_call(struct ft_engine *e, struct ft_thing_call *call)
 {
 	struct ft_downloader *client = call->client;
@@ -372,13 +460,16 @@ void engine_take_thing_call(struct ft_engine *e, struct ft_thing_call *call)
 	if (call->look)
 		e->downloads->things.looks--;
 	things_count(e, call);
-	if (!e->closing && !client->gone)
+	if (!e->closing && !client)
+		things_tell_absent(e, call);
+	else if (!e->closing && !client->gone)
 		things_tell(e, call);
 	if (!e->closing && call->updated)
 		things_note_report(e, call);
 	e->charged -= call->charged;
 	ft_job_free(&job);
-	engine_close_call(e, client);
+	if (client)
+		engine_close_call(e, client);
 	if (e->closing)
 		return;
 	things_pump(e);
@@ -393,6 +484,7 @@ enum ft_status engine_start_things(struct ft_engine *e)
 
 	ft_list_init(&desk->clients);
 	ft_list_init(&desk->waiting);
+	ft_list_init(&desk->absent);
 	if (!(e->options->downloads & FT_DOWNLOADS_JOBS))
 		return FT_OK;
 	if (!(desk->index_job = calloc(1, sizeof *desk->index_job))
@@ -414,6 +506,7 @@ void engine_release_things(struct ft_engine *e)
 
 		ft_job_free(&job);
 	}
+	engine_release_absent(e);
 	free(desk->index_job);
 	ft_job_index_drop(&desk->next_index);
 	ft_things_free(&e->core.things);

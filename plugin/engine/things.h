@@ -11,7 +11,9 @@
  * is none): so what is accepted survives the broker.
  *
  * A client that has asked for its jobs since it is connected is told when they change, by name. For
- * that each gets a LOOK when there is another index, some at a time.
+ * that each gets a LOOK when there is another index, some at a time. So does an absent thing: a
+ * client that has gone, or has a folder of its own and has not asked yet. What is new for it is
+ * published to whoever has subscribed, which may be its durable session, or itself.
  */
 #ifndef FT_ENGINE_THINGS_H
 #define FT_ENGINE_THINGS_H
@@ -24,6 +26,8 @@ struct ft_downloader;
 
 #define FT_THING_JOBS_MAX 1000		/* documents that one thing sees, ascending by id */
 #define FT_EXECUTIONS_MAX 1000000	/* rows in the catalog */
+#define FT_ABSENT_MAX 10000		/* things; those looked at longest ago make room */
+#define FT_NAMED_MAX 1000		/* client ids that one index brings */
 
 /* What is pending for a thing, as hashes: of the next job, and of all of them. */
 struct ft_pending {
@@ -38,7 +42,7 @@ struct ft_text {
 /* A request, or (LOOK) the question whether there is news. */
 struct ft_thing_call {
 	struct ft_job job;
-	struct ft_downloader *client;	/* the broker's thread's */
+	struct ft_downloader *client;	/* the broker's thread's; NULL: LOOK for an absent thing */
 	bool look;			/* and then nothing is asked */
 	struct ft_thing thing;
 	const char *client_id;		/* whose folders are looked at; as all texts in the job */
@@ -68,6 +72,8 @@ struct ft_thing_call {
 struct ft_index_job {
 	struct ft_job job;
 	struct ft_job_index *index;	/* held */
+	char *named;			/* result, owned: ids whose own jobs have changed, each with a NUL; NULL: none */
+	size_t named_count;
 };
 
 void ft_thing_call_release(struct ft_thing_call *call);
@@ -93,6 +99,19 @@ void ft_things_serve(struct ft_core *core, struct ft_catalog *catalog, struct ft
 
 struct ft_engine;
 
+#define FT_ABSENT_BUCKETS 1024
+
+/* A client that is not known now: the thing of its id. */
+struct ft_absent_thing {
+	struct ft_link link;		/* in ft_things_desk.absent */
+	struct ft_absent_thing *next;	/* in its bucket */
+	uint64_t hash, generation;
+	struct ft_pending known;
+	const char *user;		/* as which it was seen last; behind the id; NULL: none */
+	size_t charged;
+	char id[];
+};
+
 /* What it knows of all things. */
 struct ft_things_desk {
 	uint64_t generation;		/* of the index; 0: there is none yet */
@@ -100,6 +119,9 @@ struct ft_things_desk {
 	struct ft_job_index *next_index;	/* held; waits for index_job; NULL: none */
 	struct ft_list clients;		/* struct ft_thing_client; those looked at longest ago first */
 	struct ft_list waiting;		/* THING jobs that the lane has no room for, or no index */
+	struct ft_list absent;		/* struct ft_absent_thing, in the same order */
+	struct ft_absent_thing *absent_table[FT_ABSENT_BUCKETS];
+	size_t absent_count;
 	size_t out;			/* THING jobs at the lane */
 	size_t looks;			/* of these, or waiting: LOOK */
 };
@@ -120,6 +142,9 @@ void engine_release_things(struct ft_engine *e);
 /* Gives back what a client has made us keep. */
 void engine_drop_thing_client(struct ft_engine *e, struct ft_thing_client *client);
 
+/* A client is about to be forgotten. */
+void engine_note_gone(struct ft_engine *e, const struct ft_downloader *client);
+
 /* Carries out a request of $aws/.../jobs/; answers come on topics below it. */
 void engine_thing(struct ft_engine *e, const struct ft_request *request, const void *payload,
 		  size_t len);
@@ -129,5 +154,17 @@ void engine_take_index(struct ft_engine *e, struct ft_job_index *index);
 
 void engine_take_index_job(struct ft_engine *e, struct ft_index_job *job);
 void engine_take_thing_call(struct ft_engine *e, struct ft_thing_call *call);
+
+/* --- things_absent.c --- */
+
+struct ft_absent_thing *engine_find_absent(struct ft_engine *e, const char *id);
+
+/* Nothing where there is no memory, or the id can be in no topic. `user`: NULL, if it is not known. */
+void engine_add_absent(struct ft_engine *e, const char *id, const char *user,
+		       const struct ft_pending *known);
+
+/* It has asked. Unknown: nothing. */
+void engine_drop_absent(struct ft_engine *e, const char *id);
+void engine_release_absent(struct ft_engine *e);
 
 #endif

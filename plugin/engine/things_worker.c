@@ -517,8 +517,71 @@ static enum ft_status worker_commit(struct worker *w)
 	return st;
 }
 
+/* Behind the offers of the client that the one at `i` is for. */
+static size_t worker_client_end(const struct ft_offers *offers, size_t i)
+{
+	const char *whose = offers->offer[i].whose;
+
+	while (i < offers->count && offers->offer[i].scope == FT_OFFER_CLIENT
+	       && strcmp(offers->offer[i].whose, whose) == 0)
+		i++;
+	return i;
+}
+
+static bool worker_same_jobs(const struct ft_offer *a, const struct ft_offer *b, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(a[i].path, b[i].path) != 0 || !ft_offer_stat_equal(&a[i].stat, &b[i].stat))
+			return false;
+	return true;
+}
+
+static void worker_name(struct ft_index_job *job, struct ft_buf *names, const char *whose)
+{
+	char id[FT_NAME_ROOM];
+	size_t len;
+
+	if (job->named_count == FT_NAMED_MAX || !ft_offer_whose_id(id, &len, whose)
+	    || strlen(id) != len)
+		return;
+	ft_buf_bytes(names, id, len + 1);
+	job->named_count++;
+}
+
+static bool worker_is_client(const struct ft_offers *offers, size_t i)
+{
+	return i < offers->count && offers->offer[i].scope == FT_OFFER_CLIENT;
+}
+
+/* Whose own folders differ. Offers of clients come first in an index, ascending by whose they are. */
+static void worker_find_named(struct ft_index_job *job, const struct ft_offers *former,
+			      const struct ft_offers *next)
+{
+	struct ft_buf names;
+	size_t i = 0, j = 0;
+
+	job->named = ft_core_alloc((size_t)FT_NAMED_MAX * FT_NAME_ROOM);
+	names = ft_buf_on(job->named, (size_t)FT_NAMED_MAX * FT_NAME_ROOM);
+	while (worker_is_client(former, i) || worker_is_client(next, j)) {
+		int order = !worker_is_client(former, i) ? 1
+			    : !worker_is_client(next, j) ? -1
+			    : strcmp(former->offer[i].whose, next->offer[j].whose);
+		const char *whose = order <= 0 ? former->offer[i].whose : next->offer[j].whose;
+		size_t a_end = order <= 0 ? worker_client_end(former, i) : i;
+		size_t b_end = order >= 0 ? worker_client_end(next, j) : j;
+
+		if (order != 0 || a_end - i != b_end - j
+		    || !worker_same_jobs(&former->offer[i], &next->offer[j], a_end - i))
+			worker_name(job, &names, whose);
+		i = a_end;
+		j = b_end;
+	}
+}
+
 static void worker_take_index(struct worker *w, struct ft_index_job *job)
 {
+	if (w->things->index)
+		worker_find_named(job, w->things->index->documents, job->index->documents);
 	ft_job_index_drop(&w->things->index);
 	w->things->index = job->index;
 	w->things->tidied = w->things->told = false;

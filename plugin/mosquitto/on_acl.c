@@ -12,6 +12,7 @@
 #include <mosquitto.h>
 #include <mosquitto_plugin.h>
 
+#include "protocol/aws_job.h"
 #include "protocol/guard_download.h"
 
 static bool on_acl_guarded(int access, enum ft_guard_access *as)
@@ -56,6 +57,10 @@ static enum ft_guard_verdict on_acl_judge(const struct ft_plugin *plugin,
 	enum ft_guard_verdict verdict = FT_GUARD_FOREIGN;
 
 	if (access == FT_GUARD_WRITE && ft_plugin_is_aws_answer(plugin, topic))
+		return FT_GUARD_DENY;
+	if (access == FT_GUARD_READ && (plugin->options.downloads & FT_DOWNLOADS_JOBS)
+	    && ft_aws_job_topic_kind(topic) == FT_AWS_TOPIC_ANSWER
+	    && !ft_aws_job_is_of(topic, client_id) && !ft_aws_job_is_of(topic, user))
 		return FT_GUARD_DENY;
 	if (plugin->options.downloads != 0)
 		verdict = ft_guard_check_download(access, topic, client_id, user);

@@ -87,6 +87,15 @@ enum ft_aws_topic_kind ft_aws_job_topic_kind(const char *text)
 	return ft_aws_job_topic_parse(&topic, text);
 }
 
+bool ft_aws_job_is_of(const char *topic, const char *thing)
+{
+	size_t len = thing ? strlen(thing) : 0;
+
+	return len > 0 && strncmp(topic, job_prefix, sizeof job_prefix - 1) == 0
+	       && strncmp(topic + sizeof job_prefix - 1, thing, len) == 0
+	       && topic[sizeof job_prefix - 1 + len] == '/';
+}
+
 bool ft_aws_job_id_is_good(const char *id, size_t len)
 {
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

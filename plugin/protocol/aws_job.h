@@ -61,6 +61,9 @@ enum ft_aws_topic_kind ft_aws_job_topic_parse(struct ft_aws_job_topic *topic, co
 /* What a topic is, for who has to decide whether it is passed on. */
 enum ft_aws_topic_kind ft_aws_job_topic_kind(const char *text);
 
+/* Whether a topic below $aws/things/ is of the thing with this name; NULL: no. */
+bool ft_aws_job_is_of(const char *topic, const char *thing);
+
 /* Whether a text is the id of a job: [A-Za-z0-9_-]{1,64}. */
 bool ft_aws_job_id_is_good(const char *id, size_t len);
 

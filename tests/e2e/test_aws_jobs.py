@@ -119,7 +119,8 @@ class Jobs(JobsCase):
         self.desk, self.shop = Desk(self.broker), Shop(self.broker)
 
     def offer(self, device, job, content=b"abc"):
-        """A job with its stream, for one device. Returns the document."""
+        """A job with its stream, for one device, which is known. Returns the document."""
+        self.accepted(device, "get")
         document = DOCUMENT % job.encode()
         self.shop.put(f"client/{device.client_id}/streams/{job}/0", content)
         self.desk.put(f"client/{device.client_id}/{job}.json", document + b"\n")
@@ -218,6 +219,34 @@ class Jobs(JobsCase):
         self.assertEqual(self.rejected(members[1], "group-job/update", SUCCEEDED), "ResourceNotFound")
         for device in [watcher, silent] + others:
             self.assert_silent(device)
+
+    def test_who_has_subscribed_hears_of_what_it_did_not_ask_for(self):
+        """A session that outlives its connection; a client that comes back and asks for nothing."""
+        sleeper, back = self.device(version=4, clean=False, responses=False), self.device(responses=False)
+        for device in sleeper, back:
+            device.subscribe(self.topic(device, "notify-next"), qos=1)
+            self.assertNotIn(b"execution", self.accepted(device, "$next/get"))
+            device.close()
+        back.connect()
+        back.subscribe(self.topic(back, "notify-next"), qos=1)
+        for device in sleeper, back:
+            self.desk.put(f"client/{device.client_id}/asleep.json", b"{}")
+        message = back.message(self.topic(back, "notify-next"))
+        self.assertEqual((message.qos, message.retain), (1, False))
+        self.assertEqual(timeless(message.payload), b'{"timestamp":T,' + execution(back.client_id, "asleep", b"{}") + b"}")
+        self.assert_silent(back)
+        probe = self.device(sleeper.client_id + "-probe", responses=False)
+        self.desk.put(f"client/{probe.client_id}/last.json", b"{}")
+        self.await_job(probe, "last")
+        sleeper.connect()
+        if sleeper.connack.session_present:
+            self.assertIn(b'"jobId":"asleep"', sleeper.message(self.topic(sleeper, "notify-next")).payload)
+        # From now on by name, and once though it has subscribed.
+        self.assertIn(b'"jobId":"asleep"', self.accepted(back, "$next/get"))
+        self.desk.remove(f"client/{back.client_id}/asleep.json")
+        self.assertEqual(self.told(back, "notify-next"), b'{"timestamp":T}')
+        self.assertEqual(self.told(back, "notify"), b'{"timestamp":T,"jobs":{}}')
+        self.assert_silent(back)
 
     def test_every_refused_request_has_one_answer_and_keeps_the_connection(self):
         watcher = self.device()
@@ -433,6 +462,13 @@ class Killed(JobsCase):
         device = self.device(version=5, broker=broker)
         self.assertEqual(device.acked(device.publish(self.topic(device, "notify-next"), b"lie")), REFUSED)
         self.assertEqual(self.accepted(device, "$next/get"), b'{"timestamp":T}')
+        # What an absent client is told of others do not see.
+        other, subscriber = (self.device(version=5, broker=broker, responses=False) for _ in range(2))
+        for client in other, subscriber:
+            client.subscribe(f"$aws/things/{subscriber.client_id}/jobs/#", qos=1)
+        Desk(broker).put(f"client/{subscriber.client_id}/j.json", b"{}")
+        self.assertIn(b'"jobId":"j"', self.told(subscriber, "notify-next"))
+        self.assert_silent(other)
 
 
 if __name__ == "__main__":

@@ -580,6 +580,9 @@ START_TEST(test_jobs__are_told_of_to_those_that_they_are_for)
 	ck_assert_uint_eq(rig.blocks, 2 * 39 + 1);	/* the next one of c is still j1 */
 	for (size_t i = 0; i < rig.blocks; i++)
 		ck_assert_str_ne(rig.block[i].client, "c7");
+	/* Somebody may have subscribed, where it has gone. */
+	ck_assert_ptr_nonnull(rig_said(&rig, "$aws/things/c7/jobs/notify-next"));
+	ck_assert_ptr_null(rig_said(&rig, "$aws/things/c6/jobs/notify-next"));
 	/* Groups, too, decide who has a job. */
 	forget();
 	put("offers/groups", "trial: client:c1\n");
@@ -587,6 +590,65 @@ START_TEST(test_jobs__are_told_of_to_those_that_they_are_for)
 	ck_assert_uint_eq(count_of("$aws/things/c1/jobs/notify-next"), 1);
 	ck_assert_uint_eq(count_of(JOBS "notify-next"), 1);
 	ck_assert_uint_eq(rig.blocks, 4);
+}
+END_TEST
+
+/* Whoever has subscribed hears of what is put into a client's own folder. */
+START_TEST(test_jobs__of_absent_clients_are_told_of_to_subscribers)
+{
+	put("jobs/client/c/j0.json", DOCUMENT);
+	put("jobs/client/d/j0.json", DOCUMENT);
+	start();
+	ck_assert_uint_eq(rig.messages, 0);
+	put("jobs/client/c/j1.json", DOCUMENT);
+	put("jobs/client/e%2F/j1.json", DOCUMENT);
+	wait_for_index();
+	ck_assert(strstr(rig_said(&rig, JOBS "notify-next"), "\"jobId\":\"j0\",\"thingName\":\"c\""));
+	ck_assert(strstr(rig_said(&rig, JOBS "notify"), "\"jobs\":{\"QUEUED\":[{\"jobId\":\"j0\""));
+	ck_assert_uint_eq(rig.messages, 2);
+	ck_assert(!rig.message[0].retain && rig.message[0].qos == 1 && rig.message[0].json);
+	/* What is next is still the same. */
+	rig_forget(&rig);
+	put("jobs/client/c/j2.json", DOCUMENT);
+	wait_for_index();
+	ck_assert_ptr_null(rig_said(&rig, JOBS "notify-next"));
+	ck_assert_uint_eq(rig.messages, 1);
+	/* Who has asked is told by name alone, until it goes. */
+	rig_forget(&rig);
+	ck_assert_str_eq(ask("$next/get", ""), QUEUED("j0"));
+	forget();
+	take_away("jobs/client/c/j0.json");
+	wait_for_index();
+	ck_assert(strstr(news("notify-next"), "\"jobId\":\"j1\""));
+	ck_assert_uint_eq(rig.messages, 0);
+	ft_engine_disconnected(rig.engine, "c");
+	forget();
+	take_away("jobs/client/c/j1.json");
+	wait_for_index();
+	ck_assert(strstr(rig_said(&rig, JOBS "notify-next"), "\"jobId\":\"j2\""));
+	ck_assert_uint_eq(rig.blocks, 0);
+	/* Of what it was never told nothing is withdrawn. */
+	rig_forget(&rig);
+	take_away("jobs/client/d/j0.json");
+	wait_for_index();
+	ck_assert_uint_eq(rig.messages, 0);
+}
+END_TEST
+
+/* It still is who it was. */
+START_TEST(test_jobs__of_absent_clients_are_those_of_their_user_too)
+{
+	put("jobs/user/u/j1.json", DOCUMENT);
+	rig.user = "u";
+	start();
+	ck_assert_str_eq(ask("$next/get", ""), QUEUED("j1"));
+	ft_engine_disconnected(rig.engine, "c");
+	put("jobs/client/d/j2.json", DOCUMENT);
+	wait_for_index();
+	ck_assert_ptr_null(rig_said(&rig, JOBS "notify"));
+	put("jobs/user/u/j0.json", DOCUMENT);
+	wait_for_index();
+	ck_assert(strstr(rig_said(&rig, JOBS "notify-next"), "\"jobId\":\"j0\""));
 }
 END_TEST
 
@@ -646,6 +708,7 @@ END_TEST
 
 START_TEST(test_jobs__of_clients_that_have_gone_cost_nothing)
 {
+	rig.options.announce = 0;
 	start_with_job();
 	rig_settle(&rig);
 	for (int i = 0; i < 5; i++)
@@ -705,6 +768,8 @@ FT_SUITE_WITH("engine jobs", set_up, tear_down,
 	 test_jobs__that_end_make_room_for_the_next,
 	 test_jobs__that_are_withdrawn_are_told_of,
 	 test_jobs__are_told_of_to_those_that_they_are_for,
+	 test_jobs__of_absent_clients_are_told_of_to_subscribers,
+	 test_jobs__of_absent_clients_are_those_of_their_user_too,
 	 test_jobs__of_users_are_told_of_to_their_clients,
 	 test_jobs__take_as_many_requests_as_a_client_may_have,
 	 test_jobs__are_kept_up_to_a_number_of_rows,
