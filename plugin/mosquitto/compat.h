@@ -16,6 +16,12 @@
 /* MOSQ_ERR_QUOTA_EXCEEDED of 2.1: PUBACK 0x97. Broker 2.0 closes the connection on it. */
 #define FT_COMPAT_QUOTA_EXCEEDED (-6)
 
+/*
+ * The connection of a session that stays has ended: 2.1 tells so, and not by MOSQ_EVT_DISCONNECT.
+ * Its data are laid out as those of that event.
+ */
+#define FT_COMPAT_EVT_CLIENT_OFFLINE 28
+
 /* Whether the broker is 2.1 or newer. Patch levels of 2.0 cannot be told apart. */
 bool ft_compat_is_21(void);
 

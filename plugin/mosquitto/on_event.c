@@ -30,6 +30,18 @@ int ft_on_disconnect(int event, void *event_data, void *userdata)
 	return MOSQ_ERR_SUCCESS;
 }
 
+/* Of a session that stays, on 2.1. */
+int ft_on_offline(int event, void *event_data, void *userdata)
+{
+	struct ft_plugin *plugin = ft_plugin_of(userdata);
+	const struct mosquitto_evt_disconnect *gone = event_data;
+
+	(void)event;
+	ft_engine_disconnected(plugin->engine, gone->client ? mosquitto_client_id(gone->client) : NULL);
+	ft_plugin_poll(plugin);
+	return MOSQ_ERR_SUCCESS;
+}
+
 /* Options are not carried by a reload; anything but success would disturb the broker's own. */
 int ft_on_reload(int event, void *event_data, void *userdata)
 {

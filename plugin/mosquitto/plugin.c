@@ -34,6 +34,7 @@ enum wanted_by {
 	BY_ALL,
 	BY_GUARD,	/* option acl */
 	BY_CONTROL,	/* option control */
+	BY_21,		/* brokers from 2.1 on */
 };
 
 static const struct {
@@ -45,6 +46,7 @@ static const struct {
 	{ MOSQ_EVT_MESSAGE, ft_on_message, BY_ALL, NULL },
 	{ MOSQ_EVT_TICK, ft_on_tick, BY_ALL, NULL },
 	{ MOSQ_EVT_DISCONNECT, ft_on_disconnect, BY_ALL, NULL },
+	{ FT_COMPAT_EVT_CLIENT_OFFLINE, ft_on_offline, BY_21, NULL },
 	{ MOSQ_EVT_RELOAD, ft_on_reload, BY_ALL, NULL },
 	{ MOSQ_EVT_ACL_CHECK, ft_on_acl, BY_GUARD, NULL },
 	{ MOSQ_EVT_CONTROL, ft_on_control, BY_CONTROL, FT_CONTROL_TOPIC },
@@ -295,6 +297,8 @@ static bool wanted(const struct ft_plugin *plugin, size_t i)
 		return plugin->options.acl != FT_ACL_NONE;
 	case BY_CONTROL:
 		return plugin->options.control != FT_CONTROL_OFF;
+	case BY_21:
+		return plugin->is_21;
 	}
 	return true;
 }

@@ -83,6 +83,7 @@ int ft_on_message(int event, void *event_data, void *userdata);
 int ft_on_acl(int event, void *event_data, void *userdata);
 int ft_on_tick(int event, void *event_data, void *userdata);
 int ft_on_disconnect(int event, void *event_data, void *userdata);
+int ft_on_offline(int event, void *event_data, void *userdata);
 int ft_on_reload(int event, void *event_data, void *userdata);
 int ft_on_control(int event, void *event_data, void *userdata);
 
