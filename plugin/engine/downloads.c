@@ -517,8 +517,11 @@ static struct ft_fetch *downloads_new_fetch(struct ft_engine *e, const struct ft
 	ft_link_init(&fetch->job.link);
 	fetch->core = &e->core;
 	fetch->delivery = want->delivery;
-	fetch->offer = *offer;
-	fetch->offer.meta = (struct ft_json_text){ .at = NULL };
+	/* Not what is the scanner's own in it, who may be writing that now. */
+	fetch->offer = (struct ft_offer){
+		.scope = offer->scope, .stat = offer->stat, .hashed = true,
+		.sha256 = offer->sha256, .number = offer->number,
+	};
 	fetch->note = fetch->texts;
 	fetch->note_len = want->note_len;
 	if (want->note_len > 0)
