@@ -12,6 +12,7 @@ from harness import IS_ROOT, Case
 from ondisk import eventually, sha256
 from rawmqtt import SCALE
 from settings import SETTINGS
+from test_aws_jobs import Desk
 
 # What a broker without the plugin calls, and what the plugin may: its sockets, futexes to wake a
 # thread, clocks, signals, memory, randomness, and a process's own numbers.
@@ -74,12 +75,29 @@ class SystemCalls(Case):
         for topic in ("$file/g/0", "$file//init", "$file/g/x", "$file/g/fin/x", "$file/g/put", "$file/g"):
             self.assertNotEqual(device.command(topic, b"x").word, "success")
 
+    def every_job(self, device):
+        """What is done about jobs is written by another thread."""
+        def ask(rest, payload=b""):
+            topic = f"$aws/things/{device.client_id}/jobs/{rest}"
+            device.publish(topic, payload)
+            return device.message(where=lambda m: m.topic.startswith(topic + "/"))
+        eventually(lambda: b'"jobId":"j"' in ask("get").payload, "a job", 20)
+        for rest, payload in (("$next/get", b""), ("j/get", b"{}"), ("start-next", b""),
+                              ("j/update", b'{"status":"SUCCEEDED","statusDetails":{"a":"b"}}')):
+            self.assertTrue(ask(rest, payload).topic.endswith("/accepted"), rest)
+        for rest, payload in (("j/get", b""), ("j/update", b'{"status":"FAILED"}'), ("/update", b""), ("get", b"{")):
+            self.assertTrue(ask(rest, payload).topic.endswith("/rejected"), rest)
+
     @unittest.skipUnless(shutil.which("strace"), "needs strace")
     def test_no_command_makes_a_call_that_could_wait(self):
-        broker = self.start_broker({"segments_ttl": "2s", "segments_ttl_min": "1s", "gc_interval": "1s"})
+        broker = self.start_broker({"segments_ttl": "2s", "segments_ttl_min": "1s", "gc_interval": "1s",
+                                    "downloads": "jobs", "offers_interval": "1s"})
         tracer, path = self.trace(broker)
+        Desk(broker).put("all/j.json", b"{}")
         for version in self.versions:
-            self.every_command(self.device(f"dev{version}", version, broker=broker))
+            device = self.device(f"dev{version}", version, broker=broker)
+            self.every_command(device)
+            self.every_job(device)
         expiring = self.device("expiring", broker=broker)
         self.ok(expiring.init("e"))
         broker.storage.wait_incoming("expiring", "e")
