@@ -912,7 +912,8 @@ enum ft_status ft_engine_command(struct ft_engine *engine, const struct ft_reque
 		engine_stream(engine, request, payload, len);
 		return FT_OK;	/* AWS's clients look for answers, not at PUBACKs */
 	}
-	if (engine->downloads && ft_aws_job_topic_kind(request->topic) == FT_AWS_TOPIC_REQUEST) {
+	if ((engine->options->downloads & FT_DOWNLOADS_JOBS)
+	    && ft_aws_job_topic_kind(request->topic) == FT_AWS_TOPIC_REQUEST) {
 		engine_thing(engine, request, payload, len);
 		return FT_OK;
 	}

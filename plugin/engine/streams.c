@@ -9,7 +9,7 @@
 #include "engine/downloads.h"
 #include "protocol/aws_stream.h"
 
-#define STREAMS_TOPIC_ROOM (65536 + sizeof "description")
+#define STREAMS_TOPIC_ROOM 65536	/* MQTT has no longer topic: then there is no answer */
 #define STREAMS_LIST_MAX 512		/* paths below a stream's folder that are looked at */
 
 /* One request on its way. */

@@ -11,7 +11,7 @@
 
 #define THINGS_OUT_MAX 256		/* calls at the lane; each may come back with some 70 KiB */
 #define THINGS_LOOKS_MAX 16		/* of these: for clients that have not asked */
-#define THINGS_TOPIC_ROOM (65536 + sizeof "/accepted")
+#define THINGS_TOPIC_ROOM 65536		/* MQTT has no longer topic: then there is no answer */
 
 /* --- saying --- */
 

@@ -274,6 +274,12 @@ class Jobs(JobsCase):
                     with self.subTest(rest[:40], payload=payload[:40], version=version):
                         self.assertEqual(self.rejected(device, rest, payload, qos=qos), code)
             self.assertEqual(self.rejected(device, "start-next", thing="somebody"), "Unauthorized")
+            # An answer's topic would be too long for MQTT.
+            for rest, qos in (("/jobs/get", 0), ("/streams/s/get/json", 1)):
+                topic = "$aws/things/" + "x" * (65535 - len("$aws/things/" + rest)) + rest
+                mid = device.publish(topic, b"{}", qos=qos)
+                if qos:
+                    self.assertEqual(device.acked(mid), 0)
             self.assert_silent(device)
             self.assertTrue(self.has_job(device, good))
         self.assert_silent(watcher)
