@@ -73,29 +73,10 @@ FT_SYS_CALL(ssize_t, getrandom, (void *bytes, size_t len, unsigned flags), bytes
 FT_SYS_CALL(int, sync_file_range, (int fd, off_t offset, off_t len, unsigned flags),
 	    fd, offset, len, flags)
 
-#define FT_SYS_BENEATH_TRIES 8
-
-/*
- * openat() that never leaves the directory, whatever links there are (openat2(2), Linux 5.6):
- * EXDEV. By number, since C libraries have no function for it, and not all systems the header.
- */
-static inline int ft_sys_open_beneath(int dir, const char *path, int flags)
-{
-	const struct {
-		uint64_t flags, mode, resolve;
-	} how = { .flags = (uint64_t)flags, .resolve = 0x08 /* RESOLVE_BENEATH */ };
-	int fd, tries = 0;
-
-	/* EAGAIN: something was renamed meanwhile. */
-	do
-		fd = (int)syscall(437 /* openat2 */, dir, path, &how, sizeof how);
-	while (fd < 0 && (errno == EINTR || (errno == EAGAIN && ++tries < FT_SYS_BENEATH_TRIES)));
-	return fd;
-}
-
 /*
  * Reads what is in the page cache, and waits for nothing: -1 with EAGAIN where that is nothing,
- * less than `len` where it is not all. By number, as above (preadv2(2), RWF_NOWAIT).
+ * less than `len` where it is not all. By number, since not all C libraries have it (preadv2(2),
+ * RWF_NOWAIT).
  */
 static inline ssize_t ft_sys_read_cached(int fd, void *bytes, size_t len, uint64_t offset)
 {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/beneath.h"
 #include "base/sys.h"
 #include "base/system.h"
 #include "base/utf8.h"
@@ -103,9 +104,9 @@ enum ft_status ft_offer_open(const struct ft_core *core, const struct ft_offer *
 
 	snprintf(place, sizeof place, "%s/%s%s%s", ft_offer_scope_word(offer->scope), offer->whose,
 		 *offer->whose ? "/" : "", offer->path);
-	*fd = root < 0 ? -1 : ft_sys_open_beneath(root, place, flags | O_NOATIME);
+	*fd = root < 0 ? -1 : ft_open_beneath(root, place, flags | O_NOATIME);
 	if (*fd < 0 && errno == EPERM)	/* of another user */
-		*fd = ft_sys_open_beneath(root, place, flags);
+		*fd = ft_open_beneath(root, place, flags);
 	if (*fd < 0)
 		st = ft_scan_status(errno);
 	else if (!ft_offer_is_unchanged(offer, *fd))
@@ -174,7 +175,7 @@ static void walk_warn(struct ft_scan_walk *walk, const char *why)
 /* The whole content, which is at most `max` bytes, with a NUL. False: errno says why. */
 bool ft_scan_read_small(int dir, const char *name, char *to, size_t max, size_t *len)
 {
-	int fd = ft_sys_open_beneath(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = ft_open_beneath(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	ssize_t got = fd < 0 ? -1 : ft_sys_read_all(fd, to, max + 1, 0);
 
 	ft_sys_close(fd);
@@ -236,7 +237,7 @@ static enum ft_status walk_take_file(struct ft_scan_walk *walk, int dir, const c
 /* What a link leads to, if that is below offers/. */
 static bool walk_follow(struct ft_scan_walk *walk, struct stat *st)
 {
-	int fd = ft_sys_open_beneath(walk->root, walk->place, O_PATH | O_CLOEXEC);
+	int fd = ft_open_beneath(walk->root, walk->place, O_PATH | O_CLOEXEC);
 	int error = errno;
 	bool found = fd >= 0 && ft_sys_fstat(fd, st) == 0;
 
@@ -282,8 +283,8 @@ static enum ft_status walk_each(struct ft_scan_walk *walk,
 							const char *name))
 {
 	size_t len = strlen(walk->place);
-	int fd = ft_sys_open_beneath(walk->root, walk->place,
-				     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = ft_open_beneath(walk->root, walk->place,
+				 O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	enum ft_status st = FT_OK;
 	struct dirent *entry;
