@@ -6,8 +6,9 @@ import { build } from "esbuild";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 
-const here = import.meta.dirname;
+const here = fileURLToPath(new URL(".", import.meta.url));
 const out = process.argv[2] ?? path.join(here, "dist");
 const LIMIT = 150 * 1024;
 const common = {

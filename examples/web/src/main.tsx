@@ -4,7 +4,8 @@ import { brokerUrl, confine } from "./broker.ts";
 import "./style.css";
 import { App } from "./views/app.tsx";
 
-void brokerUrl().then((url) => {
+/* The form is there at once; where the broker is comes a moment later. */
+render(<App url={brokerUrl().then((url) => {
 	confine(url);
-	render(<App url={url} />, document.getElementById("app") as HTMLElement);
-});
+	return url;
+})} />, document.getElementById("app") as HTMLElement);

@@ -3,7 +3,7 @@
 // Sends files: a queue, of which some are on their way at once, and share one window. An item has one
 // state, which only set() changes; each item on its way is one run of #drive(), that asks the broker
 // what it holds, sends the rest, and believes nothing but the answer to `fin`.
-import { Answers, Refusal, type Answer } from "../answers.ts";
+import { Answers, Refusal } from "../answers.ts";
 import { Connection, Lost, Silent } from "../connection.ts";
 import { hashBytes, hashFile } from "../hash/hasher.ts";
 import { T, reason } from "../words.ts";
@@ -32,7 +32,10 @@ export interface Upload extends Source {
 	rate: number;
 	/** Asked to stop: what its run throws when it next looks. */
 	stop: "pause" | "cancel" | undefined;
+	/** Makes another id, where the first one belongs to another file. */
 	salt: string;
+	/** The checksum of the whole, which is computed while segments are sent. */
+	hash: { sum: Promise<string>; drop: () => void } | undefined;
 }
 
 /** Thrown where an item was paused or cancelled. */
@@ -114,7 +117,7 @@ export class Uploader {
 				continue;
 			begun.add(identity(source));
 			const item: Upload = { ...source, key: ++this.#serial, file, id: "", state: "queued", held: 0, message: "", retryAt: 0,
-				hadAlready: false, rate: 0, stop: undefined, salt: "" };
+				hadAlready: false, rate: 0, stop: undefined, salt: "", hash: undefined };
 			const fault = nameFault(file.name);
 			if (fault) {
 				item.state = "failed";
@@ -222,7 +225,7 @@ export class Uploader {
 
 	/** An item from the queue until it is done, has failed, or is paused. */
 	async #drive(item: Upload): Promise<void> {
-		let tries = 0, mismatches = 0, silent = 0;
+		let tries = 0, mismatches = 0, silent = 0, first = true;
 		try {
 			item.id = (await hashBytes(new TextEncoder().encode(identity(item, item.salt)))).slice(0, 32);
 			this.unfinished = this.unfinished.filter((one) => one.id !== item.id);
@@ -235,17 +238,17 @@ export class Uploader {
 						this.#set(item, "link");
 						await this.#interruptible(item, this.#link.online());
 					}
-					if (item.size <= SMALL && tries === 0 && silent === 0)
+					if (item.size <= SMALL && first)
 						await this.#sendSmall(item);
 					else
 						await this.#send(item);
 					this.#memory.remove(item.id);
 					return this.#set(item, "done");
 				} catch (error) {
+					first = false;
 					if (error instanceof Lost) {
 						if (this.#link.state === "off")
 							return;
-						silent++;
 					} else if (error instanceof Silent) {
 						if (++silent > 3)
 							return this.#set(item, "failed", T.rights.noUploadAnswer);
@@ -256,12 +259,16 @@ export class Uploader {
 							return this.#set(item, "failed", text);
 						if (wants === "restart" && ++mismatches > MISMATCHES_MAX)
 							return this.#set(item, "failed", text);
-						if (error.word === "file_checksum_mismatch")
+						if (error.word === "file_checksum_mismatch") {
+							/* Or the file has changed since: it is read again, too. */
+							item.hash?.drop();
+							item.hash = undefined;
 							await this.#answers.ask(`$file/${item.id}/abort`);
+						}
 						if (wants === "new-id") {
 							if (item.salt)
 								return this.#set(item, "failed", text);
-							item.salt = await this.#checksum(item);
+							item.salt = await this.#interruptible(item, this.#checksum(item));
 							this.#memory.remove(item.id);
 							item.id = (await hashBytes(new TextEncoder().encode(identity(item, item.salt)))).slice(0, 32);
 						}
@@ -280,6 +287,9 @@ export class Uploader {
 				void this.#answers.ask(`$file/${item.id}/abort`).catch(() => undefined);
 			item.stop = undefined;
 			this.#set(item, "paused");
+		} finally {
+			item.hash?.drop();
+			item.hash = undefined;
 		}
 	}
 
@@ -293,18 +303,16 @@ export class Uploader {
 		try {
 			this.#look(item);
 			this.#set(item, "sending");
-			let answer: Answer;
 			if (fitsPut(item, this.#pace.segment)) {
-				answer = await this.#answers.ask(`$file/${item.id}/put/${item.name}/${sum}`, data, FIN_MS);
+				await this.#answers.ask(`$file/${item.id}/put/${item.name}/${sum}`, data, FIN_MS);
 			} else {
 				await this.#answers.ask(`$file/${item.id}/init`, this.#meta(item, sum));
 				if (data.length > 0 && data.length <= this.#pace.segment)
-					await this.#segmentAcked(item, 0, data);
+					await this.#segmentTaken(item, 0, data);
 				else if (data.length > 0)
 					return await this.#send(item);
-				answer = await this.#answers.ask(`$file/${item.id}/fin/${item.size}/${sum}`, "", FIN_MS);
+				await this.#answers.ask(`$file/${item.id}/fin/${item.size}/${sum}`, "", FIN_MS);
 			}
-			void answer;
 			item.held = item.size;
 			this.#acked += item.size;
 		} finally {
@@ -315,37 +323,31 @@ export class Uploader {
 	/** Asks what is held, sends the rest, and has it verified. */
 	async #send(item: Upload): Promise<void> {
 		this.#set(item, "asking");
-		const hash = hashFile(item.file);
-		hash.sum.catch(() => undefined);
-		try {
-			const { all } = await this.#answers.ask(`$file/${item.id}/init`, this.#meta(item));
-			if (all.state === "complete") {
-				item.hadAlready = item.held === 0;
+		const { all } = await this.#answers.ask(`$file/${item.id}/init`, this.#meta(item));
+		if (all.state === "complete") {
+			item.hadAlready = item.held === 0;
+			item.held = item.size;
+			return;
+		}
+		const have = rangesOf(all.have);
+		let missing = all.state === "assembling" ? [] : gaps(have, item.size);
+		item.held = item.size - total(missing);
+		const sum = this.#checksum(item);
+		for (;;) {
+			await this.#sendRanges(item, missing);
+			this.#set(item, "finishing");
+			try {
+				await this.#fin(item, await this.#interruptible(item, sum));
 				item.held = item.size;
 				return;
+			} catch (error) {
+				if (!(error instanceof Refusal) || error.word !== "incomplete")
+					throw error;
+				missing = rangesOf(error.answer?.all.missing);
+				if (missing.length === 0)
+					throw error;
+				item.held = item.size - total(missing);
 			}
-			const have = rangesOf(all.have);
-			let missing = all.state === "assembling" ? [] : gaps(have, item.size);
-			item.held = item.size - total(missing);
-			for (;;) {
-				await this.#sendRanges(item, missing);
-				const sum = await this.#interruptible(item, hash.sum);
-				this.#set(item, "finishing");
-				try {
-					await this.#fin(item, sum);
-					item.held = item.size;
-					return;
-				} catch (error) {
-					if (!(error instanceof Refusal) || error.word !== "incomplete")
-						throw error;
-					missing = rangesOf(error.answer?.all.missing);
-					if (missing.length === 0)
-						throw error;
-					item.held = item.size - total(missing);
-				}
-			}
-		} finally {
-			hash.drop();
 		}
 	}
 
@@ -376,26 +378,15 @@ export class Uploader {
 				for (let at = offset; at < offset + length;) {
 					const size = Math.min(this.#pace.segment, offset + length - at);
 					await this.#slots.take(size);
-					let kept = true;
-					try {
-						if (failure !== undefined)
-							throw failure;
-						this.#look(item);
-						const data = new Uint8Array(await item.file.slice(at, at + size).arrayBuffer());
-						if (data.length !== size)
-							throw new DOMException("changed", "NotReadableError");
-						kept = false;
-						const one = this.#segmentAcked(item, at, data).catch((error: unknown) => {
-							failure ??= error;
-						}).finally(() => {
-							flying.delete(one);
-							this.#slots.give(size);
-						});
-						flying.add(one);
-					} finally {
-						if (kept)
-							this.#slots.give(size);
-					}
+					const one = this.#readAndSend(item, at, size, () => failure).catch((error: unknown) => {
+						failure ??= error;
+					}).finally(() => {
+						flying.delete(one);
+						this.#slots.give(size);
+					});
+					flying.add(one);
+					if (failure !== undefined)
+						throw failure;
 					at += size;
 				}
 			}
@@ -404,6 +395,47 @@ export class Uploader {
 		}
 		if (failure !== undefined)
 			throw failure;
+	}
+
+	/** Several are read at a time, too: a browser takes some milliseconds for each. */
+	async #readAndSend(item: Upload, at: number, size: number, failure: () => unknown): Promise<void> {
+		this.#look(item);
+		const data = new Uint8Array(await item.file.slice(at, at + size).arrayBuffer());
+		if (data.length !== size)
+			throw new DOMException("changed", "NotReadableError");
+		if (failure() === undefined)
+			await this.#segmentTaken(item, at, data);
+	}
+
+	/** Sends a segment until it is taken: a pause that the broker asks for is for this segment alone. */
+	async #segmentTaken(item: Upload, at: number, data: Uint8Array): Promise<void> {
+		for (let tries = 1; ; tries++) {
+			try {
+				await this.#segmentAcked(item, at, data);
+				if (item.state === "waiting")
+					this.#set(item, "sending");
+				return;
+			} catch (error) {
+				if (!(error instanceof Refusal) || (error.code !== 0x97 && error.word !== "checksum_mismatch"))
+					throw error;
+				const seconds = patience(error.code, error.retryAfter, tries);
+				item.retryAt = Date.now() + seconds * 1000;
+				if (item.state === "sending" || item.state === "waiting")
+					this.#set(item, "waiting", reason(error.word, error.code, error.detail));
+				/* Not at the same moment as all the others. */
+				await this.#unlessStopped(item, seconds * 1000 + Math.random() * 300);
+			}
+		}
+	}
+
+	/** Sleeps; looks now and then whether the item is to stop, or the link has gone. */
+	async #unlessStopped(item: Upload, ms: number): Promise<void> {
+		for (const end = Date.now() + ms; Date.now() < end;) {
+			this.#look(item);
+			if (this.#link.state !== "online")
+				throw new Lost("connection lost");
+			await new Promise((resolve) => setTimeout(resolve, Math.min(100, end - Date.now())));
+		}
 	}
 
 	/** Success of a segment is its PUBACK; an answer comes only where something is wrong. */
@@ -447,8 +479,13 @@ export class Uploader {
 		});
 	}
 
-	async #checksum(item: Upload): Promise<string> {
-		return this.#interruptible(item, hashFile(item.file).sum);
+	/** Of the whole file; computed once for as long as the item is on its way. */
+	#checksum(item: Upload): Promise<string> {
+		if (!item.hash) {
+			item.hash = hashFile(item.file);
+			item.hash.sum.catch(() => undefined);
+		}
+		return item.hash.sum;
 	}
 
 	#look(item: Upload): void {

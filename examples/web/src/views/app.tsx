@@ -13,7 +13,7 @@ type Tab = "send" | "get" | "console";
 const TABS: { tab: Tab; icon: "up" | "down" | "console" }[] = [
 	{ tab: "send", icon: "up" }, { tab: "get", icon: "down" }, { tab: "console", icon: "console" }];
 
-export function App({ url }: { url: string }) {
+export function App({ url }: { url: Promise<string> }) {
 	const [session, setSession] = useState<Session | undefined>();
 	if (!session)
 		return <><Login url={url} onSession={setSession} /><Toasts /></>;
@@ -51,7 +51,7 @@ function Signed({ session, onEnd }: { session: Session; onEnd: () => void }) {
 				{tabs.map(({ tab: one, icon }) => <a key={one} href={`#${one}`} aria-current={shown === one ? "page" : undefined}><Icon name={icon} />{T.tabs[one]}</a>)}
 			</nav>
 			<div class="who">
-				<span class={`link-state ${link.state}`} role="status"><i aria-hidden="true" /><span class="wide-only">{T.link[link.state]}</span><span class="hidden narrow-only">{T.link[link.state]}</span></span>
+				<span class={`link-state ${link.state}`} role="status"><i aria-hidden="true" /><span class="label">{T.link[link.state]}</span></span>
 				<span class="user wide-only" title={link.clientId}>{visible(T.signedIn(session.user))}</span>
 				<button type="button" class="icon-button" onClick={onEnd} aria-label={T.signOut} title={T.signOut}><Icon name="out" /></button>
 			</div>

@@ -35,13 +35,16 @@ function failure(session: Session): string {
 	return code ? T.login.refused(`0x${code.toString(16)}`) : T.login.away;
 }
 
-export function Login({ url, onSession }: { url: string; onSession: (session: Session) => void }) {
+export function Login({ url: found, onSession }: { url: Promise<string>; onSession: (session: Session) => void }) {
 	const [user, setUser] = useState("");
 	const [password, setPassword] = useState("");
 	const [typedId, setTypedId] = useState("");
 	const [shown, setShown] = useState(false);
 	const [trial, setTrial] = useState<Session | undefined>();
+	const [busy, setBusy] = useState(false);
 	const [error, setError] = useState("");
+	const [url, setUrl] = useState("");
+	useEffect(() => void found.then(setUrl), [found]);
 	const suggested = clientIdFor(user);
 	useChanges(trial?.link);
 	const state = trial?.link.state;
@@ -55,12 +58,14 @@ export function Login({ url, onSession }: { url: string; onSession: (session: Se
 			setError(failure(trial));
 			trial.stop();
 			setTrial(undefined);
+			setBusy(false);
 		}
 	}, [state]);
 	const submit = (event: Event) => {
 		event.preventDefault();
 		setError("");
-		setTrial(new Session(url, { user, password, clientId: typedId || suggested }));
+		setBusy(true);
+		void found.then((to) => setTrial(new Session(to, { user, password, clientId: typedId || suggested })));
 	};
 	return <main class="login">
 		<form class="card" onSubmit={submit}>
@@ -86,9 +91,9 @@ export function Login({ url, onSession }: { url: string; onSession: (session: Se
 				<p class="muted small">{T.login.clientIdHelp}</p>
 			</details>
 			<div class="message" role="alert">{error && <span class="error"><Icon name="warn" />{error}</span>}</div>
-			<button type="submit" class="button primary wide" disabled={trial !== undefined}>{trial ? T.login.busy : T.login.submit}</button>
+			<button type="submit" class="button primary wide" disabled={busy}>{busy ? T.login.busy : T.login.submit}</button>
 			{url.startsWith("ws:") && !/^(localhost|127\.|\[::1)/.test(location.hostname) && <Notice tone="info">{T.login.plain}</Notice>}
-			<p class="muted small center">{new URL(url).host}</p>
+			<p class="muted small center host">{url && new URL(url).host}</p>
 		</form>
 	</main>;
 }
