@@ -31,8 +31,13 @@ export interface Download {
 	stop: "pause" | "cancel" | undefined;
 }
 
-/** Blocks on their way; the broker's max_requests_per_client is 64 unless set. */
-const BLOCKS = 32;
+/** Blocks on their way: more while they come soon, fewer where one is late. The broker's max_requests_per_client
+ * is 64 unless set. */
+const BLOCKS_FIRST = 8;
+const BLOCKS_MIN = 2;
+const BLOCKS_MAX = 48;
+const SOON_MS = 2000;
+const BLOCK_MAX = 256 << 10;
 const TIMEOUT_FIRST_MS = 5000;
 const TIMEOUT_MAX_MS = 40_000;
 const SILENT_TRIES = 6;
@@ -63,7 +68,9 @@ export class Downloader {
 	readonly #wake = new Map<Download, () => void>();
 	#refresh: ReturnType<typeof setTimeout> | undefined;
 	#prefix = "";
-	#block = 65536;
+	/** Bytes of a block; 0: the broker has not been asked. */
+	#block = 0;
+	#window = BLOCKS_FIRST;
 
 	constructor(link: Connection, answers: Answers, user: string) {
 		this.#link = link;
@@ -190,6 +197,10 @@ export class Downloader {
 						this.#set(download, "link");
 						await this.#link.online();
 					}
+					if (this.#block === 0) {
+						const { all } = await this.#answers.ask(`$file-get/info/${download.path}`);
+						this.#block = Math.max(256, Math.min(BLOCK_MAX, Number(all.max_block) || 65536));
+					}
 					this.#set(download, "getting");
 					written = await this.#blocks(download, written, async (data) => {
 						hash.update(data);
@@ -300,7 +311,7 @@ export class Downloader {
 					return;
 				if (download.stop !== undefined)
 					return finish();
-				while (download.stop === undefined && next < size && asked.size + arrived.size < BLOCKS) {
+				while (download.stop === undefined && next < size && asked.size + arrived.size < this.#window) {
 					const offset = next, length = Math.min(this.#block, size - offset), key = `${offset}/${path}`;
 					next += length;
 					const off = this.#answers.on(`$file-get/${offset}/${length}/${path}`, (answer: Answer) => {
@@ -315,6 +326,8 @@ export class Downloader {
 						one.off();
 						asked.delete(offset);
 						this.#data.delete(key);
+						if (performance.now() - one.at_ms < SOON_MS)
+							this.#window = Math.min(BLOCKS_MAX, this.#window + 1);
 						arrived.set(offset, data.slice());
 						download.got += length;
 						if (!writing)
@@ -353,6 +366,7 @@ export class Downloader {
 						continue;
 					if (++one.tries > SILENT_TRIES)
 						return finish(new Silent(path));
+					this.#window = Math.max(BLOCKS_MIN, this.#window >> 1);
 					one.at_ms = now;
 					one.wait_ms = Math.min(TIMEOUT_MAX_MS, one.wait_ms * 2);
 					publish(offset, one.length);
