@@ -62,7 +62,7 @@ test("transfers: seen, filtered, paused, aborted; the bytes are gone from the di
 });
 
 test("files: searched, looked at, deleted on the disk", { timeout: 60_000 }, async (t) => {
-	const broker = await started(t);
+	const broker = await started(t, { plugin: { max_transfers_per_client: 1000 } });
 	const device = await fleet(t, broker, "cam-1", {});
 	for (let n = 0; n < 250; n++)
 		await device.send(`$file/f${n}/put/photo-${String(n).padStart(3, "0")}.jpg`, SMALL);

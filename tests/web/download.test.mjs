@@ -35,7 +35,7 @@ async function shop(t, browser_, options, files) {
 }
 
 test("a file is fetched, verified and saved", { timeout: 60_000 }, async (t) => {
-	const data = randomBytes(3_000_001);
+	const data = randomBytes(1_500_001);
 	const { page } = await shop(t, browser, {}, { "app-7.bin": data, "models/empty": "", "models/small.txt": "small" });
 	await withoutPicker(page);
 	const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Download: app-7.bin" }).click()]);

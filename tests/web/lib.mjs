@@ -5,7 +5,7 @@
 //	FT_BUILD	where the plugin and the page were built; default build
 //	FT_BROKER	command that starts the broker; default mosquitto
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -26,6 +26,7 @@ export const PASSWORDS = { anna: "anna's secret", olga: "olga's secret", nemo: "
 
 /** What the docs tell people to write. */
 const ACL = `
+topic read /#
 pattern read $file-response/%c
 
 user anna
@@ -70,12 +71,8 @@ function freePort() {
 }
 
 export function version() {
-	try {
-		execFileSync(COMMAND[0], [...COMMAND.slice(1), "-h"], { encoding: "utf8" });
-	} catch (error) {
-		return error.stdout.match(/version (\d+\.\d+)/)[1];
-	}
-	return "";
+	const { stdout, stderr } = spawnSync(COMMAND[0], [...COMMAND.slice(1), "-h"], { encoding: "utf8" });
+	return `${stdout}${stderr}`.match(/version (\d+\.\d+)/)?.[1] ?? "";
 }
 
 export class Broker {
@@ -85,7 +82,7 @@ export class Broker {
 		chmodSync(this.dir, 0o755);
 		this.storage = options.storage ?? path.join(this.dir, "storage");
 		this.options = { storage_dir: this.storage, min_free_space: 0, acl: "guard", control: "on", downloads: "native", events: "on",
-			offers_interval: "1s", sys_interval: "1s", ...options.plugin };
+			offers_interval: "1s", max_block: "256k", ...options.plugin };
 		this.config = options.config ?? [];
 		this.page = options.page ?? PAGE;
 		this.plugin = options.withPlugin !== false;
@@ -109,7 +106,7 @@ export class Broker {
 			...(this.plugin ? [`plugin ${path.join(BUILD, "mosquitto_file_transfer.so")}`,
 				...Object.entries(this.options).map(([key, value]) => `plugin_opt_${key} ${value}`)] : []),
 			`listener ${this.port} 127.0.0.1`, `listener ${this.wsPort} 127.0.0.1`, "protocol websockets",
-			...(this.pagePort === this.wsPort ? [] : [`listener ${this.pagePort} 127.0.0.1`, "protocol http_api"]),
+			...(this.pagePort === this.wsPort ? [] : [`listener ${this.pagePort} 127.0.0.1`, "protocol http_api", "listener_allow_anonymous true"]),
 			`http_dir ${this.page}`, ""].join("\n"));
 		this.process = spawn(COMMAND[0], [...COMMAND.slice(1), "-c", conf], { stdio: ["ignore", "ignore", "pipe"] });
 		this.process.stderr.on("data", (data) => { this.log = (this.log + data).slice(-200_000); });

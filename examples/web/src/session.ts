@@ -3,7 +3,7 @@
 // One person who is signed in: the connection, what it carries, and what the broker allows.
 import { Answers, Refusal } from "./answers.ts";
 import { Connection, Lost, Silent, type Login } from "./connection.ts";
-import { Admin } from "./console/admin.ts";
+import { Admin, AdminError } from "./console/admin.ts";
 import { ConsoleModel } from "./console/model.ts";
 import { Downloader } from "./download/downloader.ts";
 import { Uploader } from "./upload/uploader.ts";
@@ -11,7 +11,9 @@ import { Uploader } from "./upload/uploader.ts";
 /** `silent`: no right is missing, but nothing answers. */
 export type Right = "unknown" | "yes" | "no" | "silent";
 
-const PROBE_MS = 4000;
+const PROBE_MS = 6000;
+/** A broker that is busy may take longer than that. */
+const PROBES = 3;
 
 export class Session {
 	readonly link: Connection;
@@ -49,33 +51,34 @@ export class Session {
 		if (this.#probing)
 			return;
 		this.#probing = true;
-		const learn = async (right: keyof Session["rights"], question: Promise<unknown>) => {
+		await Promise.all([
+			this.#learn("upload", () => this.answers.ask("$file/page-probe/status", "", PROBE_MS)),
+			this.#learn("download", () => this.downloader.list()),
+			this.#learn("console", async () => {
+				await this.admin.do("getStatus", {}, PROBE_MS);
+				this.model ??= new ConsoleModel(this.link, this.admin);
+			}),
+		]);
+		this.#probing = false;
+	}
+
+	async #learn(right: keyof Session["rights"], question: () => Promise<unknown>): Promise<void> {
+		for (let tries = 0; tries < PROBES; tries++) {
 			try {
-				await question;
+				await question();
 				this.rights[right] = "yes";
 			} catch (error) {
 				if (error instanceof Lost)
 					return;
-				if (error instanceof Refusal)
-					this.rights[right] = error.word === "not_authorized" || error.code === 0x87 ? "no" : "yes";
-				else if (error instanceof Silent || (error as { word?: string }).word === "timeout")
-					this.rights[right] = "silent";
-				else
-					this.rights[right] = (error as { word?: string }).word === "not_authorized" ? "no" : "yes";
+				const word = error instanceof Refusal || error instanceof AdminError ? error.word : "";
+				this.rights[right] = word === "not_authorized" ? "no" : error instanceof Silent || word === "timeout" ? "silent" : "yes";
 			}
 			this.#tell();
-		};
-		await Promise.all([
-			learn("upload", this.answers.ask("$file/page-probe/status", "", PROBE_MS)),
-			learn("download", this.downloader.list()),
-			learn("console", this.admin.do("getStatus", {}, PROBE_MS)),
-		]);
-		if (this.rights.console === "yes" && !this.model)
-			this.model = new ConsoleModel(this.link, this.admin);
-		if (this.rights.upload === "yes")
+			if (this.rights[right] !== "silent")
+				break;
+		}
+		if (right === "upload" && this.rights.upload === "yes")
 			void this.uploader.recall();
-		this.#probing = false;
-		this.#tell();
 	}
 
 	#tell(): void {

@@ -71,6 +71,7 @@ export class Downloader {
 	/** Bytes of a block; 0: the broker has not been asked. */
 	#block = 0;
 	#window = BLOCKS_FIRST;
+	#latency_ms = 0;
 
 	constructor(link: Connection, answers: Answers, user: string) {
 		this.#link = link;
@@ -318,7 +319,7 @@ export class Downloader {
 						if (answer.code !== 0)
 							finish(new Refusal(answer.word, answer.code, answer));
 					});
-					asked.set(offset, { at_ms: performance.now(), wait_ms: TIMEOUT_FIRST_MS, tries: 0, length, off, key });
+					asked.set(offset, { at_ms: performance.now(), wait_ms: Math.max(TIMEOUT_FIRST_MS, 4 * this.#latency_ms), tries: 0, length, off, key });
 					this.#data.set(key, (data) => {
 						const one = asked.get(offset);
 						if (!one || data.length !== length)
@@ -326,7 +327,9 @@ export class Downloader {
 						one.off();
 						asked.delete(offset);
 						this.#data.delete(key);
-						if (performance.now() - one.at_ms < SOON_MS)
+						const took = performance.now() - one.at_ms;
+						this.#latency_ms = this.#latency_ms * 0.8 + took * 0.2;
+						if (took < SOON_MS)
 							this.#window = Math.min(BLOCKS_MAX, this.#window + 1);
 						arrived.set(offset, data.slice());
 						download.got += length;
