@@ -4,7 +4,9 @@
 #	make demo		install what is missing, build, show a real upload in 15 seconds
 #	make test		install what is missing, build, run every test
 #	make unit		only the unit tests, in seconds
-#	make test-engines	other machines: 32 bit, big-endian, musl, Mosquitto 2.1's headers, packages
+#	make test-engines	other machines: 32 bit, big-endian, musl, Mosquitto 2.1's headers, packages;
+#				the page in a browser (ENGINES=web: that alone)
+#	make web		the page for browsers, in $(BUILD)/web (npm); `make install` copies it, too
 #	make deb		Debian packages of plugin and clients, in $(BUILD)/deb
 #	make install		copy the plugin, ft-put, ft-get, ft-ctl and ft-job into the system (DESTDIR,
 #				PREFIX, PLUGINDIR)
@@ -79,7 +81,7 @@ TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c tests/contract
 # As many as there are processors, where the caller has not said otherwise.
 PARALLEL = $(if $(filter --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 
-.PHONY: all plugin examples tests demo unit test test-engines deb deps install uninstall \
+.PHONY: all plugin examples web tests demo unit test test-engines deb deps install uninstall \
 	check check-floors bench bench-quick crash crash-mutants powercut fuzz kill rates soak soak-sanitize test-matrix \
 	test-mosquitto model netns check-exports check-warnings check-shell check-claims check-paths check-links \
 	sanitize valgrind coverage clean
@@ -153,6 +155,17 @@ $(BUILD)/tests/soak/heap_probe.so: tests/soak/heap_probe.c
 $(BUILD)/tests/soak/paced: $(patsubst %,$(BUILD)/tests/soak/%.o,swarm_peer swarm_tools)
 $(BUILD)/tests/soak/swarm: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/soak/swarm*.c))
 
+# The page. npm puts what the lock file names beside its sources.
+WEB := $(BUILD)/web
+WEB_SOURCES := $(wildcard examples/web/src/*.ts* examples/web/src/*/*.ts* examples/web/src/*.css examples/web/static/*)
+web: $(WEB)/app.js
+$(WEB)/app.js: $(WEB_SOURCES) examples/web/build.mjs examples/web/tsconfig.json examples/web/node_modules/.package-lock.json
+	@cd examples/web && node_modules/.bin/tsc -p . && node build.mjs '$(abspath $(WEB))'
+	@touch $@
+examples/web/node_modules/.package-lock.json: examples/web/package-lock.json
+	@scripts/deps web
+	$(call say,NPM)cd examples/web && npm ci --silent --ignore-scripts && touch node_modules/.package-lock.json
+
 deps:
 	@scripts/deps build
 
@@ -185,6 +198,7 @@ deb:
 	@scripts/deps deb
 	@scripts/deb $(BUILD)/deb
 
+WEBDIR := $(PREFIX)/share/mosquitto-file-transfer/web
 MAN1 := $(PREFIX)/share/man/man1
 MAN7 := $(PREFIX)/share/man/man7
 # A manual page names the version it belongs to.
@@ -201,6 +215,8 @@ install: all
 	$(call man,examples/ft-ctl.1,$(DESTDIR)$(MAN1)/ft-ctl.1)
 	$(call man,examples/ft-job.1,$(DESTDIR)$(MAN1)/ft-job.1)
 	$(call man,packaging/mosquitto-file-transfer.7,$(DESTDIR)$(MAN7)/mosquitto-file-transfer.7)
+	@[ ! -f $(WEB)/app.js ] || { install -d $(DESTDIR)$(WEBDIR) && \
+		install -m 0644 $(WEB)/index.html $(WEB)/app.js $(WEB)/app.css $(DESTDIR)$(WEBDIR)/; }
 	@echo "Now add to mosquitto.conf:"
 	@echo "    plugin $(PLUGINDIR)/$(notdir $(PLUGIN))"
 	@echo "    plugin_opt_storage_dir /var/lib/mosquitto/files"
@@ -209,7 +225,8 @@ uninstall:
 	rm -f $(DESTDIR)$(PLUGINDIR)/$(notdir $(PLUGIN)) $(DESTDIR)$(PLUGINDIR)/$(notdir $(CTRL)) \
 		$(patsubst %,$(DESTDIR)$(PREFIX)/bin/ft-%,put get ctl job) \
 		$(patsubst %,$(DESTDIR)$(MAN1)/ft-%.1,put get ctl job) \
-		$(DESTDIR)$(MAN7)/mosquitto-file-transfer.7
+		$(DESTDIR)$(MAN7)/mosquitto-file-transfer.7 \
+		$(addprefix $(DESTDIR)$(WEBDIR)/,index.html app.js app.css)
 
 check: check-floors check-exports check-warnings check-shell check-claims check-paths check-links
 

@@ -52,6 +52,8 @@ export class Connection {
 	readonly #filters = new Map<string, 0 | 1>();
 	readonly #denied = new Set<string>();
 	readonly #pending = new Set<(error: Error) => void>();
+	/* Mosquitto 2.0 does not tell a WebSockets client that another has taken its session: the pages tell each other. */
+	readonly #others = typeof BroadcastChannel === "undefined" ? undefined : new BroadcastChannel("file-transfer");
 	#waiting: { resolve: () => void; reject: (error: Error) => void }[] = [];
 
 	constructor(url: string, login: Login) {
@@ -59,6 +61,13 @@ export class Connection {
 		this.#login = login;
 		this.clientId = login.clientId;
 		addEventListener("online", this.#hurry);
+		this.#others?.addEventListener("message", (event: MessageEvent<unknown>) => {
+			if (event.data !== this.clientId || this.state === "off")
+				return;
+			clearTimeout(this.#timer);
+			this.#drop();
+			this.#set("taken");
+		});
 	}
 
 	/** Whether it has ever been accepted. */
@@ -93,6 +102,7 @@ export class Connection {
 			this.#retry_ms = RETRY_FIRST_MS;
 			this.#wasOnline = true;
 			this.refusal = 0;
+			this.#others?.postMessage(this.clientId);
 			for (const [filter, qos] of this.#filters)
 				void this.#subscribe(filter, qos);
 			this.#set("online");
@@ -121,6 +131,7 @@ export class Connection {
 	stop(): void {
 		clearTimeout(this.#timer);
 		removeEventListener("online", this.#hurry);
+		this.#others?.close();
 		this.#drop();
 		this.#set("off");
 		for (const waiter of this.#waiting.splice(0))

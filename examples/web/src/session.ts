@@ -26,6 +26,8 @@ export class Session {
 	rights = { upload: "unknown" as Right, download: "unknown" as Right, console: "unknown" as Right };
 	readonly changed = new Set<() => void>();
 	#probing = false;
+	/* The link was lost and is there again meanwhile. */
+	#probeAgain = false;
 
 	constructor(url: string, login: Login) {
 		this.user = login.user;
@@ -48,8 +50,10 @@ export class Session {
 
 	/** Asks for what changes nothing, to learn what this account may do. */
 	async #probe(): Promise<void> {
-		if (this.#probing)
+		if (this.#probing) {
+			this.#probeAgain = true;
 			return;
+		}
 		this.#probing = true;
 		await Promise.all([
 			this.#learn("upload", () => this.answers.ask("$file/page-probe/status", "", PROBE_MS)),
@@ -60,6 +64,10 @@ export class Session {
 			}),
 		]);
 		this.#probing = false;
+		if (this.#probeAgain) {
+			this.#probeAgain = false;
+			void this.#probe();
+		}
 	}
 
 	async #learn(right: keyof Session["rights"], question: () => Promise<unknown>): Promise<void> {
