@@ -21,6 +21,8 @@ export function useChanges(...things: ({ changed: Set<() => void> } | undefined)
 			}, Math.max(0, last + REDRAW_MS - performance.now()));
 		};
 		things.forEach((thing) => thing?.changed.add(changed));
+		/* What has changed since this was drawn, and before anybody listened. */
+		changed();
 		return () => {
 			clearTimeout(timer);
 			things.forEach((thing) => thing?.changed.delete(changed));
