@@ -12,12 +12,14 @@ mkdirSync(out, { recursive: true });
 const dir = mkdtempSync(path.join(BUILD, "web-tests/pictures-"));
 const broker = await new Broker({ plugin: { client_bandwidth: "900k", client_quota: "2G", max_transfers_per_client: 1000, deny_names: "*.exe" } }).start();
 const browser = await launch();
-const devices = [];
+const devices = [], byId = new Map();
 
 async function device(id) {
-	const one = await Device.connect(broker, id);
-	devices.push(one);
-	return one;
+	if (!byId.has(id)) {
+		byId.set(id, await Device.connect(broker, id));
+		devices.push(byId.get(id));
+	}
+	return byId.get(id);
 }
 
 /** Sends a part of a file, at a pace of its own, for as long as pictures are made. */
