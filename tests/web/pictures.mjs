@@ -10,7 +10,7 @@ import { BUILD, Broker, Device, PASSWORDS, eventually, launch, signIn, sleep } f
 const out = process.argv[2] ?? path.join(BUILD, "web-pictures"), seconds = Number(process.argv[3] ?? 40);
 mkdirSync(out, { recursive: true });
 const dir = mkdtempSync(path.join(BUILD, "web-tests/pictures-"));
-const broker = await new Broker({ plugin: { client_bandwidth: "900k", client_quota: "2G", max_transfers_per_client: 1000, deny_names: "*.exe" } }).start();
+const broker = await new Broker({ plugin: { client_bandwidth: "6M", client_quota: "2G", max_transfers_per_client: 1000, deny_names: "*.exe" } }).start();
 const browser = await launch();
 const devices = [], byId = new Map();
 
@@ -46,10 +46,10 @@ try {
 	broker.offer("certificates/fleet-ca.pem", randomBytes(4_120));
 	broker.offer("config/site-north.json", '{"interval":30}'.repeat(100));
 	await Promise.all([
-		sends("camera-07", "a", "door-42.mp4", 4_000_000, 0.4, 250), sends("camera-12", "b", "yard-18h.mp4", 3_200_000, 0.65, 320),
-		sends("gateway-north", "c", "diagnostics-2026-11-28.tar.gz", 2_500_000, 0.2, 400), sends("line-3-press", "d", "vibration-0412.bin", 3_000_000, 0.1, 280),
-		sends("weighbridge", "e", "tickets-week-48.csv", 900_000, 0.8, 0), sends("drone-2", "f", "survey-east.las", 3_800_000, 0.3, 220),
-		sends("camera-03", "g", "loading-bay.mp4", 3_600_000, 0.55, 350), sends("turbine-11", "h", "scada-dump.parquet", 2_200_000, 0.3, 500),
+		sends("camera-07", "a", "door-42.mp4", 24000000, 0.4, 250), sends("camera-12", "b", "yard-18h.mp4", 19200000, 0.65, 320),
+		sends("gateway-north", "c", "diagnostics-2026-11-28.tar.gz", 15000000, 0.2, 400), sends("line-3-press", "d", "vibration-0412.bin", 18000000, 0.1, 280),
+		sends("weighbridge", "e", "tickets-week-48.csv", 5400000, 0.8, 0), sends("drone-2", "f", "survey-east.las", 22800000, 0.3, 220),
+		sends("camera-03", "g", "loading-bay.mp4", 21600000, 0.55, 350), sends("turbine-11", "h", "scada-dump.parquet", 13200000, 0.3, 500),
 	]);
 	const finished = [["camera-07", "door-41.mp4", 380_000], ["camera-12", "yard-17h.mp4", 410_000], ["gateway-north", "syslog.1.gz", 61_000], ["turbine-11", "scada-27.parquet", 220_000],
 		["weighbridge", "tickets-week-47.csv", 88_000], ["line-3-press", "vibration-0411.bin", 300_000], ["drone-2", "survey-west.las", 350_000], ["camera-03", "gate-open.jpg", 140_000],
@@ -95,12 +95,12 @@ try {
 	await signIn(anna, "anna", PASSWORDS.anna);
 	await anna.getByText("Nothing sent yet").waitFor();
 	await anna.screenshot({ path: path.join(out, "send-empty-390-dark.png") });
-	const files = [["site-visit-2026-11.mov", 14_000_000], ["floor-plan.pdf", 2_100_000], ["inspection-report.docx", 240_000], ["installer.exe", 80_000], ["photos.zip", 9_000_000]].map(([name, size]) => {
+	const files = [["site-visit-2026-11.mov", 90_000_000], ["floor-plan.pdf", 2_100_000], ["inspection-report.docx", 240_000], ["installer.exe", 80_000], ["photos.zip", 40_000_000]].map(([name, size]) => {
 		writeFileSync(path.join(dir, name), randomBytes(size));
 		return path.join(dir, name);
 	});
 	await anna.locator('input[data-pick="files"]').setInputFiles(files);
-	await eventually(async () => Number(await anna.locator(".upload .bar").first().getAttribute("aria-valuenow")) >= 12, "some of it");
+	await eventually(async () => Number(await anna.locator(".upload .bar").first().getAttribute("aria-valuenow")) >= 8, "some of it");
 	await anna.getByRole("button", { name: "Pause: photos.zip" }).click();
 	for (scheme of ["light", "dark"])
 		for (const [width, height] of [[1280, 800], [390, 844]]) {

@@ -16,7 +16,8 @@ export function bytes(n: number): string {
 }
 
 export function rate(perSecond: number): string {
-	return `${bytes(Math.max(0, Math.round(perSecond)))}/s`;
+	const n = Math.max(0, Math.round(perSecond));
+	return n < 1024 ? `${n} B/s` : `${bytes(n)}/s`;
 }
 
 /** 7 s, 4:07, 2:04:07, 3 d 4 h. */

@@ -46,6 +46,8 @@ export class Session {
 
 	stop(): void {
 		this.link.stop();
+		this.uploader.end();
+		this.downloader.end();
 	}
 
 	/** Asks for what changes nothing, to learn what this account may do. */

@@ -60,6 +60,7 @@ export class Downloader {
 	readonly downloads = new Map<string, Download>();
 	readonly changed = new Set<() => void>();
 
+	readonly #timer: ReturnType<typeof setInterval>;
 	readonly #link: Connection;
 	readonly #answers: Answers;
 	/* Of announcements, by path and checksum: the list has no meta. */
@@ -93,7 +94,12 @@ export class Downloader {
 			void link.subscribe(`$file-offer/client/${link.clientId}/#`);
 		if (user && !/[+#/]/.test(user))
 			void link.subscribe(`$file-offer/user/${user}/#`);
-		setInterval(() => this.#measure(), 1000);
+		this.#timer = setInterval(() => this.#measure(), 1000);
+	}
+
+	/** The person has signed out. */
+	end(): void {
+		clearInterval(this.#timer);
 	}
 
 	/** Reads what is offered below a prefix. Rejects as Answers.ask() does. */

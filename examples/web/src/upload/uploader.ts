@@ -54,6 +54,7 @@ export class Uploader {
 	rate = 0;
 	readonly changed = new Set<() => void>();
 
+	readonly #timer: ReturnType<typeof setInterval>;
 	readonly #link: Connection;
 	readonly #answers: Answers;
 	readonly #memory: Memory;
@@ -79,7 +80,12 @@ export class Uploader {
 				this.#pace.lost();
 			}
 		});
-		setInterval(() => this.#measure(), 1000);
+		this.#timer = setInterval(() => this.#measure(), 1000);
+	}
+
+	/** The person has signed out. */
+	end(): void {
+		clearInterval(this.#timer);
 	}
 
 	/** What an earlier visit has left unfinished, and how much of it the broker has. */

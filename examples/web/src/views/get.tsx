@@ -30,7 +30,7 @@ export function Get({ session }: { session: Session }) {
 		</div>
 		{downloader.truncated && <Notice>{T.get.more}</Notice>}
 		{shown.length > 0 ? <div class="card flush grow">
-			<VirtualList rows={shown} height={narrow ? 96 : 72} keyOf={(offer) => offer.path} label={T.get.heading}
+			<VirtualList rows={shown} height={narrow ? 92 : 76} keyOf={(offer) => offer.path} label={T.get.heading}
 				row={(offer) => <Row offer={offer} session={session} />} />
 		</div> : <Empty icon="down">{!downloader.listed ? T.console.loading : search ? T.get.none : T.get.empty}</Empty>}
 		{!canStream() && shown.length > 0 && <p class="muted small">{T.get.bound(format.bytes(BLOB_MAX))}</p>}

@@ -49,7 +49,7 @@ export function Health({ model }: { model: ConsoleModel }) {
 			</section>
 			<section class="card">
 				<h2>{H.disk}</h2>
-				<ul class="ranking">
+				<ul class="ranking short">
 					<li><span>{H.logFill}</span><Bar value={format.percent(now["log/fill"] ?? 0, logSize)} label={H.logFill} />
 						<span class="figure">{format.bytes(now["log/fill"] ?? 0)} / {format.bytes(logSize)}</span></li>
 					<li><span>{H.disk}</span><Chart title={`${H.disk} ${H.free}`} times={times} series={[{ name: H.free, values: values(samples, "disk/free"), tone: "a" }]} format={format.bytes} small />

@@ -99,7 +99,7 @@ export function Send({ session }: { session: Session }) {
 		</section>}
 		{items.length > 0 && <Overall session={session} />}
 		{items.length > 0 ? <div class="card flush grow">
-			<VirtualList rows={items} height={narrow ? 84 : 68} keyOf={(item) => item.key} label={T.send.heading}
+			<VirtualList rows={items} height={narrow ? 108 : 78} keyOf={(item) => item.key} label={T.send.heading}
 				row={(item) => <Row item={item} session={session} />} />
 		</div> : rights.upload === "yes" && <Empty icon="up">{T.send.empty}</Empty>}
 	</main>;
