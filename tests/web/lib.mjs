@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import mqtt from "mqtt";
@@ -70,6 +70,14 @@ function freePort() {
 	});
 }
 
+function listens(port) {
+	return new Promise((resolve) => {
+		const socket = connect(port, "127.0.0.1", () => resolve(true));
+		socket.on("error", () => resolve(false));
+		socket.unref();
+	});
+}
+
 export function version() {
 	const { stdout, stderr } = spawnSync(COMMAND[0], [...COMMAND.slice(1), "-h"], { encoding: "utf8" });
 	return `${stdout}${stderr}`.match(/version (\d+\.\d+)/)?.[1] ?? "";
@@ -85,6 +93,7 @@ export class Broker {
 			offers_interval: "1s", max_block: "256k", ...options.plugin };
 		this.config = options.config ?? [];
 		this.page = options.page ?? PAGE;
+		this.tls = options.tls === true;
 		this.plugin = options.withPlugin !== false;
 		this.log = "";
 	}
@@ -99,14 +108,18 @@ export class Broker {
 			execFileSync("mosquitto_passwd", ["-U", passwords], { stdio: "ignore" });
 			chmodSync(passwords, 0o600);
 			writeFileSync(acl, ACL);
+			if (this.tls)
+				execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+					"-keyout", path.join(this.dir, "key.pem"), "-out", path.join(this.dir, "cert.pem")], { stdio: "ignore" });
 		}
+		const tls = this.tls ? [`certfile ${path.join(this.dir, "cert.pem")}`, `keyfile ${path.join(this.dir, "key.pem")}`] : [];
 		writeFileSync(conf, [
 			"log_dest stderr", "log_type all", "user root", "set_tcp_nodelay true", `password_file ${passwords}`, `acl_file ${acl}`, "allow_anonymous false",
 			...this.config,
 			...(this.plugin ? [`plugin ${path.join(BUILD, "mosquitto_file_transfer.so")}`,
 				...Object.entries(this.options).map(([key, value]) => `plugin_opt_${key} ${value}`)] : []),
-			`listener ${this.port} 127.0.0.1`, `listener ${this.wsPort} 127.0.0.1`, "protocol websockets",
-			...(this.pagePort === this.wsPort ? [] : [`listener ${this.pagePort} 127.0.0.1`, "protocol http_api", "listener_allow_anonymous true"]),
+			`listener ${this.port} 127.0.0.1`, `listener ${this.wsPort} 127.0.0.1`, "protocol websockets", ...tls,
+			...(this.pagePort === this.wsPort ? [] : [`listener ${this.pagePort} 127.0.0.1`, "protocol http_api", "listener_allow_anonymous true", ...tls]),
 			`http_dir ${this.page}`, ""].join("\n"));
 		this.process = spawn(COMMAND[0], [...COMMAND.slice(1), "-c", conf], { stdio: ["ignore", "ignore", "pipe"] });
 		this.process.stderr.on("data", (data) => { this.log = (this.log + data).slice(-200_000); });
@@ -116,13 +129,13 @@ export class Broker {
 		void ended.then(() => running.delete(this.process));
 		await eventually(async () => {
 			assert.equal(this.process.exitCode, null, `the broker ended: ${this.log}`);
-			return (await fetch(this.url).catch(() => undefined))?.ok;
+			return this.tls ? listens(this.pagePort) : (await fetch(this.url).catch(() => undefined))?.ok;
 		}, "the broker serves the page");
 		return this;
 	}
 
 	get url() {
-		return `http://127.0.0.1:${this.pagePort}/`;
+		return `${this.tls ? "https" : "http"}://127.0.0.1:${this.pagePort}/`;
 	}
 
 	async kill9() {

@@ -9,7 +9,7 @@ import { createServer } from "node:http";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { Device, PAGE, eventually, launch, open, signIn, signedIn, started } from "./lib.mjs";
+import { Device, PAGE, eventually, launch, open, signIn, signedIn, started, version } from "./lib.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 let browser;
@@ -123,6 +123,16 @@ test("nothing jumps, and the keyboard does", { timeout: 60_000 }, async (t) => {
 	await page.getByText("1 of 1 file").waitFor();
 	const shifts = await page.evaluate(() => window.shifts);
 	assert.ok(shifts < 0.1, `layout shift ${shifts}`);
+});
+
+/* Mosquitto 2.0 offers HTTP/2 and does not speak it: docs/web.md has a proxy for that. */
+test("served by https it speaks wss", { timeout: 60_000, skip: version() < "2.1" }, async (t) => {
+	const broker = await started(t, { tls: true });
+	const page = await signedIn(t, browser, broker, "anna", { context_options: { ignoreHTTPSErrors: true } });
+	await drop(page, "a.txt", 100);
+	await page.getByText("1 of 1 file").waitFor();
+	assert.ok(page.requests.some((url) => url === `wss://127.0.0.1:${broker.wsPort}/mqtt`), String(page.requests));
+	assert.deepEqual(page.complaints, []);
 });
 
 test("a wrong password; then the right one", { timeout: 60_000 }, async (t) => {

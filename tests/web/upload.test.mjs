@@ -66,7 +66,9 @@ test("after a reload the same file goes on where it was", { timeout: 90_000 }, a
 	await done(page, "reload.bin");
 	assert.equal(await left.count(), 0);
 	same(broker, "reload.bin", source);
-	assert.equal((await admin(broker, "getMetrics"))["transfers/resumed"], 1);
+	const metrics = await admin(broker, "getMetrics");
+	assert.equal(metrics["transfers/resumed"], 1);
+	assert.ok(metrics["bytes/duplicate"] < 1 << 20, `what was held is not sent again: ${metrics["bytes/duplicate"]}`);
 });
 
 test("1,000 small files in one drop", { timeout: 120_000 }, async (t) => {
