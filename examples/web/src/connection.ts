@@ -27,6 +27,21 @@ const RETRY_MAX_MS = 15_000;
 const SESSION_TAKEN_OVER = 0x8e;
 export const NOT_AUTHORIZED = 0x87;
 
+/**
+ * Browsers send a large message in several frames, and Mosquitto 2.1.2 that has read a part of one answers with a broken
+ * frame of its own. Messages that browsers leave whole are right everywhere: MQTT's packets may span several.
+ */
+const MESSAGE_MAX = 32 << 10;
+class WholeFrames extends WebSocket {
+	override send(data: string | ArrayBufferLike | Blob | ArrayBufferView<ArrayBufferLike>): void {
+		if (!ArrayBuffer.isView(data))
+			return super.send(data as ArrayBuffer);
+		const all = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
+		for (let at = 0; at < all.length; at += MESSAGE_MAX)
+			super.send(all.subarray(at, at + MESSAGE_MAX));
+	}
+}
+
 const encoder = new TextEncoder();
 export const decoder = new TextDecoder();
 
@@ -84,6 +99,7 @@ export class Connection {
 			keepalive: 30, resubscribe: false, queueQoSZero: false, timerVariant: "native", forceNativeWebSocket: true,
 			/* The window bounds what is on its way; the stream's own bound would wait whole seconds. */
 			browserBufferSize: 64 << 20, browserBufferTimeout: 20,
+			createWebsocket: (url, protocols) => new WholeFrames(url, protocols),
 			properties: { sessionExpiryInterval: 0, receiveMaximum: 1000 },
 		};
 		if (this.#login.user) {
