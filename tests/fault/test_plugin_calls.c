@@ -47,7 +47,9 @@ static bool downloads;		/* the option, with a file that is offered */
 
 static int try_start(void)
 {
+	/* In a place of its own: elsewhere a start looks at logs that others have left. */
 	struct mosquitto_opt options[] = {
+		{ "log_dir", dir },
 		{ "downloads", downloads ? "native" : "off" },
 		{ "events", downloads ? "on" : "off" },
 		{ "storage_dir", dir },
