@@ -33,7 +33,7 @@
 #	make clean		remove what was built
 #
 # All that is built goes to $(BUILD). SAN=address,undefined or SAN=thread builds with that
-# sanitizer, UUID=none without libuuid; V=1 shows the commands.
+# sanitizer, UUID=none without libuuid, S3=none without `store s3`; V=1 shows the commands.
 
 CC ?= gcc
 PREFIX ?= /usr/local
@@ -55,9 +55,12 @@ CFLAGS ?= -O2 -g
 # `libuuid` or `none`, which makes UUIDs of the kernel's random bytes.
 UUID := $(or $(UUID),$(if $(shell $(CC) $(CPPFLAGS) -E -include uuid/uuid.h -x c /dev/null \
 	2>/dev/null),libuuid,none))
+# `curl` or `none`: libcurl's header is needed for `store s3`, and libcurl itself only where that is used.
+S3 := $(or $(S3),$(if $(shell $(CC) $(CPPFLAGS) -E -include curl/curl.h -x c /dev/null \
+	2>/dev/null),curl,none))
 # Files above 2 GiB and dates after 2038, on 32-bit machines too.
 FT_CPPFLAGS := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -Iinclude -Iplugin \
-	$(if $(filter libuuid,$(UUID)),-DFT_LIBUUID) -include plugin/base/banned.h $(CPPFLAGS)
+	$(if $(filter libuuid,$(UUID)),-DFT_LIBUUID) $(if $(filter curl,$(S3)),-DFT_S3) -include plugin/base/banned.h $(CPPFLAGS)
 # The folder that it is built in must not show in what is built.
 FT_CFLAGS := -std=c11 $(WARNINGS) $(WERROR) -fPIC -fvisibility=hidden -pthread \
 	'-fdebug-prefix-map=$(CURDIR)=.' $(CFLAGS) \

@@ -63,8 +63,29 @@ struct ft_key {
 	size_t file_len;
 };
 
+/* Options of the store `s3`; see docs/s3.md. Texts that are NULL were not given. */
+struct ft_s3_settings {
+	char *url;			/* where objects go: scheme, host, bucket and prefix */
+	char *region;			/* NULL: us-east-1 */
+	char *credentials_file;		/* NULL: the environment */
+	char *profile;			/* section of that file; NULL: default */
+	char *ca_file;			/* NULL: the system's */
+	char *key;			/* template of keys; NULL: <client>/<file>/<name> */
+	int style;			/* enum ft_s3_style */
+	int keep_local;			/* bool: finished files stay in files/, too */
+	uint64_t part_size;		/* bytes of a part of a multipart upload */
+	uint64_t connections;		/* requests at a time, besides the engine's own */
+};
+
+/* Where the bucket's name stands in the URL. */
+enum ft_s3_style {
+	FT_S3_PATH,	/* https://host/bucket/prefix */
+	FT_S3_HOST,	/* https://bucket.host/prefix */
+};
+
 struct ft_store_config {
 	const char *dir;		/* storage_dir; exists, writable, locked by the caller */
+	const struct ft_s3_settings *s3;	/* of the store s3, outlives the store; others: NULL */
 	enum ft_durability durability;
 	struct ft_logger *logger;	/* outlives the store */
 };
@@ -103,6 +124,8 @@ struct ft_publication {
 	const char *transfer_id;	/* stands in the manifest, and in no other one */
 	enum ft_status status;		/* the result; FT_IO_ERROR where an fsync failed, too */
 	bool bytes_lost;		/* an fsync failed: what was written may be gone */
+	bool later;			/* FT_BUSY: where it is to go cannot be reached now. All is as
+					   before, and the engine calls again with the same, later */
 };
 
 #define FT_STORE_TAKEN UINT64_MAX
@@ -224,7 +247,7 @@ struct ft_store_ops {
 	/*
 	 * Visits every finished file that has a manifest, to make a lost catalog anew; and what
 	 * lies there without one, as nobody's. A store where nobody else can put anything has none
-	 * of these.
+	 * of these. FT_BUSY: they cannot be told now; the next start asks again.
 	 */
 	enum ft_status (*list_finished)(struct ft_store *store, ft_store_visit *visit,
 					void *context);
@@ -244,6 +267,19 @@ struct ft_store_ops {
 	 * transfers come and go: what is in use is known. Default: nothing.
 	 */
 	enum ft_status (*sweep)(struct ft_store *store, ft_store_is_known *is_known, void *context);
+
+	/*
+	 * Says what the upload is to be called, and its transfer_id, so that a remote store can send
+	 * bytes ahead. Nothing depends on it: publish() may come with another name. Quick. Default:
+	 * nothing.
+	 */
+	void (*upload_expect)(struct ft_upload *upload, const char *name, const char *transfer_id);
+
+	/*
+	 * The engine stops: operations that wait for another machine, on any thread, are to end
+	 * within a second or so, as if it could not be reached. Quick; any thread. Default: nothing.
+	 */
+	void (*interrupt)(struct ft_store *store);
 
 	/* What is free. Default: unlimited. */
 	enum ft_status (*space)(struct ft_store *store, struct ft_space *space);
@@ -287,6 +323,8 @@ const struct ft_store_ops *const *ft_store_backends(void);
 enum ft_status ft_store_sync(struct ft_upload *upload) FT_MUST_USE;
 enum ft_status ft_store_sweep(struct ft_store *store, ft_store_is_known *is_known,
 			      void *context) FT_MUST_USE;
+void ft_store_upload_expect(struct ft_upload *upload, const char *name, const char *transfer_id);
+void ft_store_interrupt(struct ft_store *store);
 enum ft_status ft_store_space(struct ft_store *store, struct ft_space *space) FT_MUST_USE;
 enum ft_status ft_store_check_name(const struct ft_store *store, const char *name) FT_MUST_USE;
 

@@ -261,6 +261,7 @@ static enum ft_status engine_open(struct ft_engine *e, const struct ft_engine_co
 	const struct ft_store_config store = {
 		.dir = config->options->storage_dir, .logger = config->logger,
 		.durability = (enum ft_durability)config->options->durability,
+		.s3 = &config->options->s3,
 	};
 	const struct ft_log_place *place = &config->log_places[0];
 	const struct ft_log_config log = engine_log_config(config, place);

@@ -65,6 +65,7 @@ static const char *const ack_sink_words[] = { "auto", "off", NULL };
 static const char *const switch_words[] = { "off", "on", NULL };
 static const char *const control_words[] = { "off", "on", "trusted", NULL };
 static const char *const downloads_words[] = { "native", "aws", "jobs", NULL };
+static const char *const s3_style_words[] = { "path", "host", NULL };
 static const char *const bool_words[] = { "false", "true", NULL };
 
 #define FIELD(name) #name
@@ -75,6 +76,16 @@ static const struct option table[] = {
 	{ FIELD(log_dir), PATH, AT(log_dir), 0, 0, 0, log_dir_words },
 	{ FIELD(log_size), SIZE, AT(log_size), 32 * MIB, MIB, LOG_SIZE_MAX, NULL },
 	{ FIELD(store), TEXT, AT(store), 0, 0, 0, NULL },
+	{ FIELD(s3_url), TEXT, AT(s3.url), 0, 0, 0, NULL },
+	{ FIELD(s3_style), WORD, AT(s3.style), FT_S3_PATH, 0, 0, s3_style_words },
+	{ FIELD(s3_region), TEXT, AT(s3.region), 0, 0, 0, NULL },
+	{ FIELD(s3_credentials_file), PATH, AT(s3.credentials_file), 0, 0, 0, NULL },
+	{ FIELD(s3_profile), TEXT, AT(s3.profile), 0, 0, 0, NULL },
+	{ FIELD(s3_ca_file), PATH, AT(s3.ca_file), 0, 0, 0, NULL },
+	{ FIELD(s3_key), TEXT, AT(s3.key), 0, 0, 0, NULL },
+	{ FIELD(s3_keep_local), WORD, AT(s3.keep_local), 0, 0, 0, bool_words },
+	{ FIELD(s3_part_size), SIZE, AT(s3.part_size), 8 * MIB, 5 * MIB, 512 * MIB, NULL },
+	{ FIELD(s3_connections), COUNT, AT(s3.connections), 8, 1, 64, NULL },
 	{ FIELD(durability), WORD, AT(durability), FT_DURABILITY_FILE, 0, 0, durability_words },
 	{ FIELD(workers), COUNT, AT(workers), 2, 1, 64, NULL },
 	{ FIELD(assemble_timeout), DURATION, AT(assemble_timeout), 5 * MINUTE, 1, 365 * DAY, NULL },
@@ -475,6 +486,26 @@ static bool options_check_names(struct ft_options *options, struct ft_buf *why)
 	return true;
 }
 
+/* What is said of an object store and goes nowhere would be a surprise, and so would its lack. */
+static bool options_check_s3(struct ft_options *options, struct ft_buf *why)
+{
+	bool wanted = options->store && strcmp(options->store, "s3") == 0;
+
+	if (wanted && !options->s3.url) {
+		ft_buf_str(why, "plugin_opt_store s3: needs plugin_opt_s3_url, such as "
+			   "https://s3.example/bucket/prefix");
+		return false;
+	}
+	for (size_t i = 0; !wanted && i < TABLE_LEN; i++) {
+		if (strncmp(table[i].name, "s3_", 3) != 0 || !(options->given & (uint64_t)1 << i))
+			continue;
+		ft_buf_printf(why, "plugin_opt_%s: is of use with plugin_opt_store s3 only",
+			      table[i].name);
+		return false;
+	}
+	return true;
+}
+
 bool ft_options_check(struct ft_options *options, struct ft_buf *why)
 {
 	static bool (*const checks[])(struct ft_options *options, struct ft_buf *why) = {
@@ -484,6 +515,7 @@ bool ft_options_check(struct ft_options *options, struct ft_buf *why)
 		options_check_response_topics,
 		options_check_control,
 		options_check_names,
+		options_check_s3,
 	};
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 

@@ -92,6 +92,7 @@ struct ft_options {
 	char *storage_dir;		/* owned */
 	char *log_dir;			/* owned; NULL: auto */
 	char *store;			/* owned; a backend's name, NULL: the default */
+	struct ft_s3_settings s3;	/* its texts are owned */
 	char *on_complete;		/* owned; a program, NULL: none */
 	char *response_topics;		/* owned; comma separated filters, NULL: none */
 	char *limits_file;		/* owned; NULL: none */

@@ -7,5 +7,6 @@
 
 extern const struct ft_store_ops ft_store_fs;
 extern const struct ft_store_ops ft_store_memory;
+extern const struct ft_store_ops ft_store_s3;	/* last: it needs a server, see docs/s3.md */
 
 #endif

@@ -9,6 +9,7 @@
 static const struct ft_store_ops *const backends[] = {
 	&ft_store_fs,
 	&ft_store_memory,
+	&ft_store_s3,
 	NULL,
 };
 
@@ -35,6 +36,20 @@ enum ft_status ft_store_sync(struct ft_upload *upload)
 enum ft_status ft_store_sweep(struct ft_store *store, ft_store_is_known *is_known, void *context)
 {
 	return store->ops->sweep ? store->ops->sweep(store, is_known, context) : FT_OK;
+}
+
+void ft_store_upload_expect(struct ft_upload *upload, const char *name, const char *transfer_id)
+{
+	const struct ft_store_ops *ops = upload->store->ops;
+
+	if (ops->upload_expect)
+		ops->upload_expect(upload, name, transfer_id);
+}
+
+void ft_store_interrupt(struct ft_store *store)
+{
+	if (store->ops->interrupt)
+		store->ops->interrupt(store);
 }
 
 enum ft_status ft_store_space(struct ft_store *store, struct ft_space *space)

@@ -24,12 +24,15 @@
 #include "../tree.h"
 
 #define RIG_PATH_ROOM 4096
+#define RIG_S3_URL "FT_S3_URL"	/* variable: a bucket for tests; with it only the store s3 is tested */
 
 struct rig {
 	char dir[256];
 	struct ft_store_config config;
 	const struct ft_store_ops *ops;
 	struct ft_store *store;
+	struct ft_s3_settings s3;
+	char url[512];		/* of the store s3: a folder of its own */
 	char log[8192];		/* all lines, each with a newline */
 	unsigned log_lines;
 };
@@ -88,6 +91,14 @@ static inline void rig_prepare(struct rig *rig, const char *backend, enum ft_dur
 	ck_assert_ptr_nonnull(rig->ops);
 	ck_assert(tree_make(rig->dir, sizeof rig->dir, "ft-store"));
 	rig->config = (struct ft_store_config){ .dir = rig->dir, .durability = durability };
+	if (strcmp(backend, "s3") == 0) {
+		snprintf(rig->url, sizeof rig->url, "%s%s", getenv(RIG_S3_URL), strrchr(rig->dir, '/'));
+		rig->s3 = (struct ft_s3_settings){
+			.url = rig->url, .region = getenv("AWS_REGION"),
+			.part_size = 5 * 1024 * 1024, .connections = 4,
+		};
+		rig->config.s3 = &rig->s3;
+	}
 }
 
 static inline void rig_open(struct rig *rig, const char *backend, enum ft_durability durability)
@@ -96,10 +107,20 @@ static inline void rig_open(struct rig *rig, const char *backend, enum ft_durabi
 	rig_start(rig);
 }
 
-/* The same, of the backend whose turn it is: see RIG_SUITE_OF_ALL_BACKENDS. */
+/* The name of the backend whose turn it is, or NULL; s3 is the last one, and needs a server. */
+static inline const char *rig_backend(int i)
+{
+	const struct ft_store_ops *const *all = ft_store_backends();
+
+	if (getenv(RIG_S3_URL))
+		return i == 0 ? "s3" : NULL;
+	return all[i] && strcmp(all[i]->name, "s3") != 0 ? all[i]->name : NULL;
+}
+
+/* The same of that one: see RIG_SUITE_OF_ALL_BACKENDS. */
 static inline void rig_open_any(struct rig *rig, int i)
 {
-	rig_open(rig, ft_store_backends()[i]->name, FT_DURABILITY_FILE);
+	rig_open(rig, rig_backend(i), FT_DURABILITY_FILE);
 }
 
 static inline void rig_open_fs(struct rig *rig)
@@ -356,12 +377,12 @@ static inline void rig_expect_file(const char *path, const char *text)
 
 /* --- suites --- */
 
-/* Runs each test once per backend; _i is the backend's place in ft_store_backends(). */
+/* Runs each test once per backend; see rig_backend(). */
 #define RIG_SUITE_OF_ALL_BACKENDS(title, ...) \
 	int main(void) \
 	{ \
 		struct ft_suite suite = { .name = title, FT_TESTS(__VA_ARGS__) }; \
-		while (ft_store_backends()[suite.times]) \
+		while (rig_backend(suite.times)) \
 			suite.times++; \
 		return ft_suite_run(&suite); \
 	} \
