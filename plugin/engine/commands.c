@@ -927,7 +927,8 @@ enum ft_status ft_engine_command(struct ft_engine *engine, const struct ft_reque
 		return st;
 	call.reply.status = st;
 	call.reply.topic = request->topic;
-	call.reply.detail = room;
+	if (room[0])
+		call.reply.detail = room;
 	(void)engine_respond(engine, request, &call.reply);
 	return st;
 }

@@ -52,6 +52,8 @@ struct ft_core {
 	struct ft_verify verify;	/* the worker's of FT_LANE_ADMIN; others look */
 	struct ft_things *things;	/* the worker's of FT_LANE_JOBS; owned; NULL: there is none */
 	atomic_bool disk_full;		/* the writer holds back what it cannot write */
+	atomic_ullong later;		/* files that wait for the store, */
+	atomic_ullong later_total;	/* and how often one had to, since the start */
 	struct ft_latency sync;		/* waits of writer and finishers for the disk */
 	void (*notify)(void *context);	/* makes the broker's thread look into to_broker */
 	void (*block_free)(void *context, void *block);

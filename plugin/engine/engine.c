@@ -352,6 +352,11 @@ static enum ft_status engine_list_finished(struct ft_engine *e)
 	if (st == FT_OK)
 		st = ft_catalog_put_filled(e->core.catalog);
 	st = ft_catalog_end(e->core.catalog, st);
+	if (st == FT_BUSY) {
+		ft_logger_printf(e->core.logger, FT_LOG_WARNING, "the store cannot be asked now which "
+				 "files are finished: the catalog may not know all of them");
+		return FT_OK;
+	}
 	if (st == FT_OK && e->taken_in > 0)
 		ft_logger_printf(e->core.logger, FT_LOG_NOTICE, "%zu finished files were in storage_dir "
 				 "and not in its catalog: now they are", e->taken_in);
@@ -729,8 +734,13 @@ static bool engine_stop_threads(struct ft_engine *e)
 	e->closing = true;
 	engine_return_told(e);
 	atomic_store(&e->core.stopping, true);
-	if (e->writer && e->finishers)
-		(void)engine_stop_until(e, deadline_ms - ENGINE_STOP_MS / 2, engine_is_idle);
+	if (e->writer && e->finishers && !engine_stop_until(e, deadline_ms - ENGINE_STOP_MS / 2,
+							    engine_is_idle)) {
+		ft_store_interrupt(e->core.store);
+		(void)engine_stop_until(e, deadline_ms - ENGINE_STOP_MS / 5, engine_is_idle);
+	}
+	if (e->core.store)
+		ft_store_interrupt(e->core.store);
 	if (e->writer) {
 		ft_writer_stop(e->writer);
 		done = engine_stop_until(e, deadline_ms, engine_writer_is_done);

@@ -195,9 +195,10 @@ static enum ft_status finisher_prepare(struct finisher *f, struct ft_finish *job
 	memset(p, 0, sizeof *p);
 	if ((st = finisher_verify(f, job, p)) != FT_OK)
 		return st;
-	if (p->upload && f->all->core->options->on_complete) {
+	if (p->upload && f->all->core->options->on_complete && !job->judged_good) {
 		if ((st = ft_judge(f->all->core, f->catalog, job, p->upload)) != FT_OK)
 			return st;
+		job->judged_good = true;
 	}
 	facts = job->facts;
 	job->completed_ms = ft_clock_unix_ms();
@@ -263,6 +264,7 @@ static void finisher_give_back(struct finisher *f, struct ft_finish *job)
 	free(job->gathered);
 	job->manifest = NULL;
 	job->gathered = NULL;
+	job->later = job->later && job->job.status == FT_BUSY;
 	/* Whatever it was: the client has to send them. */
 	if (job->same && job->job.status != FT_OK && job->job.status != FT_CANCELLED) {
 		job->job.status = FT_INCOMPLETE;
@@ -285,6 +287,7 @@ static void finisher_publish(struct finisher *f, struct ft_finish *const *jobs, 
 	for (size_t i = 0; i < count; i++) {
 		struct ft_publication *p = &publications[ready];
 
+		jobs[i]->later = false;
 		jobs[i]->job.status = finisher_prepare(f, jobs[i], p);
 		if (jobs[i]->job.status == FT_OK)
 			published[ready++] = jobs[i];
@@ -296,6 +299,7 @@ static void finisher_publish(struct finisher *f, struct ft_finish *const *jobs, 
 	for (size_t i = 0; i < ready; i++) {
 		published[i]->job.status = publications[i].status;
 		published[i]->unsynced_lost = publications[i].bytes_lost;
+		published[i]->later = publications[i].later;
 	}
 	if (ready > 0 && (st = finisher_enter(f, published, ready)) != FT_OK)
 		for (size_t i = 0; i < ready; i++)

@@ -114,6 +114,7 @@ void ft_job_free(struct ft_job **pointer)
 	case FT_JOB_SEGMENT:
 	case FT_JOB_UNTOLD:
 	case FT_JOB_RESULT:
+	case FT_JOB_LATER:
 	case FT_JOB_SPACE:
 		break;
 	}

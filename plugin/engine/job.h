@@ -4,6 +4,7 @@
  * over hands over all that it points to, unless said otherwise.
  *
  *	FINISH		writer -> finisher -> broker -> writer		a fin that succeeded
+ *			writer -> finisher -> writer -> finisher ...	... that the store takes later
  *			writer -> finisher -> writer -> broker -> writer	... that failed
  *	DISCARD		writer -> finisher -> broker			an abort, an expiry
  *	CHECKPOINT	writer -> finisher -> writer
@@ -13,6 +14,7 @@
  *	REMOVE		broker -> finisher -> broker			let them go
  *	LOOKUP		broker -> finisher -> broker			about a finished id
  *	RESULT		writer -> broker -> writer
+ *	LATER		writer -> broker			a fin waits for the store
  *	ADMIN		broker -> finisher -> broker			an operator's command
  *	VERIFY		broker -> finisher				again and again, until it is done
  *	RETOLD		start -> broker -> writer			what an earlier process could not tell
@@ -54,6 +56,7 @@ enum ft_job_kind {
 	FT_JOB_VERDICT,
 	FT_JOB_SEGMENT,
 	FT_JOB_RESULT,
+	FT_JOB_LATER,
 	FT_JOB_RETOLD,
 	FT_JOB_UNTOLD,
 	FT_JOB_LOST,
@@ -98,6 +101,9 @@ struct ft_finish {
 	bool same;			/* by a finished file of the same owner; else the client sends them */
 	struct ft_hasher *hasher;	/* owned; over the first bytes; NULL: over none */
 	atomic_bool cancelled;		/* by an abort */
+	bool later;			/* result: the store cannot take it now; it stays accepted */
+	bool tried_again;		/* after that */
+	bool judged_good;		/* by on_complete: it is not asked again */
 	bool unsynced_lost;		/* result: an fsync failed; what none covered before is lost */
 	uint64_t lost_start, lost_end;	/* result: bytes that could not be read; equal: none */
 	struct ft_sha256 digest;	/* result */

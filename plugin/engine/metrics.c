@@ -44,6 +44,8 @@ static const struct {
 	{ "log/size", AT(log_size) },
 	{ "log/fill", AT(log_fill) },
 	{ "log/longest-wait", AT(room_max_us) },
+	{ "store/waiting", AT(store_waiting) },
+	{ "store/put-off", AT(store_put_off) },
 	{ "queues/broker", AT(queue_broker) },
 	{ "queues/writer", AT(queue_writer) },
 	{ "queues/quick", AT(queue_quick) },
@@ -176,6 +178,8 @@ void engine_take_metrics(struct ft_engine *e)
 	m->oldest_s = metrics_oldest_s(e);
 	m->log_size = ft_log_size(e->core.log);
 	m->log_fill = ft_log_fill(e->core.log);
+	m->store_waiting = atomic_load(&e->core.later);
+	m->store_put_off = atomic_load(&e->core.later_total);
 	m->queue_broker = ft_queue_count(&e->core.to_broker);
 	m->queue_writer = ft_queue_count(&e->core.to_writer);
 	m->queue_quick = ft_queue_count(&e->core.lanes[FT_LANE_QUICK]);

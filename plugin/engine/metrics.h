@@ -57,6 +57,7 @@ struct ft_metrics {
 	uint64_t assembling;			/* of these: a fin was accepted */
 	uint64_t oldest_s;			/* since the oldest of these was begun */
 	uint64_t log_size, log_fill;		/* bytes */
+	uint64_t store_waiting, store_put_off;	/* see struct ft_core, later and later_total */
 	uint64_t queue_broker, queue_writer, queue_quick, queue_large, queue_background;
 	uint64_t disk_free, memory_used;	/* bytes */
 	uint64_t fin_p50_us, fin_p99_us;	/* of the last minute or two, as what follows */

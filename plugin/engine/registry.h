@@ -89,6 +89,7 @@ struct ft_transfer {
 	int64_t logged_news_ms;		/* what the catalog will know of it */
 	int64_t begun_ms;		/* Unix ms of its first init */
 	bool paused;			/* by an operator, for itself */
+	bool waits_for_store;		/* ASSEMBLING: the store could not take it yet */
 	struct ft_rate rate;
 	char transfer_id[FT_UUID_ROOM];
 	struct ft_fin fin;		/* ASSEMBLING, ABORTING */

@@ -59,6 +59,8 @@ void engine_say_transfer(struct ft_reply *reply, const struct ft_transfer *t)
 	reply->state = results_state_words[t->state];
 	reply->tell_held = true;
 	reply->held = &t->held;
+	if (t->state == FT_TRANSFER_ASSEMBLING && t->waits_for_store)
+		reply->detail = "it is complete, and waits until the broker's store can take it";
 }
 
 /* Answers a ticket, and drops it. */
@@ -250,6 +252,7 @@ static bool results_fail(struct ft_engine *e, struct ft_transfer *t, enum ft_sta
 	if (st == FT_CANCELLED)
 		return results_tell_fin(e, t, FT_NO_SUCH_TRANSFER, NULL);
 	ft_link_remove(&t->assembling);
+	t->waits_for_store = false;
 	if (t->state == FT_TRANSFER_ASSEMBLING)
 		ft_transfer_move(t, t->verdict == FT_VERDICT_CONFLICT ? FT_TRANSFER_CONFLICT
 								      : FT_TRANSFER_RECEIVING);
@@ -356,6 +359,15 @@ static void results_take_retold(struct ft_engine *e, struct ft_retold *retold)
 
 	retold->told = engine_respond(e, &retold->ticket->request, &reply);
 	engine_return(e, &retold->job);
+}
+
+static void results_take_later(struct ft_engine *e, struct ft_job *job)
+{
+	struct ft_transfer *t = ft_registry_find_number(&e->registry, job->number);
+
+	if (t)
+		t->waits_for_store = true;
+	ft_job_free(&job);
 }
 
 /* --- verdicts --- */
@@ -627,6 +639,9 @@ void engine_take_job(struct ft_engine *e, struct ft_job *job)
 		break;
 	case FT_JOB_SEGMENT:
 		results_take_segment(e, job);
+		break;
+	case FT_JOB_LATER:
+		results_take_later(e, job);
 		break;
 	case FT_JOB_DISCARD:
 		results_take_discard(e, FT_CONTAINER(job, struct ft_discard, job));

@@ -87,6 +87,7 @@ struct writer_transfer *writer_add(struct ft_writer *w, const struct ft_facts *f
 	ft_link_init(&t->pinned);
 	ft_link_init(&t->open);
 	ft_link_init(&t->dirty);
+	ft_link_init(&t->later);
 	t->pin = WRITER_PIN_NONE;
 	t->used_ms = w->now_ms;
 	*slot = t;
@@ -106,6 +107,7 @@ void writer_remove(struct ft_writer *w, struct writer_transfer **transfer)
 	writer_close_upload(w, t);
 	ft_link_remove(&t->dirty);
 	ft_link_remove(&t->pinned);
+	assert(!ft_link_listed(&t->later));
 	ft_hasher_free(t->hasher);
 	ft_ranges_release(&t->held);
 	ft_ranges_release(&t->durable);
@@ -538,7 +540,8 @@ static void writer_begin_checkpoint(struct ft_writer *w, struct writer_transfer 
 
 static bool writer_wants_checkpoint(const struct ft_writer *w, const struct writer_transfer *t)
 {
-	return w->core->options->durability == FT_DURABILITY_FILE && t->state == WRITER_STORED
+	return w->core->options->durability == FT_DURABILITY_FILE
+	       && (t->state == WRITER_STORED || ft_link_listed(&t->later))
 	       && t->pin == WRITER_PIN_NONE && !t->checkpointing && t->unsynced > 0
 	       && (t->unsynced >= WRITER_SYNC_BYTES || w->now_ms - t->unsynced_ms >= WRITER_SYNC_MS);
 }
@@ -591,6 +594,7 @@ static void writer_run_timers(struct ft_writer *w)
 	writer_retry(w);
 	if (w->replaying)
 		return;
+	writer_try_store_again(w);
 	writer_look_after_transfers(w);
 	writer_tell_space(w);
 	writer_tidy(w);
@@ -755,6 +759,7 @@ enum ft_status ft_writer_new(struct ft_core *core, struct ft_writer **out)
 	ft_list_init(&w->dirty);
 	ft_list_init(&w->pinned);
 	ft_list_init(&w->open);
+	ft_list_init(&w->later);
 	ft_list_init(&w->after_commit);
 	w->transfers = calloc(WRITER_BUCKETS, sizeof *w->transfers);
 	w->gather = malloc(WRITER_GATHER_MAX);
@@ -885,6 +890,12 @@ void ft_writer_free(struct ft_writer **writer)
 		while (w->transfers[i]) {
 			struct writer_transfer *t = w->transfers[i];
 
+			if (ft_link_listed(&t->later) && t->finish) {
+				struct ft_job *job = &t->finish->job;	/* nobody else has it */
+
+				ft_job_free(&job);
+			}
+			ft_link_remove(&t->later);
 			t->finish = NULL;
 			t->checkpointing = false;
 			writer_remove(w, &t);

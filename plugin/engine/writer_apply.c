@@ -16,6 +16,8 @@
 
 #define APPLY_PENDING_PIECES 256	/* of a small transfer, at most */
 #define APPLY_NUMBERS_AHEAD 65536	/* the catalog is told of numbers in lots */
+#define APPLY_LATER_MS 1000		/* a file that the store could not take: first wait, */
+#define APPLY_LATER_DOUBLINGS 6		/* and how often it doubles */
 #define APPLY_QUICK_MAX 2048		/* small files that wait for a finisher in the log */
 
 static void apply_damaged(const struct ft_writer *w, const struct ft_log_record *record)
@@ -389,8 +391,92 @@ void writer_finish(struct ft_writer *w, struct writer_transfer *t)
 		writer_close_upload(w, t);
 	}
 	writer_move(t, WRITER_FINISHING);
-	if (!w->replaying && !writer_is_draining(w) && !t->checkpointing)
+	if (!w->replaying && !writer_is_draining(w) && !t->checkpointing && !ft_link_listed(&t->later))
 		writer_submit_finish(w, t);
+}
+
+/* --- a store that cannot take a file now --- */
+
+void writer_wait_for_store(struct ft_writer *w, struct writer_transfer *t)
+{
+	int64_t wait_ms = (int64_t)APPLY_LATER_MS << (t->tries < APPLY_LATER_DOUBLINGS
+						      ? t->tries : APPLY_LATER_DOUBLINGS);
+
+	t->tries++;
+	/* No two brokers, and no two files, come back at the same moment for ever. */
+	t->later_ms = w->now_ms + wait_ms / 2 + (int64_t)(t->number * 2654435761u % (uint64_t)wait_ms);
+	assert(!ft_link_listed(&t->later));
+	ft_list_push(&w->later, &t->later);
+	atomic_fetch_add(&w->core->later, 1);
+	atomic_fetch_add(&w->core->later_total, 1);
+	if (t->tries == 1)
+		writer_tell_result(w, FT_JOB_LATER, t->number, FT_OK);
+}
+
+static void apply_end_waiting(struct ft_writer *w, struct writer_transfer *t)
+{
+	ft_link_remove(&t->later);
+	atomic_fetch_sub(&w->core->later, 1);
+}
+
+/* A file that waits for the store does so no more, and its job is not needed. */
+static void apply_drop_waiting(struct ft_writer *w, struct writer_transfer *t)
+{
+	struct ft_job *job = t->finish ? &t->finish->job : NULL;
+
+	if (!ft_link_listed(&t->later))
+		return;
+	apply_end_waiting(w, t);
+	t->finish = NULL;
+	ft_job_free(&job);
+}
+
+static void apply_try_store(struct ft_writer *w, struct writer_transfer *t)
+{
+	apply_end_waiting(w, t);
+	w->later_tried = true;
+	if (t->finish)
+		ft_list_push(&w->after_commit, &t->finish->job.link);
+	else
+		writer_submit_finish(w, t);
+	t->finish->tried_again = true;
+}
+
+void writer_try_store_again(struct ft_writer *w)
+{
+	struct ft_link *link = w->later.head.next;
+
+	while (link != &w->later.head && !writer_is_draining(w)
+	       && !(w->store_is_away && w->later_tried)) {
+		struct writer_transfer *t = FT_CONTAINER(link, struct writer_transfer, later);
+
+		link = link->next;
+		if (w->now_ms >= t->later_ms && !t->checkpointing)
+			apply_try_store(w, t);
+	}
+}
+
+/*
+ * Its bytes go to the store's unfinished part, and its fin to the catalog, if they are not there:
+ * then it survives whatever comes, for as long as it takes. Returns whether the job is kept.
+ */
+static bool apply_take_later(struct ft_writer *w, struct writer_transfer *t, struct ft_finish *finish)
+{
+	bool from_log = finish->from_log;
+
+	finish->job.status = FT_OK;
+	w->store_is_away = true;
+	if (from_log)
+		t->finish = NULL;
+	writer_wait_for_store(w, t);
+	if (!from_log)
+		return true;
+	writer_move(t, WRITER_PENDING);
+	writer_settle(w, t);
+	writer_finish(w, t);
+	if (t->state != WRITER_FINISHING)	/* the disk is full, too */
+		apply_end_waiting(w, t);
+	return false;
 }
 
 static enum ft_status apply_fin_of_finished(const struct writer_transfer *t, const struct ft_fin *fin)
@@ -545,6 +631,8 @@ static void apply_abort(struct ft_writer *w, const struct ft_log_record *record)
 	if (w->replaying && (t->answer_kept || t->state == WRITER_FINISHING)
 	    && ft_core_is_published(w->core, w->core->catalog, &t->facts, t->fin.size))
 		return;
+	if (ft_link_listed(&t->later))	/* a finisher is to say whether it is published after all */
+		apply_try_store(w, t);
 	if (t->state == WRITER_FINISHING && t->finish) {
 		t->abort_wanted = true;
 		atomic_store(&t->finish->cancelled, true);
@@ -655,8 +743,15 @@ static void apply_take_finished(struct ft_writer *w, struct writer_transfer *t,
 static bool apply_take_finish(struct ft_writer *w, struct writer_transfer *t,
 			      struct ft_finish *finish)
 {
+	if (finish->tried_again)
+		w->later_tried = false;
+	finish->tried_again = false;
+	if (finish->job.status == FT_OK)
+		w->store_is_away = false;
 	if (!finish->returning) {
 		assert(t && t->finish == finish && finish->job.status != FT_OK);
+		if (finish->later && !t->abort_wanted && !t->same)
+			return apply_take_later(w, t, finish);
 		return apply_take_failed(w, t, finish);
 	}
 	if (finish->told && (!t || t->answer_kept || finish->job.status != FT_OK))
@@ -696,7 +791,9 @@ static void apply_take_checkpoint(struct ft_writer *w, struct writer_transfer *t
 	if (t->gone) {
 		if (t->news == 0 && !t->finish)
 			writer_remove(w, &t);
-	} else if (t->state == WRITER_FINISHING) {
+	} else if (t->state == WRITER_FINISHING
+		   && (!ft_link_listed(&t->later) || checkpoint->job.status == FT_IO_ERROR)) {
+		apply_drop_waiting(w, t);
 		apply_go_on_with_fin(w, t, checkpoint->job.status);
 	} else if (checkpoint->job.status == FT_IO_ERROR) {
 		writer_lose_unsynced(w, t);

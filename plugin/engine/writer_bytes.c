@@ -53,6 +53,7 @@ enum ft_status writer_open_upload(struct ft_writer *w, struct writer_transfer *t
 		st = w->core->ops->upload_open(w->core->store, &t->facts.key, mode, &t->upload);
 	}
 	if (st == FT_OK) {
+		ft_store_upload_expect(t->upload, t->facts.meta.name, t->facts.transfer_id);
 		ft_list_push(&w->open, &t->open);
 		w->open_count++;
 	}

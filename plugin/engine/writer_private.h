@@ -19,6 +19,7 @@
  *	PENDING		too large, too old	fin, small	-			abort, expiry
  *	STORED		-			fin		-			abort, expiry
  *	FINISHING	fin failed (PENDING: small)	-	-			finished
+ *			(one that the store takes later stays, in the list `later`)
  *	COMPLETE	-			-		-			abort, log released
  *	CONFLICT	-			-		-			abort, expiry
  */
@@ -82,6 +83,9 @@ struct writer_transfer {
 	bool fin_waits;			/* STORED: for bytes that a full disk holds back */
 	bool abort_wanted;		/* an abort has come meanwhile */
 	bool answer_kept;		/* the catalog has the ticket */
+	struct ft_link later;		/* of those that wait for the store, in the order of their last try */
+	unsigned tries;			/* of this fin */
+	int64_t later_ms;		/* not before */
 
 	/* COMPLETE: the finished file. */
 	uint64_t finished_size;
@@ -114,6 +118,9 @@ struct ft_writer {
 	struct ft_list pinned;
 	struct ft_list open;
 	size_t open_count;
+	struct ft_list later;
+	bool store_is_away;		/* the last file that came back could not be taken: */
+	bool later_tried;		/* one that waited is tried, and the others wait for how it goes */
 	struct ft_list after_commit;	/* jobs for finishers and broker */
 	struct writer_numbers told;	/* transfers whose answer was published */
 	struct writer_numbers events_told;	/* ... whose event in the outbox was */
@@ -199,6 +206,12 @@ void writer_finish(struct ft_writer *w, struct writer_transfer *t);
 
 /* After a failed fsync only what an earlier one covered is known to be there. */
 void writer_lose_unsynced(struct ft_writer *w, struct writer_transfer *t);
+
+/* A FINISHING transfer waits, until the store may take it. */
+void writer_wait_for_store(struct ft_writer *w, struct writer_transfer *t);
+
+/* Those whose time has come are tried again: one, or all once a file was taken. */
+void writer_try_store_again(struct ft_writer *w);
 
 /* Gives a FINISHING transfer to the finishers. */
 void writer_submit_finish(struct ft_writer *w, struct writer_transfer *t);

@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+"""store s3: finished files are objects, in a server that is strict, and then in one that is not."""
+import os
+import subprocess
+import sys
+import time
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+
+from device import pieces  # noqa: E402
+from harness import BUILD, Case  # noqa: E402
+from ondisk import eventually, sha256  # noqa: E402
+from s3server import KEY, REGION, SECRET, S3Server  # noqa: E402
+from settings import SETTINGS  # noqa: E402
+
+MIB = 1 << 20
+PART = 5 * MIB
+SLOW_DOWN = (503, "SlowDown", "please reduce your request rate")
+
+
+def is_built_in():
+    with open(os.path.join(BUILD, "mosquitto_file_transfer.so"), "rb") as plugin:
+        return b"AWS_SECRET_ACCESS_KEY" in plugin.read()
+
+
+@unittest.skipUnless(is_built_in(), "the plugin was made without libcurl's header")
+class S3Case(Case):
+    """A broker, and a server of its own."""
+
+    shared = False
+    setting = SETTINGS["open"]
+
+    def start(self, start=True, server=None, **options):
+        self.server = server or S3Server().start()
+        self.addCleanup(lambda: self.server.stop())
+        self.broker = self.start_broker({
+            "store": "s3", "s3_url": self.server.url + "/pre", "s3_region": REGION,
+            "s3_part_size": str(PART), "log_size": "16M", **options}, start=False)
+        self.broker.environment.update(AWS_ACCESS_KEY_ID=KEY, AWS_SECRET_ACCESS_KEY=SECRET)
+        return self.broker.start() if start else self.broker
+
+    def finished(self, client, file, name, content):
+        """Object and manifest are there, and nothing of it is left on the disk."""
+        object_ = self.server.objects[f"pre/{client}/{file}/{name}"]
+        self.assertEqual(sha256(object_.body), sha256(content))
+        manifest = self.server.objects[f"pre/{client}/{file}/{name}.manifest.json"]
+        self.assertIn(sha256(content).encode(), manifest.body)
+        self.assertEqual(object_.type, "application/octet-stream")
+        self.assertEqual(object_.meta["x-amz-meta-client"], client)
+        self.assertEqual(self.broker.storage.finished_files(), [])
+
+    def said(self, text):
+        return [line for line in self.broker.plugin_log() if text in line]
+
+    def waits(self):
+        return [line for line in self.broker.plugin_log() if "finished files wait" in line]
+
+
+class Stored(S3Case):
+    """What is where."""
+
+    def test_files_become_objects_and_what_is_finished_is_told(self):
+        self.start(done="on", files_ttl="1d")
+        device = self.device("dev/ü")
+        self.ok(device.upload("f 1", b"some bytes", name="a b+c.bin"))
+        key = "pre/dev%2Fü/f%201/a b+c.bin"
+        self.assertEqual(self.server.objects[key].body, b"some bytes")
+        self.assertEqual(self.server.objects[key].meta["x-amz-meta-client"], "dev%2F%C3%BC")
+        self.assertEqual(self.server.objects[key].meta["x-amz-meta-sha256"], sha256(b"some bytes"))
+        self.ok(device.status("f 1"), state="complete")
+        self.ok(device.fin("f 1", 10), state="complete")
+        self.ok(device.segment("f 1", 5, b"bytes"), state="complete")
+        self.answered(device.segment("f 1", 5, b"other"), "already_complete")
+        self.answered(device.init("f 1", "other"), "filemeta_conflict", ack=0)
+        eventually(lambda: os.listdir(os.path.join(self.broker.storage.path, "done")), "a notice")
+        del self.server.objects[key], self.server.objects[key + ".manifest.json"]  # a consumer
+        self.ok(device.status("f 1"), state="none")
+        self.ok(device.upload("f 1", b"other bytes", name="a b+c.bin"))
+        self.assertEqual(self.server.objects[key].body, b"other bytes")
+
+    def test_files_that_are_kept_here_are_in_both(self):
+        self.start(s3_keep_local="true")
+        device = self.device("dev")
+        big = os.urandom(2 * MIB)
+        self.ok(device.upload("small", b"some bytes"))
+        self.ok(device.upload("big", big))
+        for file, content in (("small", b"some bytes"), ("big", big)):
+            self.assertEqual(self.server.objects[f"pre/dev/{file}/data.bin"].body, content)
+            self.broker.storage.check_finished(self, "dev", file, "data.bin", content)
+
+    def test_a_large_file_is_sent_while_it_arrives(self):
+        self.start()
+        device = self.device("dev")
+        content = bytearray(os.urandom(3 * PART + MIB))
+        self.ok(device.init("f", size=len(content)))
+        for offset, data in pieces(bytes(content), MIB):
+            self.ok(device.segment("f", offset, data))
+        eventually(lambda: len(self.parts()) == 3, "three parts")
+        self.assertNotIn("pre/dev/f/data.bin", self.server.objects)
+        content[PART + 5:PART + 9] = b"anew"
+        self.ok(device.segment("f", PART + 5, b"anew"))
+        eventually(lambda: b"anew" == self.parts().get(2, b"")[5:9], "the second part anew")
+        self.ok(device.fin("f", len(content), sha256(bytes(content))))
+        self.finished("dev", "f", "data.bin", bytes(content))
+        self.assertEqual((self.server.uploads, len(self.server.begun)), ({}, 1))
+        self.assertEqual(os.listdir(os.path.join(self.broker.storage.path, "s3")), [])
+
+    def parts(self):
+        with self.server.lock:
+            uploads = list(self.server.uploads.values())
+        return uploads[0][2] if uploads else {}
+
+    def test_what_was_sent_ahead_is_taken_back_by_an_abort_and_after_a_kill(self):
+        self.start()
+        device = self.device("dev")
+        content = os.urandom(PART + MIB)
+        for file in ("aborted", "killed"):
+            self.ok(device.init(file, size=len(content)))
+            for offset, data in pieces(content, MIB):
+                self.ok(device.segment(file, offset, data))
+            eventually(lambda: self.parts(), "a part")
+            if file == "aborted":
+                self.ok(device.abort(file))
+                eventually(lambda: not self.server.uploads, "an end of the upload")
+        device.close()
+        self.broker.kill9()
+        self.broker.start()
+        eventually(lambda: not self.server.uploads, "an end of the killed process's upload")
+        device = self.device("dev")
+        self.ok(device.fin("killed", len(content), sha256(content)))
+        self.finished("dev", "killed", "data.bin", content)
+
+    def test_every_backend_s_contract_is_kept(self):
+        server = S3Server().start()
+        self.addCleanup(server.stop)
+        server.page = 3
+        for condition in ("honoured", "ignored", "refused"):
+            server.condition = condition
+            server.checksum = "refused" if condition == "refused" else "honoured"
+            done = subprocess.run(
+                [os.path.join(BUILD, "tests/contract/test_store")], check=False, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                env={**os.environ, "FT_S3_URL": server.url, "AWS_REGION": REGION,
+                     "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET})
+            self.assertIn("100%", done.stdout)
+            self.assertEqual(done.returncode, 0, done.stdout)
+
+
+class Refused(S3Case):
+    """What keeps the broker from starting, and the line that says why."""
+
+    def test_what_is_missing_or_wrong_is_said(self):
+        self.start(start=False)
+        credentials = os.path.join(self.broker.dir, "credentials")
+        with open(credentials, "w", encoding="ascii") as out:
+            out.write("[default]\naws_access_key_id = x\n")
+        options = dict(self.broker.options)
+        for change, text in (
+                ({"s3_url": None}, "needs plugin_opt_s3_url"),
+                ({"s3_url": "s3://bucket"}, "must be http:// or https://"),
+                ({"s3_url": "https://host"}, "has no bucket"),
+                ({"s3_key": "<client>/<name>"}, "must have <client> and <file>"),
+                ({"s3_credentials_file": credentials}, "has no aws_access_key_id and aws_secret"),
+                ({"s3_ca_file": "/nowhere"}, "s3_ca_file cannot be read"),
+                ({"store": "fs"}, "is of use with plugin_opt_store s3 only")):
+            self.broker.options = {**options, **change}
+            status, log = self.broker.run_to_end()
+            self.assertNotIn(status, (0, None), text)
+            self.assertIn(text, log)
+        self.broker.options = options
+        del self.broker.environment["AWS_ACCESS_KEY_ID"]
+        self.assertIn("there are no keys", self.broker.run_to_end()[1])
+        self.broker.environment.update(AWS_ACCESS_KEY_ID=KEY, LD_LIBRARY_PATH=self.broker.dir)
+        for name in ("libcurl.so.4", "libcurl-gnutls.so.4"):
+            with open(os.path.join(self.broker.dir, name), "w", encoding="ascii") as out:
+                out.write("none")
+        self.assertIn("libcurl.so.4 cannot be loaded", self.broker.run_to_end()[1])
+
+
+class BadWeather(S3Case):
+    """A server that does not take files now: a fin that was accepted waits, and nothing is lost."""
+
+    def outage(self, begin, end, text):
+        """A small and a larger file during it, and a restart of the broker in the middle."""
+        device = self.device("dev", clean=False, session_expiry=600)
+        big = os.urandom(2 * MIB)
+        begin()
+        self.ok(device.init("big", size=len(big)))
+        for offset, data in pieces(big, MIB):
+            self.ok(device.segment("big", offset, data))
+        tickets = [device.send(device.topic("big", "fin", len(big))),
+                   device.send(device.topic("small", "put", "data.bin"), b"some bytes")]
+        for ticket in tickets:
+            self.assertEqual(device.acked(ticket[0]), 0)
+        eventually(self.waits, "a line about it")
+        self.assertIn(text, self.waits()[0])
+        eventually(lambda: "waits until" in device.status("big").get("detail", ""), "a status that says so")
+        self.assertEqual(device.status("big").get("state"), "assembling")
+        self.assertEqual(len(self.waits()), 1)
+        end()
+        for ticket in tickets:
+            self.ok(device.answer(ticket), state="complete")
+        self.finished("dev", "big", "data.bin", big)
+        self.finished("dev", "small", "data.bin", b"some bytes")
+        eventually(lambda: self.said("takes files again"), "a line about the end")
+
+    def test_what_s3_refuses_for_a_while_waits(self):
+        self.start()
+        self.outage(lambda: setattr(self.server, "fault", lambda _: SLOW_DOWN),
+                    lambda: setattr(self.server, "fault", None), "has too much to do")
+
+    def test_keys_that_are_replaced_are_read_again(self):
+        self.start(start=False)
+        path = os.path.join(self.broker.dir, "credentials")
+
+        def write(secret):
+            with open(path + ".new", "w", encoding="ascii") as out:
+                out.write(f"[other]\nx=y\n[device]\naws_access_key_id={KEY}\naws_secret_access_key = "
+                          f"{secret}\naws_session_token=tok\n")
+            os.rename(path + ".new", path)
+        write(SECRET)
+        self.server.token = "tok"
+        self.broker.options.update(s3_credentials_file=path, s3_profile="device")
+        self.broker.start()
+        self.outage(lambda: write("wrong"), lambda: write(SECRET), "does not know these keys")
+        self.assertNotIn(SECRET, self.broker.log())
+
+    def test_a_wrong_clock_a_missing_bucket_and_a_full_one_are_told(self):
+        self.start()
+        device = self.device("dev")
+        for number, (begin, text) in enumerate((
+                (lambda: setattr(self.server, "clock_shift", 3600), "clock"),
+                (lambda: setattr(self.server, "buckets", set()), "has no such bucket"),
+                (lambda: setattr(self.server, "fault", lambda r: r.command == "PUT" and (507, "x")),
+                 "has no room"),
+                (lambda: setattr(self.server, "fault", lambda _: (403, "AccessDenied")), "denies it"))):
+            begin()
+            ticket = device.send(device.topic(f"f{number}", "put", "x"), b"some bytes")
+            eventually(lambda: [line for line in self.waits() if text in line], text)
+            self.server.clock_shift, self.server.fault, self.server.buckets = 0, None, {"bucket"}
+            self.ok(device.answer(ticket))
+        # what is finished is not taken for taken, while the bucket is away
+        self.server.buckets = set()
+        self.assertEqual(device.status("f0").get("state"), "complete")
+
+    def test_an_outage_survives_a_kill_and_a_restart_and_ends_in_time(self):
+        self.start()
+        device = self.device("dev", clean=False, session_expiry=600)
+        self.server.stop()
+        ticket = device.send(device.topic("f", "put", "x"), b"some bytes")
+        self.assertEqual(device.acked(ticket[0]), 0)
+        eventually(self.waits, "a line")
+        self.assertIn("cannot be reached", self.waits()[0])
+        device.close()
+        self.broker.kill9()
+        self.broker.start()
+        eventually(self.waits, "a line")
+        began = time.monotonic()
+        self.broker.stop()
+        self.assertLess(time.monotonic() - began, 10)
+        self.server.start()
+        self.broker.start()
+        eventually(lambda: "pre/dev/f/x.manifest.json" in self.server.objects, "the file", 60)
+        self.finished("dev", "f", "x", b"some bytes")
+
+    def test_a_stalled_server_holds_up_neither_others_nor_the_end(self):
+        self.start()
+        device, other = self.device("dev"), self.device("other")
+        self.server.fault = lambda _: time.sleep(20)
+        ticket = device.send(device.topic("f", "put", "x"), b"some bytes")
+        self.assertEqual(device.acked(ticket[0]), 0)
+        eventually(lambda: self.server.requests, "a request")
+        self.ok(other.init("f"))
+        self.ok(other.segment("f", 0, b"x"))
+        began = time.monotonic()
+        self.broker.stop()
+        self.assertLess(time.monotonic() - began, 10)
+        self.server.fault = None
+        self.broker.start()
+        eventually(lambda: "pre/dev/f/x.manifest.json" in self.server.objects, "the file", 60)
+
+    def test_answers_that_are_lost_are_no_conflicts(self):
+        self.start()
+        lost = set()
+
+        def lose_once(request):
+            if request.command in ("PUT", "POST") and request.path not in lost:
+                lost.add(request.path)
+                return "cut"
+            return None
+        self.server.after = lose_once
+        device = self.device("dev")
+        big = os.urandom(PART + MIB)
+        self.ok(device.upload("small", b"some bytes"))
+        self.ok(device.upload("big", big))
+        self.finished("dev", "small", "data.bin", b"some bytes")
+        self.finished("dev", "big", "data.bin", big)
+        self.assertGreater(len(lost), 5)
+
+    def test_an_abort_ends_the_waiting(self):
+        self.start()
+        device = self.device("dev")
+        self.server.fault = lambda _: SLOW_DOWN
+        self.ok(device.init("f", size=10))
+        self.ok(device.segment("f", 0, b"some bytes"))
+        ticket = device.send(device.topic("f", "fin", 10))
+        eventually(self.waits, "a line")
+        self.ok(device.abort("f"))
+        self.answered(device.answer(ticket), "no_such_transfer", ack=0)
+        self.server.fault = None
+        self.ok(device.status("f"), state="none")
+        self.assertEqual(self.server.objects, {})
+
+    def test_another_s_object_is_not_overwritten(self):
+        self.start()
+        device = self.device("dev")
+        for condition in ("honoured", "ignored"):
+            self.server.condition = condition
+            with self.server.lock:
+                self.server.objects[f"pre/dev/{condition}/data.bin"] = other = object.__new__(object)
+            del other
+            self.server.objects[f"pre/dev/{condition}/data.bin"] = type(
+                "Other", (), {"body": b"another's", "etag": "e", "meta": {}, "type": ""})()
+            self.answered(device.upload(condition, b"some bytes"), "already_complete", ack=0)
+            self.assertEqual(self.server.objects[f"pre/dev/{condition}/data.bin"].body, b"another's")
