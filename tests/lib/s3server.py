@@ -10,6 +10,7 @@ Alone, `s3server.py` prints its URL, and serves until its standard input ends. N
 everything in memory, in one bucket, with one pair of keys.
 """
 import base64
+import contextlib
 import datetime
 import hashlib
 import hmac
@@ -57,6 +58,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1
     disable_nagle_algorithm = True
+
+    def setup(self):
+        super().setup()
+        self.server.s3.connections.add(self.connection)
+
+    def finish(self):
+        self.server.s3.connections.discard(self.connection)
+        super().finish()
 
     def log_message(self, *_):
         pass
@@ -243,7 +252,7 @@ class S3Server:
         self.condition, self.checksum = "honoured", "honoured"
         self.key, self.secret, self.token = KEY, SECRET, ""
         self.clock_shift, self.page, self.part_min = 0, 1000, 5 << 20
-        self.http, self.port = None, port
+        self.http, self.port, self.connections = None, port, set()
 
     def start(self):
         self.http = Listener(("127.0.0.1", self.port), Handler)
@@ -254,6 +263,9 @@ class S3Server:
     def stop(self):
         self.http.shutdown()
         self.http.server_close()
+        for connection in list(self.connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     @property
     def url(self):
