@@ -133,7 +133,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if scope.split("/")[1] != REGION:
             raise Refused(400, "AuthorizationHeaderMalformed", f"expecting '{REGION}'")
         must = {"host"} | {name for name in self.lower if name.startswith("x-amz-")}
-        if not must <= set(signed) or signed != sorted(signed):
+        if not must <= set(signed) <= set(self.lower) or signed != sorted(signed):
             raise Refused(403, "AccessDenied", "headers are not signed")
         then = datetime.datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(
             tzinfo=datetime.timezone.utc)

@@ -271,7 +271,7 @@ static struct curl_slist *request_headers(const struct s3_request *r,
 
 	ft_buf_str(&line, "x-amz-content-sha256: ");
 	ft_buf_hex(&line, sum.bytes, FT_SHA256_LEN);
-	good = good && request_add(&list, room) && request_add(&list, "Expect:");
+	good = good && request_add(&list, room);
 	if (credentials->token[0]) {
 		snprintf(room, sizeof room, "x-amz-security-token: %s", credentials->token);
 		good = good && request_add(&list, room);
