@@ -76,6 +76,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except (ConnectionError, ValueError):
             self.close_connection = True
 
+    def handle_expect_100(self):
+        done = super().handle_expect_100()
+        self.wfile.flush()  # the client waits for it
+        return done
+
     def serve(self):
         s3 = self.server.s3
         path, _, query = self.path.partition("?")
