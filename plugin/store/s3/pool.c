@@ -12,7 +12,8 @@
 /* With the lock. NULL: none that may run now. */
 static struct s3_task *pool_pop(struct s3 *s3)
 {
-	size_t most = s3->thread_count > POOL_KEPT_FREE ? s3->thread_count - POOL_KEPT_FREE : 1;
+	size_t threads = (size_t)s3->settings->connections;
+	size_t most = threads > POOL_KEPT_FREE ? threads - POOL_KEPT_FREE : 1;
 	struct ft_link *link = ft_list_pop(&s3->tasks);
 
 	if (!link && s3->behind_running < most && (link = ft_list_pop(&s3->behind)) != NULL)
