@@ -272,8 +272,10 @@ struct finished_walk {
 	struct finished_object {
 		char *object;		/* owned */
 		uint64_t size;
+		bool has_manifest;
 	} *files;			/* owned: of the key that is being listed */
 	size_t count, room;
+	bool ended;			/* by the visitor */
 	enum ft_status status;
 };
 
@@ -286,13 +288,15 @@ static bool finished_is_manifest(const char *object, size_t *file_len)
 }
 
 /* Lists are in the order of keys, so the file, whose key its manifest's begins with, has come before. */
-static uint64_t finished_size_of(const struct finished_walk *walk, const char *manifest, size_t file_len)
+static uint64_t finished_size_of(struct finished_walk *walk, const char *manifest, size_t file_len)
 {
 	for (size_t i = walk->count; i > 0; i--) {
-		const struct finished_object *file = &walk->files[i - 1];
+		struct finished_object *file = &walk->files[i - 1];
 
-		if (strlen(file->object) == file_len && memcmp(file->object, manifest, file_len) == 0)
-			return file->size;
+		if (strlen(file->object) != file_len || memcmp(file->object, manifest, file_len) != 0)
+			continue;
+		file->has_manifest = true;
+		return file->size;
 	}
 	return FT_STORE_TAKEN;
 }
@@ -301,6 +305,27 @@ static void finished_forget(struct finished_walk *walk)
 {
 	while (walk->count > 0)
 		free(walk->files[--walk->count].object);
+}
+
+/* Those beside which there was no manifest. */
+static bool finished_tell_lone(struct finished_walk *walk)
+{
+	char owner[FT_NAME_ROOM], file[FT_NAME_ROOM], name[FT_NAME_ROOM];
+	bool go_on = true;
+
+	for (size_t i = 0; go_on && i < walk->count; i++) {
+		const struct finished_object *lone = &walk->files[i];
+		const struct ft_store_found found = {
+			.place = lone->object, .owner_name = owner, .file_name = file, .name = name,
+			.size = lone->size,
+		};
+
+		if (!lone->has_manifest
+		    && s3_address_read(&walk->s3->address, lone->object, owner, file, name))
+			go_on = walk->visit(walk->context, &found);
+	}
+	finished_forget(walk);
+	return go_on;
 }
 
 static bool finished_note(struct finished_walk *walk, const char *object, uint64_t size)
@@ -316,6 +341,7 @@ static bool finished_note(struct finished_walk *walk, const char *object, uint64
 	}
 	if (!(walk->files[walk->count].object = strdup(object)))
 		return false;
+	walk->files[walk->count].has_manifest = false;
 	walk->files[walk->count++].size = size;
 	return true;
 }
@@ -344,6 +370,7 @@ static bool finished_tell(struct finished_walk *walk, const char *object, size_t
 	}
 	found.manifest = text;
 	go_on = walk->visit(walk->context, &found);
+	walk->ended = !go_on;
 	free(text);
 	return go_on;
 }
@@ -361,8 +388,11 @@ static bool finished_walk_on(void *context, const char *object, uint64_t size)
 	if (walk->count > 0) {
 		const char *last = walk->files[walk->count - 1].object, *slash = strrchr(last, '/');
 
-		if (!slash || strncmp(object, last, (size_t)(slash - last) + 1) != 0)
-			finished_forget(walk);
+		if ((!slash || strncmp(object, last, (size_t)(slash - last) + 1) != 0)
+		    && !finished_tell_lone(walk)) {
+			walk->ended = true;
+			return false;
+		}
 	}
 	if (finished_note(walk, object, size))
 		return true;
@@ -379,9 +409,13 @@ enum ft_status s3_list_finished(struct ft_store *store, ft_store_visit *visit, v
 
 	snprintf(prefix, sizeof prefix, "%s%s", s3->address.prefix, s3->address.before);
 	st = s3_list(s3, prefix, S3_ONCE, finished_walk_on, &walk);	/* the broker waits to start */
+	if (st == FT_OK)
+		st = walk.status;
+	if (st == FT_OK && !walk.ended)
+		(void)finished_tell_lone(&walk);
 	finished_forget(&walk);
 	free(walk.files);
-	return st == FT_OK ? walk.status : st;
+	return st;
 }
 #else
 typedef int s3_finished_is_not_built_in;
