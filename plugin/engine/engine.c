@@ -734,8 +734,10 @@ static bool engine_stop_threads(struct ft_engine *e)
 	e->closing = true;
 	engine_return_told(e);
 	atomic_store(&e->core.stopping, true);
-	if (e->writer && e->finishers && !engine_stop_until(e, deadline_ms - ENGINE_STOP_MS / 2,
-							    engine_is_idle)) {
+	/* What waits for the network ends then, and the writer is still there to keep it. */
+	if (e->writer && e->finishers
+	    && !engine_stop_until(e, deadline_ms - ENGINE_STOP_MS / 2, engine_is_idle)
+	    && e->core.ops->interrupt) {
 		ft_store_interrupt(e->core.store);
 		(void)engine_stop_until(e, deadline_ms - ENGINE_STOP_MS / 5, engine_is_idle);
 	}
