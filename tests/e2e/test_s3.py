@@ -37,7 +37,7 @@ class S3Case(Case):
         self.addCleanup(lambda: self.server.stop())
         self.broker = self.start_broker({
             "store": "s3", "s3_url": self.server.url + "/pre", "s3_region": REGION,
-            "s3_part_size": str(PART), "log_size": "16M", **options}, start=False)
+            "s3_part_size": str(PART), "log_size": "48M", **options}, start=False)
         self.broker.environment.update(AWS_ACCESS_KEY_ID=KEY, AWS_SECRET_ACCESS_KEY=SECRET)
         return self.broker.start() if start else self.broker
 
