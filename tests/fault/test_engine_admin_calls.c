@@ -108,17 +108,7 @@ static void play(const struct calls_plan *plan)
 
 START_TEST(test_admin__answers_though_any_call_of_its_worker_fails)
 {
-	struct calls_plan plan = { .workers = true };
-
-	runs_prepare();
-	do {
-		plan.nth++;
-		plan.variant = 0;
-		do {
-			play(&plan);
-		} while (++plan.variant < calls.variants);
-	} while (calls.hits > 0);
-	ck_assert_uint_gt(plan.nth, 10);
+	runs_each_worker_call(play, 10);
 }
 END_TEST
 

@@ -157,19 +157,9 @@ static void play(const struct calls_plan *plan)
 
 START_TEST(test_engine__keeps_its_word_though_any_call_of_a_worker_fails)
 {
-	struct calls_plan plan = { .workers = true };
-
 	for (size_t i = 0; i < sizeof content; i++)
 		content[i] = (uint8_t)(i * 2654435761u >> 13);
-	runs_prepare();
-	do {
-		plan.nth++;
-		plan.variant = 0;
-		do {
-			play(&plan);
-		} while (++plan.variant < calls.variants);
-	} while (calls.hits > 0);
-	ck_assert_uint_gt(plan.nth, 50);
+	runs_each_worker_call(play, 50);
 }
 END_TEST
 

@@ -126,17 +126,7 @@ static void play(const struct calls_plan *plan)
 
 START_TEST(test_jobs__keep_their_word_though_any_call_of_a_worker_fails)
 {
-	struct calls_plan plan = { .workers = true };
-
-	runs_prepare();
-	do {
-		plan.nth++;
-		plan.variant = 0;
-		do {
-			play(&plan);
-		} while (++plan.variant < calls.variants);
-	} while (calls.hits > 0);
-	ck_assert_uint_gt(plan.nth, 20);
+	runs_each_worker_call(play, 20);
 }
 END_TEST
 

@@ -96,4 +96,20 @@ static inline void runs_end(const struct runs_count *before)
 	must(calls.live == before->allocations);
 }
 
+/* Plays once for each call of the workers, and each error that it may have; there are over `least`. */
+static inline void runs_each_worker_call(void (*play)(const struct calls_plan *plan), unsigned least)
+{
+	struct calls_plan plan = { .workers = true };
+
+	runs_prepare();
+	do {
+		plan.nth++;
+		plan.variant = 0;
+		do {
+			play(&plan);
+		} while (++plan.variant < calls.variants);
+	} while (calls.hits > 0);
+	ck_assert_uint_gt(plan.nth, least);
+}
+
 #endif
