@@ -6,9 +6,6 @@
  * The work is done by ft-get/get.h; this is its command line. Everything runs on one thread.
  */
 #include <errno.h>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 #include <mosquitto.h>
 #include <signal.h>
 #include <stdio.h>
@@ -124,11 +121,7 @@ int main(int argc, char **argv)
 	enum exit_code code = EXIT_INTERNAL;
 
 	process_occupy_descriptors();
-	/* Blocks come and go: giving their memory back each time costs more than receiving. */
-#ifdef __GLIBC__
-	mallopt(M_MMAP_THRESHOLD, 64 * 1024 * 1024);
-	mallopt(M_TRIM_THRESHOLD, 64 * 1024 * 1024);
-#endif
+	process_keep_memory();
 	if (options_parse(&settings, argc, argv, &code)) {
 		mosquitto_lib_init();
 		code = fetch_all(&fetch);

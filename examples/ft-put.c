@@ -7,9 +7,6 @@
  * how a program with a loop of its own drives it. Everything runs on one thread.
  */
 #include <errno.h>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 #include <mosquitto.h>
 #include <poll.h>
 #include <signal.h>
@@ -218,11 +215,7 @@ int main(int argc, char **argv)
 	enum exit_code code = EXIT_INTERNAL;
 
 	process_occupy_descriptors();
-	/* Segments come and go: giving their memory back each time costs more than sending. */
-#ifdef __GLIBC__
-	mallopt(M_MMAP_THRESHOLD, 64 * 1024 * 1024);
-	mallopt(M_TRIM_THRESHOLD, 64 * 1024 * 1024);
-#endif
+	process_keep_memory();
 	if (options_parse(&settings, argc, argv, &code)) {
 		mosquitto_lib_init();
 		code = put_all(&put);

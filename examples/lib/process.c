@@ -2,9 +2,14 @@
 #include "process.h"
 
 #include <fcntl.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stddef.h>
 #include <time.h>
 #include <unistd.h>
+
+#define PROCESS_KEPT (64 * 1024 * 1024)
 
 volatile sig_atomic_t process_stopped;
 
@@ -53,6 +58,14 @@ void process_occupy_descriptors(void)
 	while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd >= 0)
 		close(fd);
+}
+
+void process_keep_memory(void)
+{
+#ifdef __GLIBC__
+	mallopt(M_MMAP_THRESHOLD, PROCESS_KEPT);
+	mallopt(M_TRIM_THRESHOLD, PROCESS_KEPT);
+#endif
 }
 
 int64_t process_now_ms(void)

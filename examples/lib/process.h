@@ -25,6 +25,12 @@ void process_catch(int number, void (*handler)(int number), sigset_t *shut);
  */
 void process_occupy_descriptors(void);
 
+/*
+ * Large pieces of content come and go: giving their memory back each time costs more than
+ * sending or receiving them.
+ */
+void process_keep_memory(void);
+
 /* Milliseconds of a clock that nobody sets. */
 int64_t process_now_ms(void);
 
