@@ -424,9 +424,14 @@ def persistence(suite):
         with Broker(suite, lines, folder=folder, name=f"persistence, start {start}") as broker:
             client = Client(broker.port)
             if start > 0:
-                check(f"{suite.name} persistence, start {start}: holds at once",
-                      client.publish("$file/ok/0") == 0)
+                code = client.publish("$file/ok/0")
+                check(f"{suite.name} persistence, start {start}: holds at once", code == 0,
+                      f"0x{code:02x}" + ("\n" + broker.log() if code else ""))
             check(f"{suite.name} {broker.name}: sink is made", broker.ready())
+            if not suite.is_21:
+                # Otherwise 2.0 would not save it.
+                before = broker.log().partition("acknowledged with 0x00 by a session")[0]
+                check(f"{suite.name} {broker.name}: logged in without clean start", "(p5, c0, k60, " in before)
             acks(broker, client)
             total, offline = sessions(client)
             check(f"{suite.name} persistence, start {start}: one session", (total, offline) == (2, 1),

@@ -125,6 +125,11 @@ static enum ft_line_result visits_place(struct ft_sink_20 *sink, struct ft_sink_
 		result = visits_twice(sink, &visit, place, drained);
 	}
 	place->known = result == FT_LINE_OK;
+	/* With persistence the broker saves no session whose last login was a clean start. */
+	if (result == FT_LINE_OK && visit.clean) {
+		visit.clean = false;
+		result = visits_once(sink, &visit, place->acl, drained);
+	}
 	return result;
 }
 
