@@ -9,7 +9,9 @@ import subprocess
 import unittest
 
 from harness import Case, compiled, rows, spread
-from ondisk import sha256
+from ondisk import eventually, sha256
+from test_downloads import Shop, download, wait_for
+from test_s3 import S3Case, is_built_in
 
 AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
 NOT_HERE = 77
@@ -68,11 +70,8 @@ UNITS = {
 }
 
 
-@spread
-class Units(Case):
-    """An upload, and a restart, in each."""
-
-    shared = False
+class Hardened:
+    """A broker that is started as a unit of that kind starts it."""
 
     def wrap(self, broker, rules):
         user = pwd.getpwnam("mosquitto" if self.has_user("mosquitto") else "nobody")
@@ -103,19 +102,48 @@ class Units(Case):
         broker.process = None
         return False
 
-    @rows(*UNITS.items())
-    def test_uploads_in_a_unit(self, rules):
+    def put_into(self, broker, rules):
         if os.geteuid() != 0:
             self.skipTest("units are set up by root")
-        rules = rules()
         if not self.starts(rules):
             self.skipTest("the kernel, or the broker without the plugin, refuses")
-        broker = self.start_broker({"durability": "file"}, start=False, user=None)
         self.wrap(broker, rules)
-        broker.start()
+        return broker
+
+    @staticmethod
+    def write_judge(broker):
+        """A program of the operator's, which needs processes of its own."""
+        path = broker.options["on_complete"] = os.path.join(broker.dir, "judge")
+        with open(path, "w", encoding="ascii") as out:
+            out.write("#!/bin/sh\nset -e\nsize=$(wc -c <\"$1\")\n"
+                      "echo \"{\\\"user_data\\\": {\\\"counted\\\": $size}}\"\n")
+        os.chmod(path, 0o755)
+
+
+@spread
+class Units(Hardened, Case):
+    """Everything that a broker does with files, and a restart, in each."""
+
+    shared = False
+    options = {"durability": "file", "done": "on", "events": "on", "downloads": "native,aws,jobs",
+               "offers_interval": "1s"}
+
+    @rows(*UNITS.items())
+    def test_files_come_and_go_in_a_unit(self, rules):
+        rules = rules()
+        broker = self.start_broker(start=False, user=None)
+        self.write_judge(broker)
+        self.put_into(broker, rules).start()
         content = os.urandom(300_000)
         device = self.device("dev", broker=broker)
         self.ok(device.upload("f", content))
+        manifest = broker.storage.manifest("dev", "f", "data.bin")
+        self.assertEqual(manifest["user_data"], {"counted": len(content)}, "on_complete ran")
+        done = os.path.join(broker.storage.path, "done")
+        eventually(lambda: [n for n in os.listdir(done) if n.endswith(".json")], "a notice")
+        Shop(broker).put("all/app.bin", content)
+        wait_for(device, "app.bin", content)
+        self.assertEqual(download(device, "app.bin", len(content), sha256(content)), (content, []))
         self.ok(device.init("g", size=len(content), checksum=sha256(content)))
         self.ok(device.segment("g", 0, content[:100_000]))
         broker.restart()
@@ -126,3 +154,18 @@ class Units(Case):
         self.ok(device.segment("g", held, content[held:]))
         self.ok(device.fin("g", len(content)))
         broker.storage.check_finished(self, "dev", "f", "data.bin", content)
+
+
+@spread
+@unittest.skipUnless(is_built_in(), "the plugin was made without libcurl's header")
+class UnitsWithS3(Hardened, S3Case):
+    """libcurl, its threads and its connections, in those that leave least."""
+
+    @rows(*((name, UNITS[name]) for name in ("those_refused_with_eperm", "no_netlink_no_unix",
+                                             "nixos")))
+    def test_files_become_objects_in_a_unit(self, rules):
+        broker = self.start(start=False, user=None)
+        self.put_into(broker, rules()).start()
+        content = os.urandom(300_000)
+        self.ok(self.device("dev", broker=broker).upload("f", content))
+        self.finished("dev", "f", "data.bin", content)

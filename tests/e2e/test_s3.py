@@ -32,12 +32,12 @@ class S3Case(Case):
     shared = False
     setting = SETTINGS["open"]
 
-    def start(self, start=True, server=None, **options):
+    def start(self, start=True, server=None, user="root", **options):
         self.server = server or S3Server().start()
         self.addCleanup(lambda: self.server.stop())
         self.broker = self.start_broker({
             "store": "s3", "s3_url": self.server.url + "/pre", "s3_region": REGION,
-            "s3_part_size": str(PART), "log_size": "48M", **options}, start=False)
+            "s3_part_size": str(PART), "log_size": "48M", **options}, start=False, user=user)
         self.broker.environment.update(AWS_ACCESS_KEY_ID=KEY, AWS_SECRET_ACCESS_KEY=SECRET)
         return self.broker.start() if start else self.broker
 
