@@ -46,18 +46,19 @@ BUILD ?= build$(if $(SAN),/san-$(firstword $(subst $(comma), ,$(SAN))))
 V ?=
 say = $(if $(V),,@echo "  $(1)	$(patsubst $(BUILD)/%,%,$@)";)
 
-# Mosquitto 2.1's headers warn that 2.0's names for them, which serve both, are old: no-cpp.
+# Mosquitto 2.1's headers warn that 2.0's names for them, which serve both, are old: no-cpp. On
+# 32-bit machines gcc tells of each struct that another gcc lays out otherwise: no-psabi.
 WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wconversion \
-	-Wformat=2 -Wpointer-arith -Wcast-qual -Wundef -Walloca -Wno-cpp
+	-Wformat=2 -Wpointer-arith -Wcast-qual -Wundef -Walloca -Wno-cpp -Wno-psabi
 # What a later compiler warns of must not keep anybody from building. WERROR=-Werror does.
 WERROR ?=
 CFLAGS ?= -O2 -g
+# Its status tells: gcc prints something where the header is missing, too.
+has_header = $(shell $(CC) $(CPPFLAGS) -E -include $(1) -x c /dev/null >/dev/null 2>&1 && echo yes)
 # `libuuid` or `none`, which makes UUIDs of the kernel's random bytes.
-UUID := $(or $(UUID),$(if $(shell $(CC) $(CPPFLAGS) -E -include uuid/uuid.h -x c /dev/null \
-	2>/dev/null),libuuid,none))
+UUID := $(or $(UUID),$(if $(call has_header,uuid/uuid.h),libuuid,none))
 # `curl` or `none`: libcurl's header is needed for `store s3`, and libcurl itself only where that is used.
-S3 := $(or $(S3),$(if $(shell $(CC) $(CPPFLAGS) -E -include curl/curl.h -x c /dev/null \
-	2>/dev/null),curl,none))
+S3 := $(or $(S3),$(if $(call has_header,curl/curl.h),curl,none))
 # Files above 2 GiB and dates after 2038, on 32-bit machines too.
 FT_CPPFLAGS := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -Iinclude -Iplugin \
 	$(if $(filter libuuid,$(UUID)),-DFT_LIBUUID) $(if $(filter curl,$(S3)),-DFT_S3) -include plugin/base/banned.h $(CPPFLAGS)
