@@ -7,6 +7,7 @@
 
 #include "../lib/fake_store.h"
 #include "../lib/rig.h"
+#include "../lib/spawn.h"
 #include "../suite.h"
 
 #define SHA_OF_HELLO "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
@@ -190,6 +191,8 @@ END_TEST
 
 START_TEST(test_judge__one_that_vanished_is_told)
 {
+	if (!spawn_tells_what_fails())
+		FT_SKIP(SPAWN_TELLS_NOTHING);
 	program("exit 0");
 	rig_start(&rig);
 	ck_assert_int_eq(unlink(rig.options.on_complete), 0);
