@@ -18,6 +18,7 @@
 #define STORAGE_LOCK_MODE 0640
 #define STORAGE_USER_ROOM 64
 #define STORAGE_LINE_ROOM 4096
+#define STORAGE_LIST_TRIES 20
 
 /* The name of the user the broker runs as, or its number. */
 static void storage_user(struct ft_buf *name)
@@ -146,25 +147,37 @@ static enum ft_status storage_make(const char *dir, struct ft_buf *why)
 
 /* --- the locks --- */
 
-/* Who holds the lock of a directory, by the kernel's list; 0: not known. */
-static long storage_holder_by_kernel(int dir)
+/* Who holds the lock of what stands in /proc/locks as `wanted`; 0: not found. */
+static long storage_holder_in_list(const char *wanted)
 {
 	FILE *list = fopen("/proc/locks", "re");
-	char line[256], wanted[64];
-	struct stat info;
+	char line[256];
 	long pid = 0, found;
 
-	if (!list || fstat(dir, &info) != 0)
-		wanted[0] = '\0';
-	else	/* as in "1: FLOCK  ADVISORY  WRITE 4711 fd:01:2621443 0 EOF" */
-		snprintf(wanted, sizeof wanted, " %02x:%02x:%llu ", major(info.st_dev),
-			 minor(info.st_dev), (unsigned long long)info.st_ino);
-	while (wanted[0] && pid == 0 && fgets(line, sizeof line, list))
+	while (list && pid == 0 && fgets(line, sizeof line, list))
 		if (strstr(line, wanted)
 		    && sscanf(line, "%*s FLOCK ADVISORY WRITE %ld", &found) == 1 && found > 0)
 			pid = found;
 	if (list)
 		fclose(list);
+	return pid;
+}
+
+/* By the kernel's list; 0: not known. */
+static long storage_holder_by_kernel(int dir)
+{
+	char wanted[64];
+	struct stat info;
+	long pid = 0;
+
+	if (fstat(dir, &info) != 0)
+		return 0;
+	/* as in "1: FLOCK  ADVISORY  WRITE 4711 fd:01:2621443 0 EOF" */
+	snprintf(wanted, sizeof wanted, " %02x:%02x:%llu ", major(info.st_dev), minor(info.st_dev),
+		 (unsigned long long)info.st_ino);
+	/* A line may be missed where another lock goes away between two reads of the list. */
+	for (int tries = 0; pid == 0 && tries < STORAGE_LIST_TRIES; tries++)
+		pid = storage_holder_in_list(wanted);
 	return pid;
 }
 
