@@ -27,7 +27,7 @@
 #include "protocol/reply.h"
 #include "../tree.h"
 
-#define RIG_DEADLINE_S 30
+#define RIG_DEADLINE_S 60	/* on a machine that is as quick as others: see rig_slowness() */
 #define RIG_LOG_ROOM ((size_t)64 * 1024)
 
 struct rig_response {
@@ -136,6 +136,9 @@ void rig_wait(struct rig *rig, size_t count);
 
 /* ... until there is a response on a topic; its status. */
 enum ft_status rig_wait_for(struct rig *rig, const char *topic);
+
+/* How many times as long as usual things may take here: FT_TIMEOUT_SCALE, or 1. */
+int rig_slowness(void);
 
 /* ... until a condition holds. */
 void rig_wait_until(struct rig *rig, bool (*holds)(void));
