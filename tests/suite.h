@@ -36,6 +36,17 @@ struct ft_suite {
 		return; \
 	} while (0)
 
+/* With time enough for a disk that is slow, and a machine that is (FT_TIMEOUT_SCALE); libcheck gives 4 s. */
+static inline TCase *ft_suite_cases(const char *name)
+{
+	TCase *cases = tcase_create(name);
+	const char *scale = getenv("FT_TIMEOUT_SCALE");
+	double slowness = scale ? strtod(scale, NULL) : 1;
+
+	tcase_set_timeout(cases, FT_SUITE_TIMEOUT_S * (slowness > 1 ? slowness : 1));
+	return cases;
+}
+
 /* Runs and frees it; returns what main() does. */
 static inline int ft_suite_finish(Suite *suite)
 {
@@ -51,9 +62,8 @@ static inline int ft_suite_finish(Suite *suite)
 static inline int ft_suite_run(const struct ft_suite *suite)
 {
 	Suite *whole = suite_create(suite->name);
-	TCase *cases = tcase_create(suite->name);
+	TCase *cases = ft_suite_cases(suite->name);
 
-	tcase_set_timeout(cases, FT_SUITE_TIMEOUT_S);
 	tcase_add_checked_fixture(cases, suite->set_up, suite->tear_down);
 	for (size_t i = 0; i < suite->count; i++)
 		tcase_add_loop_test(cases, suite->tests[i], 0, suite->times ? suite->times : 1);

@@ -455,10 +455,9 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("engine model");
-	TCase *cases = tcase_create("engine model");
+	TCase *cases = ft_suite_cases("engine model");
 
 	ft_suite_use_memory();
-	tcase_set_timeout(cases, FT_SUITE_TIMEOUT_S);
 	tcase_add_loop_test(cases, test_engine_model__keeps_every_promise, 0,
 			    (int)number_from("MODEL_SEEDS", 8));
 	suite_add_tcase(suite, cases);

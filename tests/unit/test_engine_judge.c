@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "../lib/fake_store.h"
+#include "../lib/machine.h"
 #include "../lib/rig.h"
-#include "../lib/spawn.h"
 #include "../suite.h"
 
 #define SHA_OF_HELLO "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
@@ -191,8 +191,8 @@ END_TEST
 
 START_TEST(test_judge__one_that_vanished_is_told)
 {
-	if (!spawn_tells_what_fails())
-		FT_SKIP(SPAWN_TELLS_NOTHING);
+	if (!machine_tells_what_spawn_cannot())
+		FT_SKIP(MACHINE_SPAWN_TELLS_NOTHING);
 	program("exit 0");
 	rig_start(&rig);
 	ck_assert_int_eq(unlink(rig.options.on_complete), 0);
@@ -331,8 +331,7 @@ int main(void)
 
 	ft_suite_use_memory();
 	suite = suite_create("engine judge");
-	cases = tcase_create("engine judge");
-	tcase_set_timeout(cases, FT_SUITE_TIMEOUT_S);
+	cases = ft_suite_cases("engine judge");
 	tcase_add_checked_fixture(cases, set_up, tear_down);
 	for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++)
 		tcase_add_test(cases, tests[i]);

@@ -341,8 +341,7 @@ int main(void)
 
 	ft_suite_use_memory();
 	suite = suite_create("engine retention");
-	cases = tcase_create("engine retention");
-	tcase_set_timeout(cases, FT_SUITE_TIMEOUT_S);
+	cases = ft_suite_cases("engine retention");
 	tcase_add_checked_fixture(cases, set_up, tear_down);
 	for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++)
 		tcase_add_test(cases, tests[i]);

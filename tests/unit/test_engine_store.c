@@ -513,8 +513,7 @@ int main(void)
 
 	ft_suite_use_memory();
 	suite = suite_create("engine store");
-	cases = tcase_create("engine store");
-	tcase_set_timeout(cases, FT_SUITE_TIMEOUT_S);
+	cases = ft_suite_cases("engine store");
 	tcase_add_checked_fixture(cases, set_up, tear_down);
 	tcase_add_loop_test(cases, test_store__stores_later_what_finds_no_room, 0, COUNT(held_back));
 	tcase_add_loop_test(cases, test_store__keeps_the_bytes_of_a_file_that_cannot_be_published,

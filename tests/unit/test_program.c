@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/system.h"
-#include "../lib/spawn.h"
+#include "../lib/machine.h"
 #include "../suite.h"
 
 static struct ft_program program;
@@ -65,8 +65,8 @@ START_TEST(test_program__that_is_not_there_is_told)
 {
 	static const char *const paths[] = { "/nowhere/prog", "/etc/passwd", "/etc" };
 
-	if (!spawn_tells_what_fails())
-		FT_SKIP(SPAWN_TELLS_NOTHING);
+	if (!machine_tells_what_spawn_cannot())
+		FT_SKIP(MACHINE_SPAWN_TELLS_NOTHING);
 	for (size_t i = 0; i < 3; i++) {
 		char *argv[] = { (char *)(uintptr_t)paths[i], NULL };
 

@@ -274,7 +274,7 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("registry");
-	TCase *cases = tcase_create("registry");
+	TCase *cases = ft_suite_cases("registry");
 
 	tcase_add_test(cases, test_registry__finds_what_was_added_and_nothing_else);
 	tcase_add_test(cases, test_registry__tells_ids_with_nul_bytes_apart);
