@@ -3,12 +3,14 @@
 #ifndef FT_TESTS_MACHINE_H
 #define FT_TESTS_MACHINE_H
 
+#include <errno.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,6 +30,14 @@ static inline bool machine_tells_what_spawn_cannot(void)
 }
 
 #define MACHINE_SPAWN_TELLS_NOTHING "posix_spawn() does not tell what fails in the child, as under qemu-user"
+
+/* Whether the kernel, or what plays it, has openat2(2), Linux 5.6. Without it links are not followed. */
+static inline bool machine_has_openat2(void)
+{
+	return syscall(437, -1, "", NULL, 0) == -1 && errno != ENOSYS && errno != EPERM;
+}
+
+#define MACHINE_NO_OPENAT2 "there is no openat2(), as under qemu-user 7.2: links are not followed"
 
 static char *machine_gone;
 

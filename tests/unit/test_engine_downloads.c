@@ -7,6 +7,7 @@
 
 #include "base/system.h"
 #include "engine/downloads.h"
+#include "../lib/machine.h"
 #include "../lib/rig.h"
 #include "../suite.h"
 
@@ -262,6 +263,8 @@ END_TEST
 
 START_TEST(test_downloads__offer_no_unfinished_hidden_or_strange_files)
 {
+	if (!machine_has_openat2())
+		FT_SKIP(MACHINE_NO_OPENAT2);
 	put("offers/all/a.part", "hello");
 	put("offers/all/.hidden", "hello");
 	put("offers/all/b~", "hello");
