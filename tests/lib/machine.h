@@ -49,8 +49,8 @@ static inline void machine_on_sigbus(int number, siginfo_t *info, void *context)
 }
 
 /*
- * Whether a handler of SIGBUS is told the address. qemu-user 7.2 exchanges its halves where the machine
- * is s390x.
+ * Whether a handler of SIGBUS is told the address. qemu-user 7.2 tells it that of its own process: beside
+ * that of a 32-bit machine; and where the machine is s390x, with its halves exchanged.
  */
 static inline bool machine_tells_where_sigbus_was(void)
 {
@@ -71,6 +71,6 @@ static inline bool machine_tells_where_sigbus_was(void)
 	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
 }
 
-#define MACHINE_SIGBUS_TELLS_NOTHING "a handler of SIGBUS is not told the address, as under qemu-s390x"
+#define MACHINE_SIGBUS_TELLS_NOTHING "a handler of SIGBUS is not told the address, as under qemu-arm and qemu-s390x"
 
 #endif

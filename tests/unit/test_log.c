@@ -1131,7 +1131,7 @@ START_TEST(test_log__many_records_through_a_small_ring)
 	open_log(FT_LOG_NEW);
 	thread = begin_writer();
 	for (uint64_t i = 1; i <= 50000; i++) {
-		size_t len = i * 53 % 5000;
+		size_t len = (size_t)(i * 53 % 5000);
 
 		while (append_bytes(i, len) != FT_OK)
 			ft_log_wait_room(ring, FT_RECORD_BYTES, 1, len, 10000);
