@@ -19,7 +19,7 @@ enum kind {
 struct ft_ack_sink {
 	enum kind kind;
 	struct ft_logger *log;
-	bool said_second;
+	bool said_second, said_not_made;
 	struct ft_sink_identity identity;
 	struct ft_sink_20 *v20;		/* KIND_20 */
 	struct ft_sink_21 v21;		/* KIND_21 */
@@ -36,9 +36,6 @@ static bool ack_sink_start(struct ft_ack_sink *sink, mosquitto_plugin_id_t *id,
 		return sink->v20 != NULL;
 	}
 	ft_sink_21_init(&sink->v21, &sink->identity, ft_clock_ms());
-	if (!sink->v21.ready)
-		ft_logger_printf(config->log, FT_LOG_WARNING, "the broker does not make the session that "
-			      "turns PUBACK 0x10 into 0x00");
 	return true;
 }
 
@@ -91,6 +88,16 @@ const char *ft_ack_sink_topic(struct ft_ack_sink *sink)
 	return FT_ACK_SINK_FIXED_TOPIC;
 }
 
+static void ack_sink_tick_21(struct ft_ack_sink *sink, int64_t now_ms)
+{
+	ft_sink_21_tick(&sink->v21, now_ms);
+	if (sink->v21.ready || sink->said_not_made)
+		return;
+	sink->said_not_made = true;
+	ft_logger_printf(sink->log, FT_LOG_WARNING, "the broker does not make the session that turns "
+		      "PUBACK 0x10 into 0x00");
+}
+
 /* 2.0 refuses the second line itself; see plugin.c. */
 void ft_ack_sink_note_foreign(struct ft_ack_sink *sink, const char *topic)
 {
@@ -111,7 +118,7 @@ void ft_ack_sink_tick(struct ft_ack_sink *sink, int64_t now_ms)
 		ft_sink_20_tick(sink->v20);
 		break;
 	case KIND_21:
-		ft_sink_21_tick(&sink->v21, now_ms);
+		ack_sink_tick_21(sink, now_ms);
 		break;
 	}
 }

@@ -53,6 +53,20 @@ class SecondLine(Case):
         broker.storage.check_finished(self, "dev", "f", "data.bin", b"to the first")
 
 
+class NoStart(Case):
+    """The broker itself does not get to its main loop."""
+
+    shared = False
+    setting = SETTINGS["open"]
+
+    def test_a_listener_that_cannot_be_opened_ends_the_broker_as_without_us(self):
+        config = ["allow_anonymous true", "certfile /dev/null", "keyfile /dev/null"]
+        without, _ = self.start_broker(start=False, config=config, plugin=None).run_to_end()
+        status, log = self.start_broker(start=False, config=config).run_to_end()
+        self.assertEqual(status, without, log)
+        self.assertGreater(status, 0, "no crash")
+
+
 class Bridges(Case):
     """A device's own broker passes commands on, and answers back."""
 
