@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -22,6 +23,17 @@
 #ifndef STATX_MNT_ID_UNIQUE
 #define STATX_MNT_ID_UNIQUE 0x00004000U
 #endif
+
+/* The kernel's struct statx: musl before 1.2.5 has neither it nor the function. */
+struct identity_statx {
+	uint32_t mask;
+	uint8_t before[0x8c];
+	uint64_t mnt_id;
+	uint8_t behind[0x68];
+};
+
+_Static_assert(offsetof(struct identity_statx, mnt_id) == 0x90, "as in linux/stat.h");
+_Static_assert(sizeof(struct identity_statx) == 0x100, "as in linux/stat.h");
 
 static void identity_add_boot(struct ft_buf *buf)
 {
@@ -89,17 +101,17 @@ static void identity_add_mount(struct ft_buf *buf, int dir_fd)
 {
 	static const unsigned wanted[] = { STATX_MNT_ID_UNIQUE, STATX_MNT_ID };
 	struct stat ns;
-	struct statx st;
+	struct identity_statx st;
 
 	/* Without its namespace the number of a mount says nothing. */
 	if (stat("/proc/self/ns/mnt", &ns) != 0)
 		return;
 	ft_buf_printf(buf, "ns=%ju ", (uintmax_t)ns.st_ino);
 	for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
-		if (statx(dir_fd, "", AT_EMPTY_PATH, wanted[i], &st) != 0
-		    || !(st.stx_mask & wanted[i]))
+		if (syscall(SYS_statx, dir_fd, "", AT_EMPTY_PATH, wanted[i], &st) != 0
+		    || !(st.mask & wanted[i]))
 			continue;
-		ft_buf_printf(buf, "mnt=%ju ", (uintmax_t)st.stx_mnt_id);
+		ft_buf_printf(buf, "mnt=%ju ", (uintmax_t)st.mnt_id);
 		return;
 	}
 }
