@@ -12,7 +12,14 @@
 
 extern char **environ;
 
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
+/* Not in one condition: where there is no glibc, the macro is no function either. */
+#ifdef __GLIBC__
+#define PROGRAM_CLOSES_FROM __GLIBC_PREREQ(2, 34)
+#else
+#define PROGRAM_CLOSES_FROM 0
+#endif
+
+#if PROGRAM_CLOSES_FROM
 static int program_close_others(posix_spawn_file_actions_t *actions)
 {
 	return posix_spawn_file_actions_addclosefrom_np(actions, 3);
