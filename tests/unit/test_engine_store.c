@@ -70,6 +70,11 @@ static void hold_hello(void)
 
 static const enum ft_status held_back[] = { FT_DISK_FULL, FT_BUSY, FT_NO_MEMORY };
 
+static bool it_waits(void)
+{
+	return rig_logged(&rig, "wait in the log until they can be stored");
+}
+
 static bool it_is_said(void)
 {
 	return rig_logged(&rig, "what waited in the log could be stored");
@@ -82,8 +87,7 @@ START_TEST(test_store__stores_later_what_finds_no_room)
 	ck_assert_int_eq(rig_ask(&rig, "c", "$file/f/0", large, LARGE), FT_OK);
 	ck_assert_int_eq(say("$file/f/1", "L"), FT_OK);
 	accept("$file/f/fin/1572864", "");
-	usleep(500 * 1000);
-	rig_run(&rig);
+	rig_wait_until(&rig, it_waits);
 	ck_assert_uint_eq(rig_count(&rig, "$file/f/fin/1572864"), 0);
 	ck_assert_uint_gt(ft_log_fill(rig.engine->core.log), LARGE);
 	fake_fail(FAKE_WRITE, FT_OK, 0);
