@@ -187,6 +187,50 @@ static enum exit_code do_show(struct caller *caller, const struct settings *sett
 	return EXIT_DONE;
 }
 
+/* With --json as an object, else the URL alone: `curl "$(ft-ctl url CLIENT FILE)"`. */
+static enum exit_code print_url(const struct settings *settings, cJSON *file)
+{
+	const char *url = text_of(file, "url");
+	cJSON *shown = NULL;
+
+	if (cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(file, "present")))
+		return complain(EXIT_REFUSED, "the file was taken away");
+	if (!cJSON_HasObjectItem(file, "url"))
+		return complain(EXIT_REFUSED, "this broker keeps its files in a directory: there are URLs with "
+				"\"store s3\" only");
+	if (!*url)
+		return complain(EXIT_REFUSED, "the broker cannot sign a URL now: its log says why");
+	if (!settings->json) {
+		puts(url);
+		return EXIT_DONE;
+	}
+	shown = cJSON_CreateObject();
+	cJSON_AddStringToObject(shown, "url", url);
+	cJSON_AddStringToObject(shown, "url_expires_at", text_of(file, "url_expires_at"));
+	print_json(shown);
+	cJSON_Delete(shown);
+	return EXIT_DONE;
+}
+
+static enum exit_code do_url(struct caller *caller, const struct settings *settings)
+{
+	cJSON *command = command_about(settings, "getFile"), *file;
+	enum exit_code code;
+
+	if (command && settings->ttl && !cJSON_AddRawToObject(command, "url_ttl", settings->ttl)) {
+		cJSON_Delete(command);
+		command = NULL;
+	}
+	file = call_quietly(caller, &command);
+	if (!file && strcmp(caller->error, "no_such_transfer") == 0)
+		return complain(EXIT_REFUSED, "no_such_transfer: no finished file has this id");
+	if (!file)
+		return refused(caller);
+	code = print_url(settings, file);
+	cJSON_Delete(file);
+	return code;
+}
+
 static enum exit_code do_abort(struct caller *caller, const struct settings *settings)
 {
 	return run(caller, settings, command_about(settings, "abortTransfer"));
@@ -396,6 +440,7 @@ static const struct {
 	{ "resume", 0, 2, do_resume },
 	{ "pauses", 0, 0, do_pauses },
 	{ "files", 0, 1, do_files },
+	{ "url", 2, 2, do_url },
 	{ "rm", 2, 2, do_rm },
 	{ "stats", 0, 0, do_stats },
 	{ "top", 0, 1, top_run },

@@ -112,13 +112,30 @@ static bool take_size(struct settings *s, const struct row *row, const char *val
 	return take_number_text(s, row, letter ? number << 10 * (letter - letters + 1) : number);
 }
 
+static const struct {
+	char letter;
+	uint64_t seconds;
+} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
+
+/* So long: 90, 30m, 2h, 7d. */
+static bool take_duration(struct settings *s, const struct row *row, const char *value)
+{
+	const char *rest;
+	uint64_t number;
+
+	if (!parse_digits(value, UINT32_MAX, &number, &rest) || number == 0)
+		return false;
+	if (!*rest)
+		return take_number_text(s, row, number);
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (*rest == units[i].letter && !rest[1])
+			return take_number_text(s, row, number * units[i].seconds);
+	return false;
+}
+
 /* A date as it is printed, or so long ago: 30m, 2h, 7d. */
 static bool take_time(struct settings *s, const struct row *row, const char *value)
 {
-	static const struct {
-		char letter;
-		uint64_t seconds;
-	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
 	struct tm date = { .tm_isdst = -1 };
 	const char *rest = strptime(value, "%Y-%m-%d", &date);
 	uint64_t number, now = (uint64_t)time(NULL);
@@ -140,6 +157,7 @@ static bool take_time(struct settings *s, const struct row *row, const char *val
 #define AT(member) offsetof(struct settings, member)
 #define NUMBER_WANTED "a number from 1 to 65535 is wanted"
 #define SIZE_WANTED "a number of bytes is wanted, perhaps with k, M or G"
+#define DURATION_WANTED "a time is wanted: 90 (seconds), 30m, 2h, 7d"
 #define TIME_WANTED "2026-01-31, 2026-01-31T12:00:00, or a time ago is wanted: 30m, 2h, 7d"
 
 static const struct row rows[] = {
@@ -152,6 +170,7 @@ static const struct row rows[] = {
 	{ "max-size", 0, "N", take_size, AT(filter.max_size), SIZE_WANTED, "... at most" },
 	{ "limit", 'n', "N", take_unsigned, AT(limit), NUMBER_WANTED, "list, files: so many at most" },
 	{ "all", 0, NULL, take_switch, AT(all), "", "pause, resume: everybody's" },
+	{ "ttl", 0, "TIME", take_duration, AT(ttl), DURATION_WANTED, "url: how long it lasts (1h), at most 7d" },
 	{ "cancel", 0, NULL, take_switch, AT(cancel), "", "verify: end one that goes on" },
 	{ "for-client", 0, "PATTERN", take_text, AT(for_client), "",
 	  "limits set, unset: for client ids that match" },
@@ -176,6 +195,7 @@ static const char help_before[] =
 	"  resume CLIENT [FILE]   ... no more; also --all\n"
 	"  pauses                 what is paused\n"
 	"  files [CLIENT]         finished files, the newest first\n"
+	"  url CLIENT FILE        a URL of a finished file in S3, for some time\n"
 	"  rm CLIENT FILE         delete a finished file\n"
 	"  stats                  how the plugin does\n"
 	"  top                    the same, and what is on its way, live\n"

@@ -23,6 +23,7 @@ struct settings {
 	unsigned interval_s;		/* of top */
 	unsigned count;			/* frames of top; 0: until it is ended */
 	bool all, cancel;
+	const char *ttl;		/* seconds that a URL lasts, as digits; NULL: not said */
 	const char *for_client, *for_user;	/* patterns of the override that limits set, unset are about */
 	bool json, wide;
 	bool help;

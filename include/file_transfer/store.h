@@ -129,6 +129,8 @@ struct ft_publication {
 };
 
 #define FT_STORE_TAKEN UINT64_MAX
+#define FT_STORE_URL_TTL_MAX_S ((uint32_t)7 * 24 * 60 * 60)	/* what S3 allows */
+#define FT_STORE_URL_ROOM 20480		/* bytes of a URL with its NUL */
 
 /* A finished file, as list_finished() finds it. Borrowed for the visit. */
 struct ft_store_found {
@@ -288,9 +290,9 @@ struct ft_store_ops {
 	enum ft_status (*check_name)(const struct ft_store *store, const char *name);
 
 	/*
-	 * Opens the bytes of a finished file for another transfer, without a copy: to be read, and
-	 * given to publish() as `upload`. The finished file stays as it is, whatever becomes of
-	 * them. FT_NO_SUCH_TRANSFER where it is gone, or where that cannot be done. Default: that.
+	 * Opens the bytes of a finished file for another transfer, without sending them: to be read,
+	 * and given to publish() as `upload`, which makes a link or a copy where they are. The
+	 * finished file stays as it is, whatever becomes of them. FT_NO_SUCH_TRANSFER where it is gone, or where that cannot be done. Default: that.
 	 */
 	enum ft_status (*upload_link)(struct ft_store *store, const struct ft_key *from,
 				      const char *from_name, const struct ft_key *key,
@@ -302,6 +304,15 @@ struct ft_store_ops {
 	 * back. FT_IO_ERROR where that does not fit. No default: option `on_complete` is refused.
 	 */
 	enum ft_status (*local_path)(struct ft_upload *upload, uint64_t size, char *path, size_t room);
+
+	/*
+	 * Writes a URL by which whoever has it can read a finished file for `ttl_s` seconds (1 to
+	 * FT_STORE_URL_TTL_MAX_S) from the moment `now_s` (Unix seconds), and do nothing else. It is
+	 * a secret and not to be logged. Nobody is asked whether the file is there. `url` has
+	 * FT_STORE_URL_ROOM bytes. No default: there are no such URLs.
+	 */
+	enum ft_status (*url)(struct ft_store *store, const struct ft_key *key, const char *name,
+			      int64_t now_s, uint32_t ttl_s, char *url);
 
 	/*
 	 * Tells consumers of finished files: puts notices, each with its manifest and where the

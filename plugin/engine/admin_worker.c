@@ -83,6 +83,27 @@ static enum ft_status worker_list_files(struct ft_core *core, struct ft_catalog 
 	return st;
 }
 
+/* Where the store has URLs: one, and until when it lasts; null where none can be made now. */
+static enum ft_status worker_put_url(struct ft_core *core, struct ft_admin_job *job, const char *name)
+{
+	int64_t now_s = ft_clock_unix_ms() / 1000, end_s = now_s + job->command->url_ttl_s;
+	char *url;
+
+	if (!core->ops->url)
+		return FT_OK;
+	if (!(url = malloc(FT_STORE_URL_ROOM)))
+		return FT_NO_MEMORY;
+	if (core->ops->url(core->store, &job->command->key, name, now_s, job->command->url_ttl_s, url)
+	    == FT_OK) {
+		ft_control_put_word(job->data, "url", url);
+		ft_control_put_time(job->data, "url_expires_at", end_s * 1000);
+	} else {
+		ft_control_put_null(job->data, "url");
+	}
+	free(url);
+	return FT_OK;
+}
+
 static enum ft_status worker_get_file(struct ft_core *core, struct ft_catalog *catalog,
 				      struct ft_admin_job *job)
 {
@@ -99,10 +120,14 @@ static enum ft_status worker_get_file(struct ft_core *core, struct ft_catalog *c
 	ft_escape(file_name, key->file, key->file_len);
 	ft_buf_printf(&path, "files/%s/%s/%s", owner_name, file_name, file.name);
 	worker_put_file(job->data, &file);
-	ft_control_put_word(job->data, "path", room);
-	ft_control_put_truth(job->data, "present",
-			     core->ops->find(core->store, key, file.name) == FT_OK);
-	return FT_OK;
+	if (!core->ops->url || core->options->s3.keep_local)	/* else it lies elsewhere */
+		ft_control_put_word(job->data, "path", room);
+	st = core->ops->find(core->store, key, file.name);
+	if (st == FT_BUSY)
+		ft_control_put_null(job->data, "present");
+	else
+		ft_control_put_truth(job->data, "present", st == FT_OK);
+	return st == FT_OK || st == FT_BUSY ? worker_put_url(core, job, file.name) : FT_OK;
 }
 
 /* Commits, or rolls back where `st` or the commit is an error. */

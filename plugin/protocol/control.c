@@ -104,7 +104,8 @@ static void control_id(struct control_reader *r, const char *key, const char *ke
 	}
 }
 
-static uint64_t control_number(struct control_reader *r, const char *key, uint64_t fallback)
+static uint64_t control_number(struct control_reader *r, const char *key, uint64_t fallback,
+			       const char *wrong)
 {
 	const cJSON *item = control_member(r, key);
 	double number;
@@ -114,8 +115,20 @@ static uint64_t control_number(struct control_reader *r, const char *key, uint64
 	number = cJSON_IsNumber(item) ? item->valuedouble : -1;
 	if (number >= 0 && number <= CONTROL_EXACT_MAX && (double)(uint64_t)number == number)
 		return (uint64_t)number;
-	r->wrong = "limit, since, until, min_size and max_size are integers from 0 to 2^53";
+	r->wrong = wrong;
 	return fallback;
+}
+
+/* How long a URL is to last. */
+static uint32_t control_ttl(struct control_reader *r)
+{
+	static const char wrong[] = "url_ttl is an integer from 1 to 604800 (seconds)";
+	uint64_t ttl_s = control_number(r, "url_ttl", FT_CONTROL_URL_TTL_DEFAULT_S, wrong);
+
+	if (ttl_s >= 1 && ttl_s <= FT_STORE_URL_TTL_MAX_S)
+		return (uint32_t)ttl_s;
+	r->wrong = wrong;
+	return FT_CONTROL_URL_TTL_DEFAULT_S;
 }
 
 /* A cursor is what an earlier page said: hex digits. */
@@ -134,17 +147,19 @@ static uint64_t control_cursor(struct control_reader *r)
 
 static void control_read_filter(struct control_reader *r, struct ft_control_command *command)
 {
+	static const char wrong[] = "limit, since, until, min_size and max_size are integers from 0 to 2^53";
+
 	command->pattern = control_text(r, "name", "name is a pattern of names: a text");
 	if (command->pattern && strlen(command->pattern) > CONTROL_PATTERN_MAX)
 		r->wrong = "name is a pattern of at most 255 bytes";
 	command->cursor = control_cursor(r);
-	command->limit = (size_t)control_number(r, "limit", FT_CONTROL_LIMIT_DEFAULT);
+	command->limit = (size_t)control_number(r, "limit", FT_CONTROL_LIMIT_DEFAULT, wrong);
 	if (command->limit == 0 || command->limit > FT_CONTROL_LIMIT_MAX)
 		r->wrong = "limit is 1 to 1000";
-	command->since = (int64_t)control_number(r, "since", 0);
-	command->until = (int64_t)control_number(r, "until", (uint64_t)CONTROL_EXACT_MAX);
-	command->min_size = control_number(r, "min_size", 0);
-	command->max_size = control_number(r, "max_size", INT64_MAX);
+	command->since = (int64_t)control_number(r, "since", 0, wrong);
+	command->until = (int64_t)control_number(r, "until", (uint64_t)CONTROL_EXACT_MAX, wrong);
+	command->min_size = control_number(r, "min_size", 0, wrong);
+	command->max_size = control_number(r, "max_size", INT64_MAX, wrong);
 }
 
 static void control_read_verb(struct control_reader *r, struct ft_control_command *command)
@@ -209,6 +224,7 @@ static void control_read(struct control_reader *r, struct ft_control_command *co
 	control_id(r, "file_id", "file_id_hex", &command->key.file, &command->key.file_len);
 	command->user = control_text(r, "user", "user is a text");
 	control_read_filter(r, command);
+	command->url_ttl_s = control_ttl(r);
 	if (!r->wrong)
 		control_read_verb(r, command);
 	if (!r->wrong && command->verb == FT_CONTROL_SET_LIMITS)

@@ -33,6 +33,7 @@
 #define FT_CONTROL_DEPTH_MAX 8		/* arrays and objects in each other */
 #define FT_CONTROL_LIMIT_MAX 1000	/* entries of a page */
 #define FT_CONTROL_LIMIT_DEFAULT 100
+#define FT_CONTROL_URL_TTL_DEFAULT_S 3600
 #define FT_CONTROL_TAIL_ROOM 128	/* what may come behind the entries of a page */
 
 enum ft_control_verb {
@@ -74,6 +75,7 @@ struct ft_control_command {
 	size_t limit;			/* entries of the page */
 	int64_t since, until;		/* Unix seconds, both included */
 	uint64_t min_size, max_size;	/* bytes, both included */
+	uint32_t url_ttl_s;		/* of getFile: 1 to FT_STORE_URL_TTL_MAX_S */
 	struct ft_limits_change change;	/* of setLimits; points into the control */
 };
 

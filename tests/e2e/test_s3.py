@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """store s3: finished files are objects, in a server that is strict, and then in one that is not."""
+import datetime
 import os
 import subprocess
 import sys
 import time
 import unittest
+import urllib.error
+import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
+from control import Operator  # noqa: E402
 from device import pieces  # noqa: E402
 from harness import BUILD, COMMAND, Case  # noqa: E402
 from ondisk import eventually, sha256  # noqa: E402
@@ -146,6 +150,147 @@ class Stored(S3Case):
                      "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET})
             self.assertIn("100%", done.stdout)
             self.assertEqual(done.returncode, 0, done.stdout)
+
+
+class Same(S3Case):
+    """Option `deduplicate`: S3 copies what the client would send again."""
+
+    def finish(self, content, **options):
+        self.start(deduplicate="on", **options)
+        device = self.device("dev")
+        self.ok(device.upload("one", content, name="a b+ü.bin"))
+        return device
+
+    def again(self, device, file, content, state):
+        self.ok(device.init(file, name="n", size=len(content), checksum=sha256(content)), state=state)
+
+    def test_the_same_file_is_copied_there(self):
+        for content in (b"some bytes", os.urandom(PART + MIB)):
+            with self.subTest(len(content)):
+                device = self.finish(content)
+                self.again(device, "two", content, "complete")
+                self.finished("dev", "two", "n", content)
+                one, two = (self.server.objects[f"pre/dev/{key}"].meta for key in ("one/a b+ü.bin", "two/n"))
+                self.assertEqual((one["x-amz-meta-file"], two["x-amz-meta-file"]), ("one", "two"))
+                self.assertNotEqual(one["x-amz-meta-transfer"], two["x-amz-meta-transfer"])
+                self.ok(device.fin("two", len(content)), state="complete")
+                del self.server.objects["pre/dev/one/a b+ü.bin"]  # the copy is an object of its own
+                self.ok(device.segment("two", 0, content[:5]), state="complete")
+
+    def test_what_is_not_there_as_it_was_is_sent(self):
+        content = b"some bytes"
+        device = self.finish(content)
+        key = "pre/dev/one/a b+ü.bin"
+        kept = self.server.objects[key]
+
+        def changed(request):
+            if request.command == "GET" and "range" in request.lower:
+                self.server.objects[key] = Object(b"other byte", {})
+
+        for number, (change, after) in enumerate((
+                (lambda: self.server.objects.update({key: Object(b"SOME BYTES", {})}), None),
+                (lambda: self.server.objects.update({key: Object(b"some bytes, and more", {})}), None),
+                (lambda: self.server.objects.pop(key), None),
+                (lambda: None, changed),  # between the look at it and the copy
+                (lambda: setattr(self.server, "copies", "without metadata"), None))):
+            self.server.objects[key] = kept
+            change()
+            self.server.after = after
+            self.again(device, f"f{number}", content, "receiving")
+            self.server.after = None
+            self.assertNotIn(f"pre/dev/f{number}/n", self.server.objects)
+            self.ok(device.segment(f"f{number}", 0, content))
+            self.ok(device.fin(f"f{number}", len(content)))
+            self.assertEqual(self.server.objects[f"pre/dev/f{number}/n"].body, content)
+
+    def test_a_server_that_does_not_copy_is_told_of_and_not_asked_again(self):
+        content = b"some bytes"
+        device = self.finish(content)
+        self.server.copies = "refused"
+        self.again(device, "two", content, "receiving")
+        self.ok(device.segment("two", 0, content))
+        self.ok(device.fin("two", len(content)))
+        eventually(lambda: self.said("does not copy objects"), "a line about it")
+        asked = len(self.server.requests)
+        self.again(device, "three", content, "receiving")
+        self.assertNotIn("HEAD", [request[0] for request in self.server.requests[asked:]])
+        self.assertEqual(self.waits(), [])
+
+
+class Urls(S3Case):
+    """By which somebody reads a finished file who has no keys."""
+
+    def operator(self):
+        operator = Operator(self.broker.endpoint, self.new_id("operator"))
+        self._clients.append(operator)
+        return operator.connect()
+
+    def read(self, url):
+        try:
+            with urllib.request.urlopen(url, timeout=60) as answer:
+                return answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code
+
+    def ft_ctl(self, *arguments):
+        done = subprocess.run([os.path.join(BUILD, "ft-ctl"), "-h", "127.0.0.1", "-p", str(self.broker.port),
+                               *arguments], check=False, text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE)
+        return done.returncode, done.stdout, done.stderr
+
+    def test_a_url_reads_one_file_until_its_time_is_over(self):
+        self.server = S3Server().start()
+        self.server.token = "to+ken/=="
+        self.start(start=False, server=self.server, control="trusted")
+        self.broker.environment["AWS_SESSION_TOKEN"] = self.server.token
+        self.broker.start()
+        device, operator = self.device("dev/ü"), self.operator()
+        self.ok(device.upload("f 1", b"some bytes", name="a b+c.bin"))
+        self.ok(device.upload("f2", b"other bytes"))
+        names = {"client_id": "dev/ü", "file_id": "f 1"}
+        before = time.time()
+        told = operator.do("getFile", **names)
+        ends = datetime.datetime.fromisoformat(told["url_expires_at"].replace("Z", "+00:00")).timestamp()
+        self.assertLess(abs(ends - before - 3600), 600)
+        self.assertNotIn("path", told)
+        self.assertEqual(self.read(told["url"]), b"some bytes")
+        self.assertEqual(self.read(told["url"].replace("f%25201", "f%25202")), 403)
+        code, url, _ = self.ft_ctl("url", "dev/ü", "f 1", "--ttl", "2h")
+        self.assertEqual((code, self.read(url.strip())), (0, b"some bytes"))
+        self.server.clock_shift = 3700
+        self.assertEqual((self.read(told["url"]), self.read(url.strip())), (403, b"some bytes"))
+        self.server.clock_shift = 7300
+        self.assertEqual(self.read(url.strip()), 403)
+        self.server.clock_shift = 0
+        for wrong in (0, 604801, "1h"):
+            self.assertEqual(operator.error("getFile", url_ttl=wrong, **names), "invalid_command")
+        self.assertIn("X-Amz-Expires=604800&", operator.do("getFile", url_ttl=604800, **names)["url"])
+        for secret in ("X-Amz-", SECRET, self.server.token):
+            self.assertNotIn(secret, self.broker.log())
+
+    def test_without_a_file_or_a_store_that_can_there_is_none(self):
+        self.start(control="trusted")
+        device, operator = self.device("dev"), self.operator()
+        self.ok(device.upload("f", b"some bytes"))
+        self.server.stop()
+        self.assertIsNone(operator.do("getFile", client_id="dev", file_id="f")["present"])
+        self.server.start()
+        self.server.objects.clear()
+        told = eventually(lambda: next((t for t in [operator.do("getFile", client_id="dev", file_id="f")]
+                                        if t["present"] is not None), None), "S3 again")
+        self.assertEqual((told["present"], told.get("url")), (False, None))
+        code, out, said = self.ft_ctl("url", "dev", "f")
+        self.assertEqual((code, out), (5, ""))
+        self.assertIn("taken away", said)
+        code, out, said = self.ft_ctl("url", "dev", "nothing")
+        self.assertEqual((code, out), (5, ""))
+        self.assertIn("no_such_transfer", said)
+        self.broker = self.start_broker({"control": "trusted"})
+        self.ok(self.device("dev", broker=self.broker).upload("f", b"some bytes"))
+        code, out, said = self.ft_ctl("url", "dev", "f")
+        self.assertEqual((code, out), (5, ""))
+        self.assertIn("store s3", said)
 
 
 class Refused(S3Case):

@@ -41,7 +41,7 @@ static struct ft_store *inner_store;
 static struct fake_plan plans[FAKE_OPS];
 static uint64_t bad_offset = UINT64_MAX;
 static enum ft_status bad_offset_status;
-static bool publish_loses;
+static bool publish_loses, publish_puts_off;
 static bool watching;
 static pthread_t watched;
 static struct fake_use uses[FAKE_KEYS_MAX];
@@ -63,7 +63,7 @@ void fake_reset(const char *backend)
 	behind = ft_store_backend(backend);
 	memset(plans, 0, sizeof plans);
 	memset(uses, 0, sizeof uses);
-	publish_loses = watching = false;
+	publish_loses = publish_puts_off = watching = false;
 	bad_offset = UINT64_MAX;
 	broken[0] = '\0';
 	pthread_mutex_unlock(&mutex);
@@ -96,6 +96,13 @@ void fake_lose_bytes(void)
 {
 	pthread_mutex_lock(&mutex);
 	publish_loses = true;
+	pthread_mutex_unlock(&mutex);
+}
+
+void fake_put_off(void)
+{
+	pthread_mutex_lock(&mutex);
+	publish_puts_off = true;
 	pthread_mutex_unlock(&mutex);
 }
 
@@ -369,6 +376,7 @@ static void fake_publish_all(struct ft_publication *publications, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		publications[i].status = inner[i].status;
 		publications[i].bytes_lost = inner[i].bytes_lost;
+		publications[i].later = inner[i].later;
 	}
 	free(inner);
 }
@@ -391,6 +399,7 @@ static void fake_publish(struct ft_store *store, struct ft_publication *publicat
 			fake_upload_close(&publications[i].upload);
 			publications[i].status = st;
 			publications[i].bytes_lost = publish_loses;
+			publications[i].later = publish_puts_off;
 		}
 	}
 	if (plans[FAKE_PUBLISH].dies)

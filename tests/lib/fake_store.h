@@ -56,6 +56,9 @@ void fake_fail_write_at(uint64_t offset, enum ft_status st);
 /* Publications that fail say that an fsync has lost their bytes. */
 void fake_lose_bytes(void);
 
+/* ... say that they are to come again later: as a remote store that cannot be reached, with FT_BUSY. */
+void fake_put_off(void);
+
 /* Calls wait before they do anything; waits until one does. */
 void fake_hang(enum fake_op op);
 void fake_await_hanging(enum fake_op op);

@@ -31,6 +31,10 @@ class Stored:
         self.meta = {k: v for k, v in headers.items() if k.startswith("x-amz-meta-")}
         self.type = headers.get("content-type", "")
 
+    @property
+    def quoted(self):
+        return f'"{self.etag}"'
+
 
 class Refused(Exception):
     def __init__(self, status, code, message=""):
@@ -125,6 +129,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def authenticate(self, s3):
         given = self.lower.get("authorization", "")
+        if "X-Amz-Signature" in dict(self.query):
+            self.authenticate_url(s3)
+            return
         if not given.startswith("AWS4-HMAC-SHA256 "):
             raise Refused(403, "AccessDenied", "not signed")
         fields = dict(part.strip().split("=", 1) for part in given.split(" ", 1)[1].split(","))
@@ -151,6 +158,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
                                             self.lower, signed, payload, date, scope):
             raise Refused(403, "SignatureDoesNotMatch", "the signature is another one")
 
+    def authenticate_url(self, s3):
+        """What is signed in the query."""
+        fields = dict(self.query)
+        access, scope = fields["X-Amz-Credential"].split("/", 1)
+        if access != s3.key or fields.get("X-Amz-Security-Token", "") != s3.token:
+            raise Refused(403, "InvalidAccessKeyId", "there is no such key")
+        date, query = fields["X-Amz-Date"], [(k, v) for k, v in self.query if k != "X-Amz-Signature"]
+        then = datetime.datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.timezone.utc)
+        age = time.time() + s3.clock_shift - then.timestamp()
+        if not -900 <= age < int(fields["X-Amz-Expires"]) <= 604800:
+            raise Refused(403, "AccessDenied", "Request has expired")
+        signed = fields["X-Amz-SignedHeaders"].split(";")
+        if fields["X-Amz-Signature"] != signature(s3.secret, self.command, self.raw_path, query, self.lower,
+                                                  signed, "UNSIGNED-PAYLOAD", date, scope):
+            raise Refused(403, "SignatureDoesNotMatch", "the signature is another one")
+
     def answer(self, s3):
         bucket, _, key = self.key[1:].partition("/")
         query = dict(self.query)
@@ -160,6 +183,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.list(s3, query)
         if "uploads" in query or "uploadId" in query:
             return self.multipart(s3, key, query)
+        if self.command == "PUT" and "x-amz-copy-source" in self.lower:
+            return self.copy(s3, key)
         if self.command == "PUT":
             self.check_condition(s3, key)
             self.check_sum()
@@ -171,7 +196,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         stored = s3.objects.get(key)
         if not stored:
             raise Refused(404, "NoSuchKey", "the key is not there")
-        headers = {"ETag": f'"{stored.etag}"', "Content-Type": stored.type, **stored.meta}
+        if self.lower.get("if-match", stored.quoted) != stored.quoted:
+            raise Refused(412, "PreconditionFailed", "it is another object")
+        headers = {"ETag": stored.quoted, "Content-Type": stored.type, **stored.meta}
         body = stored.body
         if self.command == "HEAD":
             return 200, {**headers, "Content-Length": str(len(body))}, b""
@@ -181,6 +208,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 raise Refused(416, "InvalidRange")
             return 206, headers, body[int(start):int(end) + 1]
         return 200, headers, body
+
+    def copy(self, s3, key):
+        if s3.copies == "refused":
+            raise Refused(501, "NotImplemented", "a header means functions that are not implemented")
+        bucket, _, source = urllib.parse.unquote(self.lower["x-amz-copy-source"]).lstrip("/").partition("/")
+        stored = s3.objects.get(source) if bucket in s3.buckets else None
+        if not stored:
+            raise Refused(404, "NoSuchKey", "the source is not there")
+        if self.lower.get("x-amz-copy-source-if-match", stored.quoted) != stored.quoted:
+            raise Refused(412, "PreconditionFailed", "the source is another one")
+        replace = s3.copies != "without metadata" and self.lower.get("x-amz-metadata-directive") == "REPLACE"
+        s3.objects[key] = Stored(stored.body, self.lower if replace else {**stored.meta}, stored.etag)
+        return 200, {}, f"<CopyObjectResult><ETag>&quot;{stored.etag}&quot;</ETag></CopyObjectResult>".encode()
 
     def check_condition(self, s3, key):
         if "if-none-match" not in self.lower:
@@ -254,7 +294,7 @@ class S3Server:
         self.objects, self.uploads, self.begun, self.requests = {}, {}, [], []
         self.buckets = {BUCKET}
         self.fault = self.after = None  # called with each request, before and after it is carried out
-        self.condition, self.checksum = "honoured", "honoured"
+        self.condition, self.checksum, self.copies = "honoured", "honoured", "honoured"
         self.key, self.secret, self.token = KEY, SECRET, ""
         self.clock_shift, self.page, self.part_min = 0, 1000, 5 << 20
         self.http, self.port, self.connections = None, port, set()

@@ -69,6 +69,9 @@ START_TEST(test_control__has_defaults_for_what_is_not_said)
 	ck_assert_ptr_null(c->pattern);
 	ck_assert_int_eq(c->since, 0);
 	ck_assert_uint_eq(c->max_size, INT64_MAX);
+	ck_assert_uint_eq(c->url_ttl_s, 3600);
+	ck_assert_uint_eq(command("\"command\":\"getFile\",\"client_id\":\"c\",\"file_id\":\"f\",\"url_ttl\":604800")
+			  ->url_ttl_s, 604800);
 }
 END_TEST
 
@@ -121,6 +124,9 @@ START_TEST(test_control__says_what_is_wrong_with_a_command)
 		"\"command\":\"listFiles\",\"cursor\":\"\"", "\"command\":\"listFiles\",\"cursor\":\"x\"",
 		"\"command\":\"listFiles\",\"cursor\":\"11111111111111111\"",
 		"\"command\":\"listFiles\",\"name\":[]",
+		"\"command\":\"getFile\",\"client_id\":\"c\",\"file_id\":\"f\",\"url_ttl\":0",
+		"\"command\":\"getFile\",\"client_id\":\"c\",\"file_id\":\"f\",\"url_ttl\":604801",
+		"\"command\":\"getFile\",\"client_id\":\"c\",\"file_id\":\"f\",\"url_ttl\":\"1\"",
 	};
 
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)

@@ -5,6 +5,7 @@
 
 #include "store/s3/address.h"
 #include "store/s3/credentials.h"
+#include "store/s3/sign.h"
 #include "store/s3/xml.h"
 #include "../suite.h"
 
@@ -214,6 +215,76 @@ START_TEST(test_s3__broken_keys_are_refused_and_not_shown)
 }
 END_TEST
 
+/* --- URLs for others --- */
+
+static bool sign(char *text, size_t room, const char *url, int style, const char *object,
+		 const struct s3_signing *signing)
+{
+	struct ft_buf to = ft_buf_on(text, room);
+	struct s3_address a;
+
+	ck_assert_msg(parse(&a, url, style, NULL), "%s", why);
+	return s3_sign_url(&a, object, signing, &to);
+}
+
+/* The example of AWS' "Authenticating Requests: Using Query Parameters". */
+START_TEST(test_s3__urls_are_signed_as_aws_documents_it)
+{
+	static const struct s3_credentials keys = {
+		.id = "AKIAIOSFODNN7EXAMPLE", .secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+	};
+	const struct s3_signing signing = { "us-east-1", &keys, 1369353600, 86400 };
+	static const char *const urls[] = {
+		"https://examplebucket.s3.amazonaws.com", "https://ExampleBucket.s3.amazonaws.com:443/",
+	};
+	char url[FT_STORE_URL_ROOM];
+
+	for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+		ck_assert(sign(url, sizeof url, urls[i], FT_S3_HOST, "test.txt", &signing));
+		ck_assert_str_eq(url, "https://examplebucket.s3.amazonaws.com/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256"
+				 "&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request"
+				 "&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host"
+				 "&X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404");
+	}
+}
+END_TEST
+
+/* What it has to be is from another program (tests/lib/s3server.py). */
+START_TEST(test_s3__urls_with_a_token_and_a_key_that_is_encoded_are_signed)
+{
+	static const struct s3_credentials keys = {
+		.id = "test:tester", .secret = "secret/with+signs=", .token = "to+ken/==",
+	};
+	const struct s3_signing signing = { "eu-west-3", &keys, 1795916400, 1 };
+	char url[FT_STORE_URL_ROOM];
+
+	ck_assert(sign(url, sizeof url, "http://s3.example:9000/bucket", FT_S3_PATH,
+		       "p/cam%2F1/f/a b+\xc3\xbc.txt", &signing));
+	ck_assert_str_eq(url, "http://s3.example:9000/bucket/p/cam%252F1/f/a%20b%2B%C3%BC.txt"
+			 "?X-Amz-Algorithm=AWS4-HMAC-SHA256"
+			 "&X-Amz-Credential=test%3Atester%2F20261129%2Feu-west-3%2Fs3%2Faws4_request"
+			 "&X-Amz-Date=20261129T014000Z&X-Amz-Expires=1&X-Amz-Security-Token=to%2Bken%2F%3D%3D"
+			 "&X-Amz-SignedHeaders=host"
+			 "&X-Amz-Signature=e2c99335db44b9c4f631170cbfdf72b898e1fca28ca99bf300b614dd6103b1e6");
+}
+END_TEST
+
+START_TEST(test_s3__the_longest_url_has_room_and_a_longer_one_is_none)
+{
+	static struct s3_credentials keys;
+	const struct s3_signing signing = { "r", &keys, 0, 1 };
+	static char object[S3_KEY_ROOM], url[FT_STORE_URL_ROOM];
+
+	memset(keys.id, '+', sizeof keys.id - 1);
+	memset(keys.secret, '+', sizeof keys.secret - 1);
+	memset(keys.token, '+', sizeof keys.token - 1);
+	memset(object, '+', sizeof object - 1);
+	ck_assert(sign(url, sizeof url, "https://h/b", FT_S3_PATH, object, &signing));
+	for (size_t room = 1; room <= strlen(url); room += room < 300 ? 1 : 997)
+		ck_assert(!sign(url, room, "https://h/b", FT_S3_PATH, object, &signing));
+}
+END_TEST
+
 /* --- XML --- */
 
 struct seen {
@@ -311,6 +382,9 @@ FT_SUITE("s3",
 	test_s3__encoded_keys_are_taken_back,
 	test_s3__keys_are_those_of_the_profile,
 	test_s3__broken_keys_are_refused_and_not_shown,
+	test_s3__urls_are_signed_as_aws_documents_it,
+	test_s3__urls_with_a_token_and_a_key_that_is_encoded_are_signed,
+	test_s3__the_longest_url_has_room_and_a_longer_one_is_none,
 	test_s3__answers_are_elements_with_texts,
 	test_s3__answers_that_are_none_are_refused,
 	test_s3__the_visitor_ends_the_answer,

@@ -223,6 +223,11 @@ void s3_address_encode(struct ft_buf *to, const char *text)
 	address_encode(to, text, "-._~");
 }
 
+void s3_address_encode_path(struct ft_buf *to, const char *path)
+{
+	address_encode(to, path, "-._~/");
+}
+
 bool s3_address_decode(char *text)
 {
 	char *to = text;
@@ -244,7 +249,7 @@ void s3_address_url(const struct s3_address *address, const char *object, const 
 {
 	ft_buf_str(url, address->root);
 	ft_buf_char(url, '/');
-	address_encode(url, object, "-._~/");
+	s3_address_encode_path(url, object);
 	if (query)
 		ft_buf_printf(url, "?%s", query);
 	assert(ft_buf_ok(url));

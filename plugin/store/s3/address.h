@@ -48,6 +48,9 @@ void s3_address_url(const struct s3_address *address, const char *object, const 
 /* Appends text as it may stand in a query (RFC 3986: all but letters, digits and "-._~" as %XX). */
 void s3_address_encode(struct ft_buf *to, const char *text);
 
+/* The same of a path: slashes stay. */
+void s3_address_encode_path(struct ft_buf *to, const char *path);
+
 /*
  * Takes back, in place, how keys are encoded in lists: %XX, and + for a blank. False: there is a
  * '%' without two digits, or a NUL.

@@ -174,6 +174,27 @@ enum ft_status s3_read_finished(struct ft_store *store, const struct ft_key *key
 	return st == FT_OK && r.len != len ? FT_IO_ERROR : st;
 }
 
+/* With the keys that count now: where they are temporary, the URL ends with them, too. */
+enum ft_status s3_url(struct ft_store *store, const struct ft_key *key, const char *name, int64_t now_s,
+		      uint32_t ttl_s, char *url)
+{
+	struct s3 *s3 = s3_of(store);
+	struct s3_credentials credentials;
+	const struct s3_signing signing = { s3->region, &credentials, now_s, ttl_s };
+	struct ft_buf to = ft_buf_on(url, FT_STORE_URL_ROOM);
+	char object[S3_KEY_ROOM], room[512];
+	struct ft_buf why = ft_buf_on(room, sizeof room);
+	bool good = false;
+
+	finished_key(s3, key, name, object);
+	if (!s3_keyring_get(&s3->keyring, &credentials, &why))
+		ft_logger_printf(s3->logger, FT_LOG_ERROR, "a URL cannot be signed: %s", room);
+	else
+		good = s3_sign_url(&s3->address, object, &signing, &to);
+	explicit_bzero(&credentials, sizeof credentials);
+	return good ? FT_OK : FT_IO_ERROR;
+}
+
 enum ft_status s3_read_manifest(struct s3 *s3, const char *object, char **text, size_t *len)
 {
 	struct s3_request r = { .method = "GET", .object = object, .patience = S3_PATIENT };

@@ -350,6 +350,9 @@ static enum ft_status publish_send_upload(struct publishing *p, enum s3_conditio
 	enum ft_status st = FT_OK;
 	char *bytes;
 
+	if (p->upload->source)
+		return s3_source_copy(p->s3, p->upload->source, &p->what->key, p->object,
+				      p->what->transfer_id, p->what->size);
 	if (p->what->size > p->s3->settings->part_size
 	    || (p->what->size > 0 && s3_parts_are_begun(p->s3, p->upload->transfer)))
 		return s3_parts_finish(p->s3, p->upload, p->what, p->object, condition);
@@ -371,7 +374,7 @@ static enum ft_status publish_send(struct publishing *p)
 
 	if (p->state != PUBLISH_ABSENT)
 		return FT_OK;
-	if (p->upload && p->what->size > 0)	/* all of it is there? */
+	if (p->upload && p->upload->local && p->what->size > 0)	/* all of it is there? */
 		st = ft_store_fs.read(p->upload->local, p->what->size - 1, &last, 1);
 	if (st != FT_OK)
 		return st;
@@ -481,7 +484,7 @@ static void publish_conclude(struct publishing *p)
 	p->what->later = p->status == FT_BUSY;
 	if (p->status == FT_OK && p->what->mode != FT_PUBLISH_ASK) {
 		publish_settle(p);
-		if (p->upload)
+		if (p->upload && p->upload->transfer)
 			s3_transfer_end(p->s3, p->upload->transfer);
 	}
 	publish_release_folder(&p->folder);

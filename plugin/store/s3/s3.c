@@ -5,6 +5,8 @@
 #ifdef FT_S3
 #include "store/s3/s3.h"
 
+#include <assert.h>
+
 #include "base/sys.h"
 
 #define S3_NOTES "s3"
@@ -50,6 +52,7 @@ static enum ft_status s3_set_up(struct s3 *s3, const struct ft_store_config *con
 	}
 	if (strlen(region) > 100 || strpbrk(region, ": \t"))
 		return s3_refuse(s3, "s3_region is no name of a region");
+	snprintf(s3->region, sizeof s3->region, "%s", region);
 	snprintf(s3->signer, sizeof s3->signer, "aws:amz:%s:s3", region);
 	s3->keyring.path = s3->settings->credentials_file;
 	s3->keyring.profile = s3->settings->profile ? s3->settings->profile : "default";
@@ -171,6 +174,7 @@ static void s3_upload_close(struct ft_upload **upload)
 	if (!up)
 		return;
 	ft_store_fs.upload_close(&up->local);
+	s3_source_free(&up->source);
 	s3_transfer_leave(s3_of(up->base.store), &up->transfer);
 	free(up);
 }
@@ -195,11 +199,35 @@ static enum ft_status s3_upload_open(struct ft_store *store, const struct ft_key
 	return st;
 }
 
+/* Of a finished object, which S3 copies when it is published: see copy.c. */
+static enum ft_status s3_upload_link(struct ft_store *store, const struct ft_key *from, const char *from_name,
+				     const struct ft_key *key, struct ft_upload **out)
+{
+	struct s3 *s3 = s3_of(store);
+	struct s3_upload *up;
+	enum ft_status st;
+
+	(void)key;
+	*out = NULL;
+	/* What is kept here, too, would have to be fetched. */
+	if (s3->settings->keep_local || atomic_load(&s3->no_copy) || !s3_weather_may_read(s3))
+		return FT_NO_SUCH_TRANSFER;
+	if (!(up = calloc(1, sizeof *up)))
+		return FT_NO_MEMORY;
+	up->base.store = store;
+	*out = &up->base;
+	if ((st = s3_source_open(s3, from, from_name, &up->source)) != FT_OK)
+		s3_upload_close(out);
+	return st;
+}
+
 static enum ft_status s3_write(struct ft_upload *upload, uint64_t offset, const void *bytes, size_t len)
 {
 	struct s3_upload *up = s3_upload_of(upload);
-	enum ft_status st = ft_store_fs.write(up->local, offset, bytes, len);
+	enum ft_status st;
 
+	assert(!up->source);
+	st = ft_store_fs.write(up->local, offset, bytes, len);
 	/* After an error, too: some may have changed. */
 	s3_parts_written(s3_of(upload->store), up->transfer, offset, len);
 	return st;
@@ -207,27 +235,39 @@ static enum ft_status s3_write(struct ft_upload *upload, uint64_t offset, const 
 
 static enum ft_status s3_read(struct ft_upload *upload, uint64_t offset, void *buffer, size_t len)
 {
-	return ft_store_fs.read(s3_upload_of(upload)->local, offset, buffer, len);
+	struct s3_upload *up = s3_upload_of(upload);
+
+	if (up->source)
+		return s3_source_read(s3_of(upload->store), up->source, offset, buffer, len);
+	return ft_store_fs.read(up->local, offset, buffer, len);
 }
 
 static enum ft_status s3_discard(struct ft_upload *upload)
 {
 	struct s3_upload *up = s3_upload_of(upload);
-	enum ft_status st = ft_store_fs.discard(up->local);
+	enum ft_status st;
 
-	if (st == FT_OK)
+	if (up->source)		/* nothing of it is there yet */
+		return FT_OK;
+	if ((st = ft_store_fs.discard(up->local)) == FT_OK)
 		s3_transfer_end(s3_of(upload->store), up->transfer);
 	return st;
 }
 
 static enum ft_status s3_sync(struct ft_upload *upload)
 {
-	return ft_store_fs.sync(s3_upload_of(upload)->local);
+	struct s3_upload *up = s3_upload_of(upload);
+
+	return up->source ? FT_OK : ft_store_fs.sync(up->local);
 }
 
 static enum ft_status s3_local_path(struct ft_upload *upload, uint64_t size, char *path, size_t room)
 {
-	return ft_store_fs.local_path(s3_upload_of(upload)->local, size, path, room);
+	struct s3_upload *up = s3_upload_of(upload);
+
+	if (up->source)		/* no program here can read it: the client sends its own */
+		return FT_NO_SUCH_TRANSFER;
+	return ft_store_fs.local_path(up->local, size, path, room);
 }
 
 static void s3_upload_expect(struct ft_upload *upload, const char *name, const char *transfer_id)
@@ -236,6 +276,8 @@ static void s3_upload_expect(struct ft_upload *upload, const char *name, const c
 	struct s3 *s3 = s3_of(upload->store);
 	struct s3_transfer *t = up->transfer;
 
+	if (!t)
+		return;
 	pthread_mutex_lock(&s3->lock);
 	if (!t->object[0]) {
 		const struct ft_key key = { t->ids, t->owner_len, t->ids + t->owner_len, t->file_len };
@@ -280,10 +322,12 @@ const struct ft_store_ops ft_store_s3 = {
 	.sync = s3_sync,
 	.sweep = s3_sweep,
 	.upload_expect = s3_upload_expect,
+	.upload_link = s3_upload_link,
 	.interrupt = s3_interrupt,
 	.space = s3_space,
 	.check_name = s3_check_name,
 	.local_path = s3_local_path,
+	.url = s3_url,
 	.announce = s3_announce,
 };
 #else

@@ -10,6 +10,7 @@
  *
  *	address.c	the URL, keys (pure)		credentials.c	keys to sign with
  *	xml.c		answers (pure)			curl.c		libcurl, loaded
+ *	sign.c		URLs for others (pure)		copy.c		files of files
  *	request.c	one request, and what became of it
  *	weather.c	whether S3 can be reached, and the log lines about that
  *	pool.c		threads for several requests at a time
@@ -33,6 +34,7 @@
 #include "store/s3/address.h"
 #include "store/s3/credentials.h"
 #include "store/s3/curl.h"
+#include "store/s3/sign.h"
 
 #define S3_POOL_MAX 64
 #define S3_IDLE_MAX 32			/* handles of libcurl, with their connections */
@@ -68,11 +70,13 @@ struct s3 {
 	const struct ft_s3_settings *settings;
 	struct s3_address address;
 	struct s3_keyring keyring;
+	char region[104];
 	char signer[160];		/* for CURLOPT_AWS_SIGV4 */
 	int notes;			/* directory: one file for each multipart upload */
 	atomic_bool interrupted;
 	atomic_bool no_condition;	/* this server refuses If-None-Match, */
-	atomic_bool no_checksum;	/* ... x-amz-checksum-sha256 */
+	atomic_bool no_checksum;	/* ... x-amz-checksum-sha256, */
+	atomic_bool no_copy;		/* ... x-amz-copy-source */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;		/* a task is there or done, or `interrupted` */
 	/* Guarded: */
@@ -204,10 +208,12 @@ struct s3_transfer {
 	size_t part_count;
 };
 
+/* Either of bytes on the local disk, or of a finished object. */
 struct s3_upload {
 	struct ft_upload base;
 	struct ft_upload *local;	/* owned */
 	struct s3_transfer *transfer;
+	struct s3_source *source;	/* owned; then the others are NULL */
 };
 
 static inline struct s3_upload *s3_upload_of(struct ft_upload *upload)
@@ -242,6 +248,27 @@ void s3_transfer_end(struct s3 *s3, struct s3_transfer *transfer);
 /* Takes back multipart uploads that an earlier process has begun. */
 void s3_parts_sweep(struct s3 *s3);
 
+/* --- copy.c --- */
+
+/*
+ * Opens a finished object, to be read and copied. FT_NO_SUCH_TRANSFER: it is gone, or cannot be
+ * copied in one request. Not for two threads at a time.
+ */
+enum ft_status s3_source_open(struct s3 *s3, const struct ft_key *key, const char *name,
+			      struct s3_source **out) FT_MUST_USE;
+void s3_source_free(struct s3_source **source);
+
+/* FT_NO_SUCH_TRANSFER: it is gone, or another one by now. FT_IO_ERROR: it has fewer bytes. */
+enum ft_status s3_source_read(struct s3 *s3, struct s3_source *source, uint64_t offset, void *buffer,
+			      size_t len) FT_MUST_USE;
+
+/*
+ * Makes `object` a copy of it, overwriting what is there. FT_NO_SUCH_TRANSFER: it is another one
+ * by now, or not `size` bytes long, or the server does not copy.
+ */
+enum ft_status s3_source_copy(struct s3 *s3, const struct s3_source *source, const struct ft_key *key,
+			      const char *object, const char *transfer_id, uint64_t size) FT_MUST_USE;
+
 /* --- publish.c, finished.c --- */
 
 void s3_publish(struct ft_store *store, struct ft_publication *publications, size_t count);
@@ -274,5 +301,7 @@ enum ft_status s3_read_finished(struct ft_store *store, const struct ft_key *key
 				uint64_t offset, void *buffer, size_t len);
 void s3_remove_finished(struct ft_store *store, struct ft_removal *removals, size_t count);
 enum ft_status s3_list_finished(struct ft_store *store, ft_store_visit *visit, void *context);
+enum ft_status s3_url(struct ft_store *store, const struct ft_key *key, const char *name, int64_t now_s,
+		      uint32_t ttl_s, char *url);
 
 #endif
