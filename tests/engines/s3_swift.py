@@ -19,17 +19,18 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 from ports import free_port  # noqa: E402
+# Of all servers, before they are forked.
+import swift.account.server  # noqa: E402, F401
+import swift.common.middleware.s3api.s3api  # noqa: E402, F401
+import swift.container.server  # noqa: E402, F401
+import swift.obj.server  # noqa: E402, F401
+import swift.proxy.server  # noqa: E402, F401
+from swift.common import utils  # noqa: E402
 from swift.common.ring import RingBuilder  # noqa: E402
+from swift.common.wsgi import run_wsgi  # noqa: E402
 
 KINDS = ("account", "container", "object")
-# Swift looks for what its rings hash with in /etc/swift/swift.conf, and nowhere else.
-LAUNCH = """
-import sys, swift.common.utils as utils
-utils.SWIFT_CONF_FILE = sys.argv[1]
-utils.HASH_PATH_SUFFIX, utils.HASH_PATH_PREFIX = b"file-transfer", b""
-from swift.common.wsgi import run_wsgi
-sys.exit(run_wsgi(sys.argv[2], sys.argv[3]))
-"""
+READY_S = 300  # a busy machine takes long to read so much Python
 SERVER = """[DEFAULT]
 bind_ip = 127.0.0.1
 bind_port = {port}
@@ -95,13 +96,30 @@ def make_ring(folder, kind, port):
 
 
 def start(folder, kind, text):
+    """One server, forked: all that they have in common has been imported once. Its process id."""
     conf = os.path.join(folder, f"{kind}-server.conf")
     with open(conf, "w", encoding="ascii") as out:
         out.write(text)
-    with open(os.path.join(folder, f"{kind}.log"), "wb") as log:
-        return subprocess.Popen([sys.executable, "-c", LAUNCH, os.path.join(folder, "swift.conf"),
-                                 conf, f"{kind}-server"], stdin=subprocess.DEVNULL, stdout=log,
-                                stderr=log, preexec_fn=die_with_parent)
+    process = os.fork()
+    if process:
+        return process
+    die_with_parent()
+    nothing, log = os.open("/dev/null", os.O_RDONLY), os.open(
+        os.path.join(folder, f"{kind}.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for to, descriptor in enumerate((nothing, log, log)):
+        os.dup2(descriptor, to)
+    # Swift looks for what its rings hash with in /etc/swift/swift.conf, and nowhere else.
+    utils.SWIFT_CONF_FILE = os.path.join(folder, "swift.conf")
+    utils.HASH_PATH_SUFFIX, utils.HASH_PATH_PREFIX = b"file-transfer", b""
+    try:
+        run_wsgi(conf, f"{kind}-server")
+    finally:
+        os._exit(1)  # none ends by itself
+    return None
+
+
+def one_has_ended():
+    return os.waitpid(-1, os.WNOHANG)[0] != 0
 
 
 def answers(port):
@@ -116,15 +134,19 @@ def make_bucket(folder, ports):
     with open(conf, "w", encoding="ascii") as out:
         out.write(f"[default]\naccess_key = test:tester\nsecret_key = testing\nhost_base = {host}\n"
                   f"host_bucket = {host}\nuse_https = False\nbucket_location = us-east-1\nmax_retries = 1\n")
-    done = None
-    for _ in range(60):
+    said, deadline = "", time.monotonic() + READY_S
+    while time.monotonic() < deadline and not one_has_ended():
         if all(answers(port) for port in ports):
             done = subprocess.run(["s3cmd", "-c", conf, "mb", "s3://bucket"], check=False,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             if done.returncode == 0:
                 return
-        time.sleep(1)
-    sys.exit(f"Swift does not answer: {done and done.stdout}(its logs: {folder})")
+            said = done.stdout
+        time.sleep(0.2)
+    for kind in KINDS + ("proxy",):
+        with open(os.path.join(folder, f"{kind}.log"), encoding="utf-8", errors="replace") as log:
+            said += f"{kind}: {log.read()[-1000:]}\n"
+    sys.exit(f"Swift does not answer: {said}")
 
 
 def main():
@@ -134,9 +156,9 @@ def main():
         out.write("[swift-hash]\nswift_hash_path_suffix = file-transfer\n"
                   "[storage-policy:0]\nname = one\ndefault = yes\n")
     user, processes, ports = getpass.getuser(), [], [free_port() for _ in range(5)]
-    processes.append(subprocess.Popen(
+    memory = subprocess.Popen(
         ["memcached", "-u", user, "-l", "127.0.0.1", "-p", str(ports[3]), "-U", "0"],
-        stdin=subprocess.DEVNULL, preexec_fn=die_with_parent))
+        stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
     for kind, port in zip(KINDS, ports):
         make_ring(folder, kind, port)
         processes.append(start(folder, kind, SERVER.format(kind=kind, port=port, user=user,
@@ -146,7 +168,8 @@ def main():
     print(f"http://127.0.0.1:{ports[-1]}/bucket", flush=True)
     sys.stdin.read()
     for process in processes:
-        process.kill()
+        os.kill(process, signal.SIGKILL)
+    memory.kill()
 
 
 if __name__ == "__main__":

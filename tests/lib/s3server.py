@@ -69,7 +69,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def finish(self):
         self.server.s3.connections.discard(self.connection)
-        super().finish()
+        with contextlib.suppress(ConnectionError):  # the client has gone, or was cut off
+            super().finish()
 
     def log_message(self, *_):
         pass

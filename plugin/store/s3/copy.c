@@ -6,7 +6,8 @@
  *
  * What is copied is what was read: its ETag is the same before and after. (x-amz-copy-source-if-match
  * would say so to S3, but libcurl signs it wrongly beside x-amz-copy-source: it sorts headers with
- * their colons.)
+ * their colons.) An object that was copied says so in x-amz-meta-copied: where the process ends before
+ * that was compared, the next one does not take it for its transfer's, and puts another one over it.
  */
 #ifdef FT_S3
 #include "store/s3/s3.h"
@@ -172,7 +173,7 @@ enum ft_status s3_source_copy(struct s3 *s3, const struct s3_source *source, con
 	struct s3_request r = {
 		.method = "PUT", .object = object, .patience = S3_PATIENT,
 		.headers = { "Content-Type: application/octet-stream", "x-amz-metadata-directive: REPLACE",
-			     from },
+			     "x-amz-meta-copied: 1", from },
 	};
 	bool copied = false;
 	enum ft_status st;
@@ -180,7 +181,7 @@ enum ft_status s3_source_copy(struct s3 *s3, const struct s3_source *source, con
 	if (size != source->size)
 		return FT_NO_SUCH_TRANSFER;
 	copy_put_source(s3, source, &to);
-	s3_meta_headers(key, transfer_id, meta, &r.headers[3]);
+	s3_meta_headers(key, transfer_id, meta, &r.headers[4]);
 	st = s3_request(s3, &r);
 	if (st == FT_OK)	/* 200 may be told before it was tried */
 		(void)(s3_xml_each(r.text ? r.text : "", r.len, copy_see_answer, &copied) != FT_OK);

@@ -640,6 +640,14 @@ static void parts_forget(struct s3 *s3, struct s3_transfer *t)
 	pthread_mutex_unlock(&s3->lock);
 }
 
+/* Whether the object is what the parts were to become. */
+static enum ft_status parts_look(struct s3 *s3, const char *object, const struct ft_publication *what)
+{
+	enum ft_status st = s3_is_ours(s3, object, what->transfer_id, what->size);
+
+	return st == FT_INCOMPLETE ? FT_NO_SUCH_TRANSFER : st;
+}
+
 enum ft_status s3_parts_finish(struct s3 *s3, struct s3_upload *upload,
 			       const struct ft_publication *what, const char *object,
 			       enum s3_condition condition)
@@ -665,11 +673,11 @@ enum ft_status s3_parts_finish(struct s3 *s3, struct s3_upload *upload,
 			break;
 		parts_forget(s3, t);
 		/* Or by ourselves: the answer was lost. */
-		st = s3_is_ours(s3, object, what->transfer_id, what->size);
+		st = parts_look(s3, object, what);
 	}
 	if (st == FT_OK) {
 		parts_forget(s3, t);
-		st = s3_is_ours(s3, object, what->transfer_id, what->size);
+		st = parts_look(s3, object, what);
 	}
 	if (st != FT_NO_SUCH_TRANSFER)
 		return st;

@@ -166,11 +166,13 @@ enum ft_status s3_is_ours(struct s3 *s3, const char *object, const char *transfe
 {
 	struct s3_request r = { .method = "HEAD", .object = object, .patience = S3_PATIENT };
 	enum ft_status st = s3_request(s3, &r);
-	bool ours = strcmp(r.transfer, transfer_id) == 0 && r.length == size;
+	bool ours = strcmp(r.transfer, transfer_id) == 0;
 
 	s3_request_release(&r);
+	if (st == FT_OK && ours && r.copied)
+		return FT_INCOMPLETE;
 	if (st == FT_OK)
-		return ours ? FT_OK : FT_NO_SUCH_TRANSFER;
+		return ours && r.length == size ? FT_OK : FT_NO_SUCH_TRANSFER;
 	return st == FT_REJECTED || st == FT_ALREADY_COMPLETE ? FT_NO_SUCH_TRANSFER : st;
 }
 
@@ -263,6 +265,7 @@ struct publishing {
 	struct publish_folder folder;
 	enum {
 		PUBLISH_ABSENT,
+		PUBLISH_COPIED,		/* the object is this transfer's, and may have any bytes */
 		PUBLISH_SENT,		/* the object is this transfer's */
 		PUBLISH_THERE,		/* ... and so is the manifest */
 	} state;
@@ -315,6 +318,8 @@ static enum ft_status publish_look(struct publishing *p)
 		st = s3_is_ours(p->s3, p->object, what->transfer_id, what->size);
 		if (st == FT_OK)
 			p->state = PUBLISH_SENT;
+		else if (st == FT_INCOMPLETE)
+			p->state = PUBLISH_COPIED;
 		else if (st != FT_NO_SUCH_TRANSFER)
 			return st;
 	}
@@ -372,7 +377,7 @@ static enum ft_status publish_send(struct publishing *p)
 	char last;
 	enum ft_status st = FT_OK;
 
-	if (p->state != PUBLISH_ABSENT)
+	if (p->state == PUBLISH_SENT || p->state == PUBLISH_THERE)
 		return FT_OK;
 	if (p->upload && p->upload->local && p->what->size > 0)	/* all of it is there? */
 		st = ft_store_fs.read(p->upload->local, p->what->size - 1, &last, 1);
@@ -385,7 +390,8 @@ static enum ft_status publish_send(struct publishing *p)
 			return st;
 		/* It has come since: by a try of ours whose answer was lost, or by somebody else. */
 		st = s3_is_ours(p->s3, p->object, p->what->transfer_id, p->what->size);
-		if (st != FT_NO_SUCH_TRANSFER || p->what->mode != FT_PUBLISH_REPLACE)
+		if (st != FT_INCOMPLETE
+		    && (st != FT_NO_SUCH_TRANSFER || p->what->mode != FT_PUBLISH_REPLACE))
 			return st == FT_NO_SUCH_TRANSFER ? FT_ALREADY_COMPLETE : st;
 		condition = S3_ANYWAY;
 	}

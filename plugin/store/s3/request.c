@@ -168,6 +168,8 @@ static size_t request_header(char *line, size_t size, size_t count, void *contex
 	else if (request_header_is(line, len, "x-amz-server-side-encryption-customer-algorithm", value,
 				   sizeof value))
 		r->encrypted = true;
+	else if (request_header_is(line, len, "x-amz-meta-copied", value, sizeof value))
+		r->copied = true;
 	else if (!request_header_is(line, len, "etag", r->etag, sizeof r->etag))
 		(void)request_header_is(line, len, "x-amz-meta-transfer", r->transfer,
 					sizeof r->transfer);
@@ -420,6 +422,7 @@ static enum ft_status request_try(struct s3 *s3, struct s3_request *r, const cha
 	r->len = 0;
 	r->status = 0;
 	r->trouble = S3_FINE;
+	r->copied = r->encrypted = false;
 	r->etag[0] = r->transfer[0] = r->code[0] = r->message[0] = '\0';
 	if (t && credentials) {
 		t->s3 = s3;

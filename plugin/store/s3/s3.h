@@ -126,6 +126,7 @@ struct s3_request {
 	char etag[S3_ETAG_ROOM];	/* without its quotes; "": none */
 	bool encrypted;			/* the ETag is no MD5 */
 	char transfer[S3_ID_ROOM];	/* x-amz-meta-transfer */
+	bool copied;			/* x-amz-meta-copied: see copy.c */
 	char code[64], message[400];	/* of an error */
 	enum s3_trouble trouble;	/* with FT_BUSY; FINE: interrupted, or bad weather */
 };
@@ -292,7 +293,10 @@ void s3_manifest_key(char manifest[S3_KEY_ROOM], const char *object);
 /* FT_OK: it is gone, or was not there. FT_BUSY, FT_IO_ERROR. */
 enum ft_status s3_delete(struct s3 *s3, const char *object) FT_MUST_USE;
 
-/* Whether an object is this transfer's and so long. FT_NO_SUCH_TRANSFER: another one, or none. */
+/*
+ * Whether an object is this transfer's and so long. FT_NO_SUCH_TRANSFER: another one, or none.
+ * FT_INCOMPLETE: it was copied for this transfer, and whether of the right bytes is not known.
+ */
 enum ft_status s3_is_ours(struct s3 *s3, const char *object, const char *transfer_id,
 			  uint64_t size) FT_MUST_USE;
 
