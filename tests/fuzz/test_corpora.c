@@ -22,6 +22,7 @@
 #include "fuzz_options.c"
 #include "fuzz_pattern.c"
 #include "fuzz_record.c"
+#include "fuzz_s3.c"
 #include "fuzz_topic.c"
 
 #define CORPUS "tests/fuzz/corpus/"
@@ -94,6 +95,7 @@ REPLAYS(options, test_options__say_why_they_are_refused_for_every_kept_input)
 REPLAYS(pattern, test_pattern__agrees_with_libmosquitto_for_every_kept_input)
 REPLAYS(limits, test_limits__keep_to_the_rules_for_every_kept_input)
 REPLAYS(record, test_record__is_read_as_written_for_every_kept_input)
+REPLAYS(s3, test_s3__answers_are_read_or_refused_for_every_kept_input)
 REPLAYS(log, test_log__is_opened_or_refused_for_every_kept_input)
 REPLAYS(escape, test_escape__is_injective_for_every_kept_input)
 REPLAYS(catalog, test_catalog__survives_every_kept_input)
@@ -110,6 +112,7 @@ FT_SUITE("fuzz corpora",
 	 test_pattern__agrees_with_libmosquitto_for_every_kept_input,
 	 test_limits__keep_to_the_rules_for_every_kept_input,
 	 test_record__is_read_as_written_for_every_kept_input,
+	 test_s3__answers_are_read_or_refused_for_every_kept_input,
 	 test_log__is_opened_or_refused_for_every_kept_input,
 	 test_escape__is_injective_for_every_kept_input,
 	 test_catalog__survives_every_kept_input,

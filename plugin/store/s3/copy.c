@@ -12,8 +12,6 @@
 #ifdef FT_S3
 #include "store/s3/s3.h"
 
-#include "store/s3/xml.h"
-
 #define COPY_SIZE_MAX ((uint64_t)5 * 1024 * 1024 * 1024)	/* of one request */
 
 struct s3_source {
@@ -124,15 +122,6 @@ static void copy_put_source(struct s3 *s3, const struct s3_source *source, struc
 	s3_address_encode_path(to, source->object);
 }
 
-static bool copy_see_answer(void *context, const char *path, const char *text)
-{
-	bool *copied = context;
-
-	(void)text;
-	*copied = *copied || strcmp(path, "CopyObjectResult") == 0;
-	return true;
-}
-
 static bool copy_is_unchanged(const struct s3_source *source, const char *etag)
 {
 	size_t len = strlen(etag);
@@ -175,7 +164,7 @@ enum ft_status s3_source_copy(struct s3 *s3, const struct s3_source *source, con
 		.headers = { "Content-Type: application/octet-stream", "x-amz-metadata-directive: REPLACE",
 			     "x-amz-meta-copied: 1", from },
 	};
-	bool copied = false;
+	bool copied;
 	enum ft_status st;
 
 	if (size != source->size)
@@ -183,8 +172,8 @@ enum ft_status s3_source_copy(struct s3 *s3, const struct s3_source *source, con
 	copy_put_source(s3, source, &to);
 	s3_meta_headers(key, transfer_id, meta, &r.headers[4]);
 	st = s3_request(s3, &r);
-	if (st == FT_OK)	/* 200 may be told before it was tried */
-		(void)(s3_xml_each(r.text ? r.text : "", r.len, copy_see_answer, &copied) != FT_OK);
+	/* S3 may say 200, and then that it could not. */
+	copied = st == FT_OK && s3_answer_is(r.text ? r.text : "", r.len, "CopyObjectResult", r.code);
 	if (st == FT_REJECTED && !atomic_exchange(&s3->no_copy, true))
 		ft_logger_printf(s3->logger, FT_LOG_NOTICE, "%s does not copy objects (%ld %s %.200s): deduplicate "
 				 "has no effect, clients send their files", s3->address.root, r.status, r.code,

@@ -10,7 +10,6 @@
 #include <assert.h>
 
 #include "base/sys.h"
-#include "store/s3/xml.h"
 
 #define FINISHED_MANIFEST_MAX ((size_t)1024 * 1024)
 
@@ -19,34 +18,16 @@
 struct finished_listing {
 	s3_listed *visit;
 	void *context;
-	char key[S3_XML_TEXT_ROOM];
-	uint64_t size;
-	bool truncated, ended;
-	char next[S3_XML_TEXT_ROOM];
+	bool ended;			/* by the visitor */
+	char next[S3_XML_TEXT_ROOM];	/* where the next page begins; "": there is none */
 };
 
-static bool finished_see(void *context, const char *path, const char *text)
+static bool finished_see(void *context, const char *object, uint64_t size)
 {
 	struct finished_listing *l = context;
 
-	if (!text && strcmp(path, "ListBucketResult/Contents") == 0) {
-		if (s3_address_decode(l->key) && !l->visit(l->context, l->key, l->size))
-			l->ended = true;
-		l->key[0] = '\0';
-		l->size = 0;
-		return !l->ended;
-	}
-	if (!text)
-		return true;
-	if (strcmp(path, "ListBucketResult/Contents/Key") == 0)
-		snprintf(l->key, sizeof l->key, "%s", text);
-	else if (strcmp(path, "ListBucketResult/Contents/Size") == 0)
-		l->size = strtoull(text, NULL, 10);
-	else if (strcmp(path, "ListBucketResult/IsTruncated") == 0)
-		l->truncated = strcmp(text, "true") == 0;
-	else if (strcmp(path, "ListBucketResult/NextContinuationToken") == 0)
-		snprintf(l->next, sizeof l->next, "%s", text);
-	return true;
+	l->ended = !l->visit(l->context, object, size);
+	return !l->ended;
 }
 
 static enum ft_status finished_list_page(struct s3 *s3, const char *prefix, enum s3_patience patience,
@@ -64,11 +45,9 @@ static enum ft_status finished_list_page(struct s3 *s3, const char *prefix, enum
 	}
 	ft_buf_str(&query, "encoding-type=url&list-type=2&prefix=");
 	s3_address_encode(&query, prefix);
-	l->truncated = false;
-	l->next[0] = '\0';
 	st = s3_request(s3, &r);
 	if (st == FT_OK) {
-		st = s3_xml_each(r.text ? r.text : "", r.len, finished_see, l);
+		st = s3_answer_list(r.text ? r.text : "", r.len, finished_see, l, l->next);
 		if (st == FT_CANCELLED)
 			st = FT_OK;
 		else if (st == FT_IO_ERROR)
@@ -99,7 +78,7 @@ enum ft_status s3_list(struct s3 *s3, const char *prefix, enum s3_patience patie
 	l->context = context;
 	do
 		st = finished_list_page(s3, prefix, patience, l);
-	while (st == FT_OK && l->truncated && l->next[0] && !l->ended);
+	while (st == FT_OK && l->next[0] && !l->ended);
 	free(l);
 	return st;
 }

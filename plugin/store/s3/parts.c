@@ -18,7 +18,6 @@
 #include <assert.h>
 
 #include "base/sys.h"
-#include "store/s3/xml.h"
 
 #define PARTS_COMPLETE_TRIES 3
 
@@ -227,16 +226,6 @@ void s3_parts_sweep(struct s3 *s3)
 
 /* --- begin --- */
 
-static bool parts_see_upload_id(void *context, const char *path, const char *text)
-{
-	struct s3_transfer *t = context;
-
-	if (text && strcmp(path, "InitiateMultipartUploadResult/UploadId") == 0
-	    && strlen(text) < sizeof t->upload_id)
-		snprintf(t->upload_id, sizeof t->upload_id, "%s", text);
-	return true;
-}
-
 /* What S3 did not take, and no weather knows of. */
 static enum ft_status parts_refused(struct s3 *s3, const struct s3_request *r, enum ft_status st)
 {
@@ -262,9 +251,7 @@ static enum ft_status parts_create(struct s3 *s3, struct s3_transfer *t)
 
 	s3_meta_headers(&key, t->transfer_id, room, &r.headers[1]);
 	st = s3_request(s3, &r);
-	if (st == FT_OK)
-		(void)(s3_xml_each(r.text ? r.text : "", r.len, parts_see_upload_id, t) != FT_OK);
-	if (st == FT_OK && !t->upload_id[0])
+	if (st == FT_OK && !s3_answer_upload_id(r.text ? r.text : "", r.len, t->upload_id))
 		st = FT_REJECTED;
 	if (st == FT_OK)
 		(void)parts_write_note(s3, t);
@@ -527,24 +514,6 @@ static enum ft_status parts_send_rest(struct s3 *s3, struct s3_transfer *t,
 	return st;
 }
 
-struct parts_answer {
-	struct s3_request *request;
-	bool complete;
-};
-
-/* An answer of 200 may have an error in it: S3 had begun it before it knew. */
-static bool parts_see_answer(void *context, const char *path, const char *text)
-{
-	struct parts_answer *answer = context;
-	struct s3_request *r = answer->request;
-
-	if (strcmp(path, "CompleteMultipartUploadResult") == 0)
-		answer->complete = true;
-	else if (text && strcmp(path, "Error/Code") == 0)
-		snprintf(r->code, sizeof r->code, "%s", text);
-	return true;
-}
-
 static enum ft_status parts_post_complete(struct s3 *s3, struct s3_transfer *t, const struct ft_buf *body,
 					  enum s3_condition condition)
 {
@@ -555,7 +524,6 @@ static enum ft_status parts_post_complete(struct s3 *s3, struct s3_transfer *t, 
 		.body_len = body->len, .patience = S3_PATIENT,
 		.headers = { "Content-Type: application/xml" },
 	};
-	struct parts_answer answer = { .request = &r };
 	bool asks = condition == S3_IF_ABSENT && !atomic_load(&s3->no_condition);
 	enum ft_status st;
 
@@ -569,8 +537,8 @@ static enum ft_status parts_post_complete(struct s3 *s3, struct s3_transfer *t, 
 		st = s3_request(s3, &r);
 	}
 	if (st == FT_OK) {
-		(void)(s3_xml_each(r.text ? r.text : "", r.len, parts_see_answer, &answer) != FT_OK);
-		if (!answer.complete)
+		/* S3 may say 200, and then that it could not. */
+		if (!s3_answer_is(r.text ? r.text : "", r.len, "CompleteMultipartUploadResult", r.code))
 			st = strcmp(r.code, "PreconditionFailed") == 0 ? FT_ALREADY_COMPLETE : FT_TIMEOUT;
 	} else if (st == FT_REJECTED && strcmp(r.code, "InvalidPart") == 0) {
 		st = FT_NO_SUCH_TRANSFER;

@@ -8,7 +8,6 @@
 #include "base/sha256.h"
 #include "base/sys.h"
 #include "file_transfer/version.h"
-#include "store/s3/xml.h"
 
 #define REQUEST_TRIES 4
 #define REQUEST_PAUSE_MS 200		/* before the second one; then three times as long each */
@@ -341,25 +340,13 @@ static enum s3_trouble request_trouble_of(const struct s3_request *r)
 	return request_trouble_of_status(r->status);
 }
 
-static bool request_see_error(void *context, const char *path, const char *text)
-{
-	struct s3_request *r = context;
-
-	if (text && strcmp(path, "Error/Code") == 0)
-		snprintf(r->code, sizeof r->code, "%s", text);
-	else if (text && strcmp(path, "Error/Message") == 0)
-		snprintf(r->message, sizeof r->message, "%s", text);
-	return true;
-}
-
 static enum ft_status request_judge_status(struct request_try *t)
 {
 	struct s3_request *r = t->request;
 
 	if (r->status >= 200 && r->status < 300)
 		return FT_OK;
-	/* One that is no XML, such as a proxy's, has said enough by its status. */
-	(void)(s3_xml_each(t->error_text, t->error_len, request_see_error, r) != FT_OK);
+	s3_answer_error(t->error_text, t->error_len, r->code, r->message);
 	if (r->status == 412)
 		return FT_ALREADY_COMPLETE;
 	if (r->status == 404 && strcmp(r->code, "NoSuchBucket") != 0)

@@ -9,7 +9,7 @@
  * that grows beyond one part is sent ahead as a multipart upload; see parts.c.
  *
  *	address.c	the URL, keys (pure)		credentials.c	keys to sign with
- *	xml.c		answers (pure)			curl.c		libcurl, loaded
+ *	answer.c, xml.c	answers (pure)			curl.c		libcurl, loaded
  *	sign.c		URLs for others (pure)		copy.c		files of files
  *	request.c	one request, and what became of it
  *	weather.c	whether S3 can be reached, and the log lines about that
@@ -32,6 +32,7 @@
 #include "file_transfer/store.h"
 #include "store/backends.h"
 #include "store/s3/address.h"
+#include "store/s3/answer.h"
 #include "store/s3/credentials.h"
 #include "store/s3/curl.h"
 #include "store/s3/sign.h"
@@ -43,7 +44,6 @@
 #define S3_ANSWER_MAX ((size_t)8 * 1024 * 1024)
 #define S3_ETAG_ROOM 72
 #define S3_ID_ROOM 40			/* of a transfer */
-#define S3_UPLOAD_ID_ROOM 1024
 
 /* Why S3 does not take files; texts and remedies are in weather.c. */
 enum s3_trouble {
@@ -127,7 +127,7 @@ struct s3_request {
 	bool encrypted;			/* the ETag is no MD5 */
 	char transfer[S3_ID_ROOM];	/* x-amz-meta-transfer */
 	bool copied;			/* x-amz-meta-copied: see copy.c */
-	char code[64], message[400];	/* of an error */
+	char code[S3_CODE_ROOM], message[S3_MESSAGE_ROOM];	/* of an error */
 	enum s3_trouble trouble;	/* with FT_BUSY; FINE: interrupted, or bad weather */
 };
 
@@ -279,8 +279,6 @@ void s3_publish(struct ft_store *store, struct ft_publication *publications, siz
 void s3_meta_headers(const struct ft_key *key, const char *transfer_id, char room[S3_META_ROOM],
 		     const char *headers[4]);
 
-/* What a listing names, one after the other; returns false to end it. */
-typedef bool s3_listed(void *context, const char *object, uint64_t size);
 enum ft_status s3_list(struct s3 *s3, const char *prefix, enum s3_patience patience, s3_listed *visit,
 		       void *context) FT_MUST_USE;
 
