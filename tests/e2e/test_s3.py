@@ -382,10 +382,20 @@ class BadWeather(S3Case):
                 (lambda: setattr(self.server, "buckets", set()), "has no such bucket"),
                 (lambda: setattr(self.server, "fault", lambda r: r.command == "PUT" and (507, "x")),
                  "has no room"),
-                (lambda: setattr(self.server, "fault", lambda _: (403, "AccessDenied")), "denies it"))):
+                (lambda: setattr(self.server, "fault", lambda _: (403, "AccessDenied")), "denies it"),
+                (lambda: setattr(self.server, "fault", lambda _: (400, "ExpiredToken")), "renew s3_credentials_file"),
+                (lambda: setattr(self.server, "fault", lambda r: r.command == "PUT" and (400, "EntityTooLarge")),
+                 "lower s3_part_size"),
+                (lambda: setattr(self.server, "fault", lambda r: r.command == "PUT" and (403, "QuotaExceeded")),
+                 "raise the quota"),
+                (lambda: setattr(self.server, "fault", lambda _: (301, "PermanentRedirect")),
+                 "correct s3_region and s3_url"),
+                (lambda: setattr(self.server, "fault", lambda _: (307, "TemporaryRedirect")),
+                 "correct s3_region and s3_url"))):
             begin()
+            before = len(self.waits())
             ticket = device.send(device.topic(f"f{number}", "put", "x"), b"some bytes")
-            eventually(lambda: [line for line in self.waits() if text in line], text)
+            eventually(lambda: [line for line in self.waits()[before:] if text in line], text)
             self.server.clock_shift, self.server.fault, self.server.buckets = 0, None, {"bucket"}
             self.ok(device.answer(ticket))
         # what is finished is not taken for taken, while the bucket is away
@@ -445,6 +455,90 @@ class BadWeather(S3Case):
         self.finished("dev", "small", "data.bin", b"some bytes")
         self.finished("dev", "big", "data.bin", big)
         self.assertGreater(len(lost), 5)
+
+    def large(self):
+        """One in parts, whose last is left for the end."""
+        return self.device("dev"), os.urandom(PART + MIB)
+
+    def test_a_part_that_is_cut_off_is_sent_again(self):
+        self.start()
+        device, big = self.large()
+        cut = []
+
+        def cut_once(request):
+            if "partNumber" in request.raw_query and request.raw_query not in cut:
+                cut.append(request.raw_query)
+                return True
+            return False
+        self.server.cut_in_body = cut_once
+        self.ok(device.upload("f", big))
+        self.finished("dev", "f", "data.bin", big)
+        self.assertEqual((len(cut), self.waits()), (2, []))
+
+    def test_an_error_behind_200_is_none_of_success(self):
+        self.start()
+        device, big = self.large()
+        told = []
+
+        def fail_once(request, status, headers, body):
+            if request.command == "POST" and "uploadId" in request.raw_query and not told:
+                told.append(request.key)
+                # As if it had not been done: it is there again, and its upload, too.
+                stored = self.server.objects.pop("pre/dev/f/data.bin")
+                half = [stored.body[:PART], stored.body[PART:]]
+                self.server.uploads[self.server.begun[-1]] = ("pre/dev/f/data.bin", stored.headers,
+                                                              dict(enumerate(half, 1)))
+                return status, headers, b"<?xml version='1.0'?>\n  \n<Error><Code>InternalError</Code></Error>"
+            return status, headers, body
+        self.server.rewrite = fail_once
+        self.ok(device.upload("f", big))
+        self.finished("dev", "f", "data.bin", big)
+        self.assertEqual((len(told), self.waits()), (1, []))
+
+    def test_another_s_object_is_told_of_behind_200_too(self):
+        self.start()
+        device, big = self.large()
+
+        def other(request, status, headers, body):
+            if request.command == "POST" and "uploadId" in request.raw_query:
+                self.server.objects["pre/dev/f/data.bin"] = Object(b"another's", {})
+                return status, headers, b"<Error><Code>PreconditionFailed</Code></Error>"
+            return status, headers, body
+        self.server.rewrite = other
+        self.answered(device.upload("f", big), "already_complete", ack=0)
+        self.assertEqual(self.server.objects["pre/dev/f/data.bin"].body, b"another's")
+
+    def test_bytes_that_arrived_as_others_are_sent_again(self):
+        self.start()
+        device, told = self.device("dev"), []
+
+        def wrong_once(request, status, headers, body):
+            if request.command == "PUT" and not told:
+                told.append(request.key)
+                return status, {**headers, "ETag": f'"{"0" * 32}"'}, body
+            return status, headers, body
+        self.server.rewrite = wrong_once
+        self.ok(device.upload("f", b"some bytes"))
+        self.finished("dev", "f", "data.bin", b"some bytes")
+        self.assertEqual(len([r for r in self.server.requests if r[0] == "DELETE"]), 1)
+        eventually(lambda: "is not that of what was sent" in "".join(self.waits()), "a line about it")
+
+    def test_an_answer_that_dribbles_holds_up_nobody_else_nor_the_end(self):
+        self.start()
+        device, other = self.device("dev"), self.device("other")
+        self.server.dribble, self.server.dribble_s = 16, 0.02
+        self.ok(device.upload("f", b"some bytes"))
+        self.finished("dev", "f", "data.bin", b"some bytes")
+        self.server.dribble, self.server.dribble_s = 1, 1
+        asked = len(self.server.requests)
+        ticket = device.send(device.topic("g", "put", "x"), b"some bytes")
+        self.assertEqual(device.acked(ticket[0]), 0)
+        eventually(lambda: len(self.server.requests) > asked, "a request")
+        self.ok(other.init("f"))
+        self.ok(other.segment("f", 0, b"x"))
+        began = time.monotonic()
+        self.broker.stop()
+        self.assertLess(time.monotonic() - began, 10)
 
     def test_an_abort_ends_the_waiting(self):
         self.start()

@@ -29,7 +29,7 @@ class Stored:
     def __init__(self, body, headers, etag=None):
         self.body, self.etag = body, etag or hashlib.md5(body).hexdigest()
         self.meta = {k: v for k, v in headers.items() if k.startswith("x-amz-meta-")}
-        self.type = headers.get("content-type", "")
+        self.type, self.headers = headers.get("content-type", ""), headers
 
     @property
     def quoted(self):
@@ -93,7 +93,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.lower = {k.lower(): v for k, v in self.headers.items()}
         self.key = urllib.parse.unquote(path)
         self.raw_path, self.raw_query = path, query
-        self.body = self.rfile.read(int(self.lower.get("content-length", "0")))
+        length = int(self.lower.get("content-length", "0"))
+        if s3.cut_in_body and s3.cut_in_body(self):
+            self.rfile.read(length // 2)
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
+            return
+        self.body = self.rfile.read(length)
         with s3.lock:
             s3.requests.append((self.command, self.key, query))
         try:
@@ -112,6 +118,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.connection.shutdown(socket.SHUT_RDWR)
                 self.close_connection = True
                 return
+            if s3.rewrite:
+                status, headers, body = s3.rewrite(self, status, headers, body)
         except Refused as refused:
             body = (f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{refused.code}</Code>'
                     f"<Message>{escape(refused.message)}</Message></Error>").encode()
@@ -123,7 +131,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD" and int(status) != 204:
-            self.wfile.write(body)
+            for at in range(0, len(body), s3.dribble or len(body)):
+                self.wfile.write(body[at:at + (s3.dribble or len(body))])
+                if s3.dribble:
+                    self.wfile.flush()
+                    time.sleep(s3.dribble_s)
         self.wfile.flush()
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = serve
@@ -295,6 +307,8 @@ class S3Server:
         self.objects, self.uploads, self.begun, self.requests = {}, {}, [], []
         self.buckets = {BUCKET}
         self.fault = self.after = None  # called with each request, before and after it is carried out
+        self.cut_in_body = self.rewrite = None  # before its body is read; with what is to be answered
+        self.dribble, self.dribble_s = 0, 0  # answers in pieces of so many bytes, and pauses; 0: at once
         self.condition, self.checksum, self.copies = "honoured", "honoured", "honoured"
         self.key, self.secret, self.token = KEY, SECRET, ""
         self.clock_shift, self.page, self.part_min = 0, 1000, 5 << 20

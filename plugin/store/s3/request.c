@@ -15,6 +15,8 @@
 #define REQUEST_CONNECT_ONCE_MS 3000
 #define REQUEST_ONCE_MS 8000
 #define REQUEST_SILENCE_S 30		/* without a byte, either way */
+#define REQUEST_MOST_S 300		/* of one that is patient, besides the time for its body, */
+#define REQUEST_BYTES_PER_S (16 * 1024)	/* ... which goes as fast as that at least */
 #define REQUEST_ERROR_MAX 4096		/* of an answer that is an error and goes to `to` */
 
 /* --- handles --- */
@@ -220,8 +222,9 @@ static void request_set_times(struct request_try *t)
 	SET(CONNECTTIMEOUT_MS, (long)(once ? REQUEST_CONNECT_ONCE_MS : REQUEST_CONNECT_MS));
 	SET(LOW_SPEED_LIMIT, 1L);
 	SET(LOW_SPEED_TIME, (long)REQUEST_SILENCE_S);
-	if (once)
-		SET(TIMEOUT_MS, (long)REQUEST_ONCE_MS);
+	/* One that gets a byte a second would never be silent. */
+	SET(TIMEOUT_MS, once ? (long)REQUEST_ONCE_MS
+			: 1000L * (REQUEST_MOST_S + (long)(t->request->body_len / REQUEST_BYTES_PER_S)));
 	SET(NOPROGRESS, 0L);
 	SET(XFERINFOFUNCTION, request_progress);
 	SET(XFERINFODATA, t);
@@ -303,6 +306,7 @@ static const struct {
 	{ "RequestTimeTooSkewed", S3_CLOCK },
 	{ "RequestExpired", S3_CLOCK },
 	{ "NoSuchBucket", S3_NO_BUCKET },
+	{ "EntityTooLarge", S3_TOO_LARGE },	/* Swift's word for a quota, too */
 	{ "QuotaExceeded", S3_FULL },
 	{ "StorageFull", S3_FULL },
 	{ "XMinioStorageFull", S3_FULL },
@@ -323,6 +327,8 @@ static enum s3_trouble request_trouble_of_status(long status)
 {
 	if (status == 507)
 		return S3_FULL;
+	if (status == 413)
+		return S3_TOO_LARGE;
 	if (status == 501 || status == 505)
 		return S3_REFUSED;
 	if (status >= 500 || status == 429 || status == 408 || status == 409)

@@ -29,6 +29,7 @@ static const struct {
 	[S3_CLOCK] = { "says that the clock of this machine is wrong", "set it (NTP)" },
 	[S3_NO_BUCKET] = { "has no such bucket", "make it, or correct s3_url" },
 	[S3_FULL] = { "has no room", "free space there, or raise the quota" },
+	[S3_TOO_LARGE] = { "does not take that much", "raise its quota or its limit, or lower s3_part_size" },
 	[S3_ELSEWHERE] = { "says that the bucket is elsewhere", "correct s3_region and s3_url" },
 	[S3_REFUSED] = { "refuses a request", "please report this, with its words" },
 };
