@@ -91,7 +91,7 @@ function Details({ session, model, file, onClose, onDelete }: { session: Session
 			[C.detail.expires, file.expires === undefined || file.expires === null ? C.detail.never : format.moment(file.expires)],
 			[C.detail.sha, copied(file.sha256)],
 			[C.detail.path, typeof data?.path === "string" ? copied(data.path) : "–"],
-			[C.detail.present, data ? data.present === false ? C.detail.no : C.detail.yes : "–"],
+			[C.detail.present, data && data.present !== null ? data.present === false ? C.detail.no : C.detail.yes : "–"],
 		]} />
 		{!offer && <p class="muted small">{C.downloadNote}</p>}
 	</Dialog>;
