@@ -40,7 +40,7 @@ enum ft_status s3_source_open(struct s3 *s3, const struct ft_key *key, const cha
 	enum ft_status st;
 
 	*out = NULL;
-	if (!source || !(source->ahead = malloc(s3->settings->part_size))) {
+	if (!source || !(source->ahead = malloc((size_t)s3->settings->part_size))) {
 		s3_source_free(&source);
 		return FT_NO_MEMORY;
 	}
