@@ -117,6 +117,8 @@ struct ft_publication {
 	struct ft_upload *upload;	/* taken and closed in any case; NULL: take `bytes` */
 	const void *bytes;		/* the whole file, where `upload` is NULL; both NULL: see publish() */
 	enum ft_publish_mode mode;
+	bool first;			/* with KEEP: the catalog has no other file under the key, so that a
+					   store need not look for one, only for one of the same name */
 	const char *name;		/* 1..240 bytes, no '/' */
 	uint64_t size;			/* bytes beyond it are cut off */
 	const char *manifest;		/* text to lie beside it */

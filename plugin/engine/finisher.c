@@ -207,6 +207,7 @@ static enum ft_status finisher_prepare(struct finisher *f, struct ft_finish *job
 	p->key = facts->key;
 	p->mode = f->all->core->options->finished_ids == FT_FINISHED_IDS_REPLACE ? FT_PUBLISH_REPLACE
 									     : FT_PUBLISH_KEEP;
+	p->first = p->mode == FT_PUBLISH_KEEP;	/* else its init would have been answered so */
 	p->name = facts->meta.name;
 	p->size = job->fin.size;
 	p->manifest = job->manifest;

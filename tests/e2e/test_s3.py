@@ -136,6 +136,21 @@ class Stored(S3Case):
         self.ok(device.fin("killed", len(content), sha256(content)))
         self.finished("dev", "killed", "data.bin", content)
 
+    def test_what_is_there_is_not_asked_where_the_server_refuses_to_overwrite(self):
+        for condition, expected in (("honoured", ["PUT", "PUT"]), ("ignored", ["GET", "PUT", "PUT"]),
+                                    ("refused", ["GET", "PUT", "PUT"])):
+            with self.subTest(condition):
+                self.start()
+                self.server.condition = condition
+                device = self.device("dev")
+                self.ok(device.upload("first", b"some bytes"))
+                before = len(self.server.requests)
+                self.ok(device.upload("second", b"some bytes"))
+                self.assertEqual([request[0] for request in self.server.requests[before:]], expected)
+                self.server.objects["pre/dev/third/data.bin"] = Object(b"another's", {})
+                self.answered(device.upload("third", b"some bytes"), "already_complete", ack=0)
+                self.assertEqual(self.server.objects["pre/dev/third/data.bin"].body, b"another's")
+
     def test_every_backend_s_contract_is_kept(self):
         server = S3Server().start()
         self.addCleanup(server.stop)

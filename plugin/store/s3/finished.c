@@ -415,6 +415,8 @@ enum ft_status s3_list_finished(struct ft_store *store, ft_store_visit *visit, v
 		(void)finished_tell_lone(&walk);
 	finished_forget(&walk);
 	free(walk.files);
+	if (st != FT_OK)
+		atomic_store(&s3->unlisted, true);
 	return st;
 }
 #else

@@ -2,13 +2,14 @@
 /*
  * Publishing: the object, and then its manifest, which says that all is there.
  *
- *	look		what lies under the id: a list of its folder
+ *	look		what lies under the id: a list of its folder; not where it can be left out
  *	send		the object, in one request or as a multipart upload
  *	manifest
  *	clean up	former files that were to be replaced; the local bytes
  *
  * Nothing is overwritten unasked: the list tells of what was there, and If-None-Match: * of what
- * has come since, where the server knows that. A publication may end after any step, and begins
+ * has come since, where the server knows that. One that is known to obey it is not asked for the
+ * list of a small file that is new: 412 says that there is something to look at. A publication may end after any step, and begins
  * anew then: an object that has this transfer's id in x-amz-meta-transfer is not sent again.
  */
 #ifdef FT_S3
@@ -21,6 +22,7 @@
 #include "base/sys.h"
 
 #define PUBLISH_HEADERS 8
+#define PUBLISH_TRIAL_MAX ((size_t)1024 * 1024)
 
 /* --- headers --- */
 
@@ -67,6 +69,7 @@ struct publish_put {
 	const struct ft_key *key;	/* metadata; NULL: none */
 	const char *transfer_id;
 	enum s3_condition condition;
+	bool surely;			/* nothing is known of what is there: never without the condition */
 	struct s3_request request;
 	char meta[S3_META_ROOM], sum[32 + FT_SHA256_HEX_LEN], checksum[40 + 2 * FT_SHA256_LEN];
 };
@@ -125,6 +128,19 @@ static enum ft_status publish_try_put(struct s3 *s3, struct publish_put *put, bo
 	return s3_request(s3, &put->request);
 }
 
+/*
+ * Whether the server obeys If-None-Match, or takes no notice of it: what was just put is put again.
+ * Once a process, with a small object.
+ */
+static void publish_try_condition(struct s3 *s3, struct publish_put *put, bool sums)
+{
+	if (put->len > PUBLISH_TRIAL_MAX || atomic_exchange(&s3->condition_tried, true))
+		return;
+	s3_request_release(&put->request);
+	if (publish_try_put(s3, put, true, sums) == FT_ALREADY_COMPLETE)
+		atomic_store(&s3->condition_holds, true);
+}
+
 /* What a server does not know, it is not asked for again. */
 static enum ft_status publish_put(struct s3 *s3, struct publish_put *put)
 {
@@ -138,6 +154,13 @@ static enum ft_status publish_put(struct s3 *s3, struct publish_put *put)
 		st = publish_try_put(s3, put, asks, false);
 		if (st != FT_REJECTED)
 			atomic_store(&s3->no_checksum, true);
+	}
+	if (st == FT_ALREADY_COMPLETE && asks)
+		atomic_store(&s3->condition_holds, true);
+	if (st == FT_REJECTED && put->surely) {
+		s3_request_release(&put->request);
+		atomic_store(&s3->condition_holds, false);
+		return FT_ALREADY_COMPLETE;
 	}
 	if (st == FT_REJECTED && asks) {
 		s3_request_release(&put->request);
@@ -157,6 +180,8 @@ static enum ft_status publish_put(struct s3 *s3, struct publish_put *put)
 			 put->request.status, put->request.code, put->request.message);
 		s3_weather_bad(s3, S3_REFUSED, detail);
 		st = FT_BUSY;
+	} else if (st == FT_OK && asks && !atomic_load(&s3->no_condition)) {
+		publish_try_condition(s3, put, sums && !atomic_load(&s3->no_checksum));
 	}
 	s3_request_release(&put->request);
 	return st;
@@ -329,8 +354,10 @@ static enum ft_status publish_look(struct publishing *p)
 	return FT_OK;
 }
 
+enum publish_certainty { PUBLISH_LOOKED, PUBLISH_UNSEEN };
+
 static enum ft_status publish_send_bytes(struct publishing *p, const void *bytes,
-					 enum s3_condition condition)
+					 enum s3_condition condition, enum publish_certainty certainty)
 {
 	struct publish_put *put = calloc(1, sizeof *put);
 	enum ft_status st;
@@ -344,31 +371,50 @@ static enum ft_status publish_send_bytes(struct publishing *p, const void *bytes
 	put->key = &p->what->key;
 	put->transfer_id = p->what->transfer_id;
 	put->condition = condition;
+	put->surely = certainty == PUBLISH_UNSEEN;
 	st = publish_put(p->s3, put);
 	free(put);
 	return st;
 }
 
-static enum ft_status publish_send_upload(struct publishing *p, enum s3_condition condition)
+/* Whether it goes in one request, from here. */
+static bool publish_is_small(struct publishing *p)
+{
+	struct s3_upload *up = p->upload;
+
+	if (!up)
+		return true;
+	return p->what->size <= p->s3->settings->part_size && !up->source
+	       && (p->what->size == 0 || !s3_parts_are_begun(p->s3, up->transfer));
+}
+
+static enum ft_status publish_send_small(struct publishing *p, enum s3_condition condition,
+					 enum publish_certainty certainty)
 {
 	size_t len = (size_t)p->what->size;
 	enum ft_status st = FT_OK;
 	char *bytes;
 
-	if (p->upload->source)
-		return s3_source_copy(p->s3, p->upload->source, &p->what->key, p->object,
-				      p->what->transfer_id, p->what->size);
-	if (p->what->size > p->s3->settings->part_size
-	    || (p->what->size > 0 && s3_parts_are_begun(p->s3, p->upload->transfer)))
-		return s3_parts_finish(p->s3, p->upload, p->what, p->object, condition);
+	if (!p->upload)
+		return publish_send_bytes(p, p->what->bytes, condition, certainty);
 	if (!(bytes = malloc(len + 1)))
 		return FT_NO_MEMORY;
 	if (len > 0)
 		st = ft_store_fs.read(p->upload->local, 0, bytes, len);
 	if (st == FT_OK)
-		st = publish_send_bytes(p, bytes, condition);
+		st = publish_send_bytes(p, bytes, condition, certainty);
 	free(bytes);
 	return st;
+}
+
+static enum ft_status publish_send_all(struct publishing *p, enum s3_condition condition)
+{
+	if (publish_is_small(p))
+		return publish_send_small(p, condition, PUBLISH_LOOKED);
+	if (p->upload->source)
+		return s3_source_copy(p->s3, p->upload->source, &p->what->key, p->object,
+				      p->what->transfer_id, p->what->size);
+	return s3_parts_finish(p->s3, p->upload, p->what, p->object, condition);
 }
 
 static enum ft_status publish_send(struct publishing *p)
@@ -384,8 +430,7 @@ static enum ft_status publish_send(struct publishing *p)
 	if (st != FT_OK)
 		return st;
 	for (int tries = 0; tries < 2; tries++) {
-		st = p->upload ? publish_send_upload(p, condition)
-			       : publish_send_bytes(p, p->what->bytes, condition);
+		st = publish_send_all(p, condition);
 		if (st != FT_ALREADY_COMPLETE)
 			return st;
 		/* It has come since: by a try of ours whose answer was lost, or by somebody else. */
@@ -396,6 +441,30 @@ static enum ft_status publish_send(struct publishing *p)
 		condition = S3_ANYWAY;
 	}
 	return FT_ALREADY_COMPLETE;
+}
+
+/* Without a look: FT_ALREADY_COMPLETE where one is needed. */
+static enum ft_status publish_send_unseen(struct publishing *p)
+{
+	const struct ft_publication *what = p->what;
+	struct s3 *s3 = p->s3;
+
+	if (what->mode != FT_PUBLISH_KEEP || !what->first || !atomic_load(&s3->condition_holds) || atomic_load(&s3->no_condition)
+	    || atomic_load(&s3->unlisted) || (!p->upload && !what->bytes && what->size > 0)
+	    || !publish_is_small(p))
+		return FT_ALREADY_COMPLETE;
+	return publish_send_small(p, S3_IF_ABSENT, PUBLISH_UNSEEN);
+}
+
+static enum ft_status publish_send_object(struct publishing *p)
+{
+	enum ft_status st = publish_send_unseen(p);
+
+	if (st != FT_ALREADY_COMPLETE)
+		return st;
+	if ((st = publish_look(p)) != FT_OK)
+		return st;
+	return publish_send(p);
 }
 
 static enum ft_status publish_send_manifest(struct publishing *p)
@@ -468,9 +537,7 @@ static void publish_run(struct publishing *p)
 		p->status = FT_BUSY;
 		return;
 	}
-	p->status = publish_look(p);
-	if (p->status == FT_OK)
-		p->status = publish_send(p);
+	p->status = publish_send_object(p);
 	if (p->status == FT_OK)
 		p->status = publish_send_manifest(p);
 	if (p->status == FT_OK)

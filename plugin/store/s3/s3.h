@@ -78,6 +78,9 @@ struct s3 {
 	atomic_bool no_condition;	/* this server refuses If-None-Match, */
 	atomic_bool no_checksum;	/* ... x-amz-checksum-sha256, */
 	atomic_bool no_copy;		/* ... x-amz-copy-source */
+	atomic_bool condition_tried;	/* whether If-None-Match is obeyed was asked, */
+	atomic_bool condition_holds;	/* ... and it is: 412 has come */
+	atomic_bool unlisted;		/* the catalog is new and does not know what is here */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;		/* a task is there or done, or `interrupted` */
 	/* Guarded: */
