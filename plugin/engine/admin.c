@@ -521,6 +521,7 @@ static enum ft_status admin_get_status(struct admin_call *call, struct ft_transf
 
 	(void)none;
 	ft_control_put_word(to, "version", FT_VERSION);
+	ft_control_put_word(to, "owner", e->options->owner == FT_OWNER_USERNAME ? "username" : "client_id");
 	ft_control_put_number(to, "uptime", admin_seconds(e->now_ms - e->begun_ms));
 	ft_control_put_number(to, "transfers", e->registry.count);
 	ft_control_put_number(to, "max_transfers", e->options->max_transfers);

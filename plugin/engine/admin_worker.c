@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "base/escape.h"
+#include "base/json.h"
 #include "base/system.h"
+#include "base/utf8.h"
 #include "base/wildcard.h"
 #include "engine/limits.h"
 #include "engine/sorted_page.h"
@@ -241,6 +243,25 @@ static enum ft_status worker_list_clients(struct ft_core *core, struct ft_catalo
 	return st;
 }
 
+/*
+ * What its client has said of it, from the manifest, where consumers have left it; anything may lie
+ * there. Too long for an answer: it is left out.
+ */
+static void worker_put_user_data(struct ft_core *core, struct ft_buf *to, const struct ft_finished *file)
+{
+	struct ft_json_member member = { .key = "user_data" };
+	char *text;
+	size_t len;
+
+	if (ft_store_read_manifest(core->store, &file->key, file->name, &text, &len) != FT_OK)
+		return;
+	if (ft_utf8_valid(text, len) && !memchr(text, '\0', len)
+	    && ft_json_find(text, len, &member, 1) == FT_JSON_OBJECT && member.value.len > 0
+	    && member.value.len + FT_CONTROL_TAIL_ROOM < to->room - to->len)
+		ft_control_put_json(to, "user_data", &member.value);
+	free(text);
+}
+
 static enum ft_status worker_get_file(struct ft_core *core, struct ft_catalog *catalog,
 				      struct ft_admin_job *job)
 {
@@ -260,6 +281,7 @@ static enum ft_status worker_get_file(struct ft_core *core, struct ft_catalog *c
 	ft_control_put_word(job->data, "path", room);
 	ft_control_put_truth(job->data, "present",
 			     core->ops->find(core->store, key, file.name) == FT_OK);
+	worker_put_user_data(core, job->data, &file);
 	return FT_OK;
 }
 

@@ -408,6 +408,12 @@ void ft_control_put_truth(struct ft_buf *buf, const char *key, bool truth)
 	ft_buf_str(buf, truth ? "true" : "false");
 }
 
+void ft_control_put_json(struct ft_buf *buf, const char *key, const struct ft_json_text *value)
+{
+	control_put_key(buf, key, "");
+	ft_buf_bytes(buf, value->at, value->len);
+}
+
 void ft_control_put_time(struct ft_buf *buf, const char *key, int64_t unix_ms)
 {
 	char time[FT_RFC3339_ROOM];

@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/json.h"
 #include "file_transfer/status.h"
 #include "file_transfer/store.h"
 #include "protocol/limits.h"
@@ -122,6 +123,7 @@ void ft_control_put_word(struct ft_buf *buf, const char *key, const char *word);
 void ft_control_put_number(struct ft_buf *buf, const char *key, uint64_t number);
 void ft_control_put_null(struct ft_buf *buf, const char *key);
 void ft_control_put_truth(struct ft_buf *buf, const char *key, bool truth);
+void ft_control_put_json(struct ft_buf *buf, const char *key, const struct ft_json_text *value);
 void ft_control_put_time(struct ft_buf *buf, const char *key, int64_t unix_ms);
 void ft_control_put_cursor(struct ft_buf *buf, uint64_t cursor);
 

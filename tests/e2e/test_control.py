@@ -272,6 +272,23 @@ class Files(ControlCase):
         self.assertFalse(operator.do("getFile", client_id=device.client_id,
                                      file_id="f 1")["present"])
 
+    def test_one_file_is_told_with_what_its_client_said_of_it(self):
+        device, operator = self.device(), self.operator()
+        data = {"path": "a/b \u202e", "n": [1.50, None]}
+        self.ok(device.init("f1", "n.bin", size=3, user_data=data))
+        self.ok(device.segment("f1", 0, b"abc"))
+        self.ok(device.fin("f1", 3))
+        self.finished(device, "f2")
+        told = operator.do("getFile", client_id=device.client_id, file_id="f1")
+        self.assertEqual(told["user_data"], data)
+        manifest = os.path.join(self.broker.storage.path, told["path"] + ".manifest.json")
+        for text in (b"", b"{", b'{"user_data":"\xff"}', b"[]", b"x" * 200000):
+            with open(manifest, "wb") as file:
+                file.write(text)
+            self.assertNotIn("user_data", operator.do("getFile", client_id=device.client_id,
+                                                      file_id="f1"))
+        self.assertNotIn("user_data", operator.do("getFile", client_id=device.client_id, file_id="f2"))
+
     def test_a_deleted_file_is_gone_and_its_id_unknown(self):
         device, operator = self.device(), self.operator()
         self.finished(device, "f1", "f2")

@@ -12,10 +12,11 @@ const { gaps, rangesOf, total } = await from("upload/ranges");
 const { Pace, SEGMENT_MAX, SEGMENT_MIN } = await from("upload/pace");
 const { Slots } = await from("upload/slots");
 const { fitsPut, identity, nameFault, patience, remedy } = await from("upload/plan");
-const { bytes, duration, microseconds, visible } = await from("format");
+const { bytes, duration, limit, limitOf, microseconds, visible } = await from("format");
 const { knows, reason } = await from("words");
 const { webSocketPort } = await from("broker");
 const { ceiling } = await from("views/chart");
+const { changeOf } = await from("views/limits");
 
 test("gaps are what is not held", () => {
 	assert.deepEqual(gaps([], 10), [[0, 10]]);
@@ -113,6 +114,23 @@ test("figures, and text that hides", () => {
 	assert.equal(visible("a\u202Eb\u0000\u200Bc\uD800"), "a⟨U+202E⟩b⟨U+0000⟩⟨U+200B⟩c⟨U+D800⟩");
 	assert.equal(visible("naïve 😀 שלום"), "naïve 😀 שלום");
 	assert.deepEqual([0, 1, 100, 90].map(ceiling), [1, 1.5, 128, 96]);
+});
+
+test("a limit is written as options have it, and an override has only what is otherwise", () => {
+	for (const [n, text] of [[0, "0"], [7, "7"], [1024, "1k"], [5 * 2 ** 20, "5M"], [10 * 2 ** 30, "10G"], [1025, "1025"]]) {
+		assert.equal(limit(n), text);
+		assert.equal(limitOf(text), n);
+	}
+	assert.equal(limitOf(" 3k "), 3072);
+	for (const odd of ["", "3X", "-1", "1.5", "k"])
+		assert.equal(limitOf(odd), undefined);
+	const options = { client_quota: 1 << 20, client_rate: 5 };
+	const same = { client_quota: "1M", client_rate: "5", max_file_size: "" };
+	assert.equal(changeOf(same, options, false), undefined);
+	assert.deepEqual(changeOf(same, options, true), { remove: true });
+	assert.deepEqual(changeOf({ ...same, client_rate: "" }, options, false), { limits: { client_rate: null } });
+	assert.deepEqual(changeOf({ ...same, max_file_size: "2k" }, options, true), { limits: { max_file_size: 2048 }, unset: ["client_quota", "client_rate"] });
+	assert.deepEqual(changeOf({ ...same, max_file_size: "a lot" }, options, false), { limits: { max_file_size: "a lot" } });
 });
 
 test("the port of WebSockets is that of a listener like the page's", () => {
