@@ -3,13 +3,13 @@
 // The page as such: what it weighs, what it asks for, who can use it, and what it says when it cannot go on.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { readFileSync, readdirSync } from "node:fs";
+import { readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createServer } from "node:http";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { PAGE, Device, eventually, launch, once, open, signedIn, signIn, started, version } from "./lib.mjs";
+import { BUILD, Device, PAGE, eventually, launch, once, open, signedIn, signIn, started, version } from "./lib.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 let browser;
@@ -58,7 +58,10 @@ test("nobody but the broker is asked for anything, whatever the page is made to 
 
 for (const scheme of ["light", "dark"])
 	test(`axe finds nothing, ${scheme}`, once, async (t) => {
-		const broker = await started(t);
+		const limits = path.join(BUILD, "web-tests", `axe-${scheme}-${process.pid}.json`);
+		writeFileSync(limits, JSON.stringify({ overrides: [{ client: "cam-*", client_quota: "2M" }] }));
+		t.after(() => rmSync(limits, { force: true }));
+		const broker = await started(t, { plugin: { limits_file: limits } });
 		broker.offer("app.bin", randomBytes(1000));
 		const device = await Device.connect(broker, "cam-1");
 		t.after(() => device.end());
@@ -94,6 +97,12 @@ for (const scheme of ["light", "dark"])
 					await device.send("$file/p2/put/b.txt", "hello");
 				await page.locator(shown).first().waitFor();
 				await check(view);
+				if (view === "Files" || view === "Clients") {
+					await page.getByRole("button", { name: view === "Files" ? "Details: a.txt" : "Limits: cam-1" }).click();
+					await page.getByRole("dialog").getByText(view === "Files" ? "Path below storage_dir" : "this client only").waitFor();
+					await check(`${view}, dialog`);
+					await page.keyboard.press("Escape");
+				}
 			}
 		}
 	});
