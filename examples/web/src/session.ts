@@ -3,9 +3,9 @@
 // One person who is signed in: the connection, what it carries, and what the broker allows.
 import { Answers, Refusal } from "./answers.ts";
 import { Connection, Lost, Silent, type Login } from "./connection.ts";
-import { Admin, AdminError } from "./console/admin.ts";
+import { Admin, AdminError, type Data, type StoredFile } from "./console/admin.ts";
 import { ConsoleModel } from "./console/model.ts";
-import { Downloader } from "./download/downloader.ts";
+import { CONSOLE_FOLDER, Downloader } from "./download/downloader.ts";
 import { Uploader } from "./upload/uploader.ts";
 
 /** `silent`: no right is missing, but nothing answers. */
@@ -62,6 +62,8 @@ export class Session {
 			this.#learn("download", () => this.downloader.list()),
 			this.#learn("console", async () => {
 				await this.admin.do("getStatus", {}, PROBE_MS);
+				if (!this.model)
+					void this.#withdrawOld();
 				this.model ??= new ConsoleModel(this.link, this.admin);
 			}),
 		]);
@@ -89,6 +91,23 @@ export class Session {
 		}
 		if (right === "upload" && this.rights.upload === "yes")
 			void this.uploader.recall();
+	}
+
+	/** Fetches a finished file: it is offered to this page, by a link and not a copy, until it is here. */
+	async fetchStored(file: StoredFile): Promise<void> {
+		const to = `client/${this.link.clientId}`, name = CONSOLE_FOLDER + crypto.getRandomValues(new Uint32Array(2)).join("-");
+		await this.downloader.fetchStored({ path: name, title: file.name, size: file.size, sha256: file.sha256, modified: file.completed, meta: undefined },
+			() => this.admin.do("offerFile", { ...file.names, to, name }));
+		await this.admin.do("withdrawOffer", { to, name }).catch(() => undefined);
+	}
+
+	/* What a page left that was closed meanwhile. */
+	async #withdrawOld(): Promise<void> {
+		const to = `client/${this.link.clientId}`;
+		const data: Data = await this.admin.do("listOffers", { to }).catch(() => ({}));
+		for (const { name } of Array.isArray(data.offers) ? data.offers as Data[] : [])
+			if (typeof name === "string" && name.startsWith(CONSOLE_FOLDER))
+				await this.admin.do("withdrawOffer", { to, name }).catch(() => undefined);
 	}
 
 	#tell(): void {

@@ -164,7 +164,7 @@ export const T = {
 		fileSearch: { name: "Name", namePlaceholder: "*.log", client: "Client id", since: "From", until: "To", minSize: "At least", submit: "Search", reset: "Reset" },
 		more: "Load more", sort: "Sort by", sorted: { time: "the newest first", name: "by name", size: "the largest first" },
 		details: "Details", delete: "Delete", download: "Download",
-		downloadNote: "It can be downloaded here where it is offered, too: link it into offers/ below the broker's storage_dir.",
+		fetched: "Fetched from here", downloadNote: "It can be downloaded here where plugin_opt_downloads is native, and your account may fetch files.",
 		detail: { file: "File id", transfer: "Transfer id", path: "Path below storage_dir", sha: "SHA-256", expires: "Expires", never: "never", present: "On disk", yes: "yes", no: "taken away", copy: "Copy", copied: "Copied",
 			userData: "user_data", ranges: "Bytes held", begun: "Begun", expiresIn: "Expires in" },
 		limits: { title: "Limits", none: "none", overridden: "by limits_file", used: "Held by all clients",

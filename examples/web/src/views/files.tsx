@@ -6,6 +6,7 @@ import * as format from "../format.ts";
 import type { Session } from "../session.ts";
 import { T } from "../words.ts";
 import { act } from "./console.tsx";
+import { OfferRow } from "./get.tsx";
 import { Facts } from "./transfers.tsx";
 import { Confirm, Dialog, Empty, Icon, IconButton, Name, VirtualList, toast, useChanges, useNarrow } from "./ui.tsx";
 
@@ -42,6 +43,8 @@ export function Files({ session, model }: { session: Session; model: ConsoleMode
 				<button type="button" class="button" onClick={() => { setFilter(NOTHING); search({ ...NOTHING }); }}>{C.fileSearch.reset}</button>
 			</div>
 		</form>
+		{session.downloader.stored.length > 0 && <ul class="card flush fetched" aria-label={C.fetched}>
+			{session.downloader.stored.map((offer) => <li key={offer.path}><OfferRow offer={offer} session={session} /></li>)}</ul>}
 		{rows.length === 0 ? <Empty icon="file">{model.filesState !== "loaded" ? C.loading : C.noFiles}</Empty> : <>
 			<div class="card flush grow"><VirtualList rows={rows} height={narrow ? 80 : 48} keyOf={(f) => f.key} label={T.consoleTabs.files} more={more}
 				columns={<div role="row" class="stored columns">{head("name", C.columns.name)}<div role="columnheader">{C.columns.client}</div>{head("size", C.columns.size, "end")}{head("time", C.columns.completed, "end")}
@@ -72,7 +75,6 @@ export function Files({ session, model }: { session: Session; model: ConsoleMode
 function Details({ session, model, file, onClose, onDelete }: { session: Session; model: ConsoleModel; file: StoredFile; onClose: () => void; onDelete: () => void }) {
 	const [data, setData] = useState<Data | undefined>();
 	useEffect(() => void model.admin.do("getFile", file.names).then(setData, () => undefined), []);
-	const offer = session.downloader.offerOf(file.sha256);
 	const copy = (text: string) => {
 		/* Only where the page came over https, or from this machine. */
 		void navigator.clipboard?.writeText(text).then(() => toast(C.detail.copied));
@@ -81,7 +83,7 @@ function Details({ session, model, file, onClose, onDelete }: { session: Session
 		{window.isSecureContext && <button type="button" class="link" onClick={() => copy(text)}>{C.detail.copy}</button>}</span>;
 	return <Dialog title={C.details} onClose={onClose} actions={<>
 		<button type="button" class="button danger" onClick={onDelete}><Icon name="trash" />{C.delete}</button>
-		{offer && <button type="button" class="button primary" onClick={() => { void session.downloader.fetch(offer); location.hash = "get"; }}><Icon name="down" />{C.download}</button>}
+		{session.rights.download === "yes" && <button type="button" class="button primary" onClick={() => { void session.fetchStored(file); onClose(); }}><Icon name="down" />{C.download}</button>}
 	</>}>
 		<p class="subject"><Name text={file.name} full /></p>
 		<Facts facts={[
@@ -94,6 +96,6 @@ function Details({ session, model, file, onClose, onDelete }: { session: Session
 			[C.detail.transfer, <Name text={file.transfer} full class="mono" />],
 			...(data?.user_data === undefined ? [] : [[C.detail.userData, <pre class="mono data">{format.visible(JSON.stringify(data.user_data, null, 2))}</pre>] as [string, preact.ComponentChildren]]),
 		]} />
-		{!offer && <p class="muted small">{C.downloadNote}</p>}
+		{session.rights.download !== "yes" && <p class="muted small">{C.downloadNote}</p>}
 	</Dialog>;
 }
