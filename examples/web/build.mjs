@@ -21,8 +21,8 @@ const common = {
  * The client writes no debug lines, gives no topics aliases, and has its timers from the browser.
  */
 const STANDS_IN = {
-  "ws": "export default undefined",
-  "debug": "export default () => () => undefined",
+  "ws": "module.exports = {}",
+  "debug": "module.exports = () => () => undefined",
   "lru-cache": "export class LRUCache {}",
   "worker-timers": `export const setInterval = globalThis.setInterval.bind(globalThis),
     clearInterval = globalThis.clearInterval.bind(globalThis),

@@ -258,6 +258,9 @@ export async function open(t, browser, broker, options = {}) {
 			page.complaints.push(message.text());
 	});
 	await page.goto(options.url ?? broker.url);
+	/* A page that does not even begin is told at once. */
+	await eventually(async () => page.complaints.length > 0 || await page.locator("#app *").count() > 0, "the page shows something");
+	assert.deepEqual(page.complaints, []);
 	return page;
 }
 

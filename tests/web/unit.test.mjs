@@ -16,7 +16,7 @@ const { bytes, duration, limit, limitOf, microseconds, visible } = await from("f
 const { knows, reason } = await from("words");
 const { webSocketPort } = await from("broker");
 const { ceiling } = await from("views/chart");
-const { changeOf } = await from("views/limits");
+const { changeOf } = await from("console/limits");
 
 test("gaps are what is not held", () => {
 	assert.deepEqual(gaps([], 10), [[0, 10]]);

@@ -4,6 +4,7 @@
 // or of all that an override there matches already. It names only what is otherwise than the broker's options say.
 import { useEffect, useState } from "preact/hooks";
 import type { ClientRow, Data } from "../console/admin.ts";
+import { changeOf } from "../console/limits.ts";
 import type { ConsoleModel } from "../console/model.ts";
 import * as format from "../format.ts";
 import { T } from "../words.ts";
@@ -22,22 +23,6 @@ function shownAs(key: string, limit: unknown): string {
 	if (typeof limit !== "number")
 		return L.none;
 	return COUNTS.has(key) ? format.count(limit) : key.endsWith("bandwidth") ? format.rate(limit) : format.bytes(limit);
-}
-
-/** What a change is to say, or undefined: nothing. `mine`: the override is there already. */
-export function changeOf(wanted: Record<string, string>, options: Data, mine: boolean): Data | undefined {
-	const limits: Data = {}, unset: string[] = [];
-	for (const [key, text] of Object.entries(wanted)) {
-		const value = text.trim() === "" ? null : format.limitOf(text) ?? text.trim();
-		if (value === (options[key] ?? null))
-			unset.push(key);
-		else
-			limits[key] = value;
-	}
-	const some = Object.keys(limits).length > 0;
-	if (!mine)
-		return some ? { limits } : undefined;
-	return some ? { limits, unset } : { remove: true };
 }
 
 export function Limits({ model, client, onClose }: { model: ConsoleModel; client: ClientRow; onClose: () => void }) {
