@@ -70,7 +70,7 @@ test("files: searched, looked at, deleted on the disk", once, async (t) => {
 	/* Their sizes go up and down. */
 	await Promise.all(Array.from({ length: 250 }, (_, n) => device.send(`$file/f${n}/put/photo-${String(n).padStart(3, "0")}.jpg`, Buffer.alloc(1000 + n * 7 % 250))));
 	const newest = (await admin(broker, "listFiles", { limit: 1 })).files[0].name;
-	await eventually(() => broker.finished().size === 250, "all are stored");
+	await eventually(async () => (await admin(broker, "listFiles", { limit: 1000 })).files.length === 250, "all are in the catalog");
 	const page = await open(t, broker, "Files");
 	const first = (name) => page.locator(".slot:first-child .stored", { hasText: name }).waitFor();
 	await first(newest);
@@ -105,7 +105,7 @@ test("a file's details have what its client said of it", async (t) => {
 	const broker = await started(t);
 	const device = await fleet(t, broker, "cam-1", { f1: { name: "door.mp4", user_data: { place: "yard <b>\u202E", shots: [1, 2] } } });
 	await device.send("$file/f1/fin/1000");
-	await eventually(() => broker.finished().size === 1, "it is stored");
+	await eventually(async () => (await admin(broker, "listFiles")).files.length === 1, "it is in the catalog");
 	const page = await open(t, broker, "Files");
 	await page.getByRole("button", { name: "Details: door.mp4" }).click();
 	const dialog = page.getByRole("dialog");

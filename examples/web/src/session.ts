@@ -82,6 +82,8 @@ export class Session {
 			} catch (error) {
 				if (error instanceof Lost)
 					return;
+				if (!(error instanceof Refusal || error instanceof AdminError || error instanceof Silent))
+					throw error;
 				const word = error instanceof Refusal || error instanceof AdminError ? error.word : "";
 				this.rights[right] = word === "not_authorized" ? "no" : error instanceof Silent || word === "timeout" ? "silent" : "yes";
 			}
