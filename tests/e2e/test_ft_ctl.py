@@ -140,7 +140,7 @@ class Tool(ToolCase):
         self.ok(self.device("gate", broker=broker).upload("f1", CONTENT, "y.bin"))
         self.ctl("pause", "cam", broker=broker)
         lines = self.ctl("clients", broker=broker).splitlines()
-        self.assertRegex(lines[1], r"^cam +1 +1000B +1 +10.0k +10.0M +20\d\d-\d\d-\d\d +paused")
+        self.assertRegex(lines[1], r"^cam +1 +1.0k +1 +10.0k +10.0M +20\d\d-\d\d-\d\d +paused")
         self.assertRegex(lines[2], r"^gate +0 +0B +1 +10.0k +10.0M ")
         self.assertEqual([entry["client_id"] for entry in
                           self.json("clients", "g*", broker=broker)], ["gate"])

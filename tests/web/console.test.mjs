@@ -69,8 +69,8 @@ test("files: searched, looked at, deleted on the disk", once, async (t) => {
 	const device = await fleet(t, broker, "cam-1", {});
 	/* Their sizes go up and down. */
 	await Promise.all(Array.from({ length: 250 }, (_, n) => device.send(`$file/f${n}/put/photo-${String(n).padStart(3, "0")}.jpg`, Buffer.alloc(1000 + n * 7 % 250))));
-	const newest = (await admin(broker, "listFiles", { limit: 1 })).files[0].name;
 	await eventually(async () => (await admin(broker, "listFiles", { limit: 1000 })).files.length === 250, "all are in the catalog");
+	const newest = (await admin(broker, "listFiles", { limit: 1 })).files[0].name;
 	const page = await open(t, broker, "Files");
 	const first = (name) => page.locator(".slot:first-child .stored", { hasText: name }).waitFor();
 	await first(newest);
