@@ -2,6 +2,7 @@
 //
 // What operators see and do.
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
@@ -112,6 +113,25 @@ test("a file's details have what its client said of it", async (t) => {
 	await dialog.getByText('"place": "yard <b>⟨U+202E⟩"').waitFor();
 	await dialog.getByText("files/cam-1/f1/door.mp4").waitFor();
 	await dialog.getByText(sha256(SMALL)).waitFor();
+});
+
+test("a finished file is fetched from the console, and offered to nobody else", async (t) => {
+	const broker = await started(t);
+	if (!await admin(broker, "listOffers").catch(() => undefined))
+		return t.skip("this plugin does not offer files by command");
+	const data = randomBytes(700_001);
+	const device = await fleet(t, broker, "cam-1", {});
+	await device.send("$file/f1/put/door <b>.mp4", data);
+	await eventually(async () => (await admin(broker, "listFiles")).files.length === 1, "it is in the catalog");
+	const page = await open(t, broker, "Files");
+	await page.evaluate(() => { window.showSaveFilePicker = undefined; });
+	await page.getByRole("button", { name: "Details: door <b>.mp4" }).click();
+	const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("dialog").getByRole("button", { name: "Download" }).click()]);
+	assert.equal(download.suggestedFilename(), "door _b_.mp4");
+	assert.equal(sha256(readFileSync(await download.path())), sha256(data));
+	await page.getByText("Saved, checksum verified").waitFor();
+	await eventually(async () => (await admin(broker, "listOffers")).offers.length === 0, "it is offered no more");
+	assert.equal(sha256(readFileSync(broker.finished().get("door <b>.mp4"))), sha256(data));
 });
 
 test("clients: who holds how much of which quota, and limits that are changed", async (t) => {

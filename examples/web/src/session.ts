@@ -23,6 +23,8 @@ export class Session {
 	readonly admin: Admin;
 	readonly user: string;
 	model: ConsoleModel | undefined;
+	/** Whether operators can have files offered: brokers from before that cannot. */
+	offersFiles = false;
 	rights = { upload: "unknown" as Right, download: "unknown" as Right, console: "unknown" as Right };
 	readonly changed = new Set<() => void>();
 	#probing = false;
@@ -106,7 +108,11 @@ export class Session {
 	/* What a page left that was closed meanwhile. */
 	async #withdrawOld(): Promise<void> {
 		const to = `client/${this.link.clientId}`;
-		const data: Data = await this.admin.do("listOffers", { to }).catch(() => ({}));
+		const data: Data | undefined = await this.admin.do("listOffers", { to }).catch(() => undefined);
+		if (!data)
+			return;
+		this.offersFiles = true;
+		this.#tell();
 		for (const { name } of Array.isArray(data.offers) ? data.offers as Data[] : [])
 			if (typeof name === "string" && name.startsWith(CONSOLE_FOLDER))
 				await this.admin.do("withdrawOffer", { to, name }).catch(() => undefined);

@@ -75,6 +75,7 @@ export function Files({ session, model }: { session: Session; model: ConsoleMode
 function Details({ session, model, file, onClose, onDelete }: { session: Session; model: ConsoleModel; file: StoredFile; onClose: () => void; onDelete: () => void }) {
 	const [data, setData] = useState<Data | undefined>();
 	useEffect(() => void model.admin.do("getFile", file.names).then(setData, () => undefined), []);
+	const fetches = session.offersFiles && session.rights.download === "yes";
 	const copy = (text: string) => {
 		/* Only where the page came over https, or from this machine. */
 		void navigator.clipboard?.writeText(text).then(() => toast(C.detail.copied));
@@ -83,7 +84,7 @@ function Details({ session, model, file, onClose, onDelete }: { session: Session
 		{window.isSecureContext && <button type="button" class="link" onClick={() => copy(text)}>{C.detail.copy}</button>}</span>;
 	return <Dialog title={C.details} onClose={onClose} actions={<>
 		<button type="button" class="button danger" onClick={onDelete}><Icon name="trash" />{C.delete}</button>
-		{session.rights.download === "yes" && <button type="button" class="button primary" onClick={() => { void session.fetchStored(file); onClose(); }}><Icon name="down" />{C.download}</button>}
+		{fetches && <button type="button" class="button primary" onClick={() => { void session.fetchStored(file); onClose(); }}><Icon name="down" />{C.download}</button>}
 	</>}>
 		<p class="subject"><Name text={file.name} full /></p>
 		<Facts facts={[
@@ -96,6 +97,6 @@ function Details({ session, model, file, onClose, onDelete }: { session: Session
 			[C.detail.transfer, <Name text={file.transfer} full class="mono" />],
 			...(data?.user_data === undefined ? [] : [[C.detail.userData, <pre class="mono data">{format.visible(JSON.stringify(data.user_data, null, 2))}</pre>] as [string, preact.ComponentChildren]]),
 		]} />
-		{session.rights.download !== "yes" && <p class="muted small">{C.downloadNote}</p>}
+		{!fetches && <p class="muted small">{C.downloadNote}</p>}
 	</Dialog>;
 }
