@@ -76,9 +76,11 @@ test("files: searched, looked at, deleted on the disk", once, async (t) => {
 	const first = (name) => page.locator(".slot:first-child .stored", { hasText: name }).waitFor();
 	await first(newest);
 	/* The second page comes by scrolling. */
+	const toEnd = () => page.locator(".scroll").evaluate((box) => box.scrollTo(0, box.scrollHeight));
 	const whole = async (order) => {
-		await page.locator(".scroll").evaluate((box) => box.scrollTo(0, box.scrollHeight));
+		await toEnd();
 		await page.getByText(`250 · ${order}`).waitFor();
+		await toEnd();
 	};
 	await whole("the newest first");
 	await page.getByRole("columnheader", { name: "Name" }).getByRole("button").click();

@@ -45,7 +45,7 @@ test("the page stays as small as it was, whatever the file", async (t) => {
 		const now = { percent, heap: await heap(), rss: await pages(whole) };
 		seen.push(now);
 		if (percent >= next) {
-			t.diagnostic(`${percent} %: heap ${(now.heap / MIB).toFixed(0)} MiB, processes ${(now.rss / MIB).toFixed(0)} MiB`);
+			console.log(`${percent} %: heap ${(now.heap / MIB).toFixed(0)} MiB, processes ${(now.rss / MIB).toFixed(0)} MiB`);
 			next = percent + 10;
 		}
 	}
