@@ -53,6 +53,34 @@ test("a segment takes a twentieth of a second, within bounds", () => {
 	assert.ok(pace.segment <= 50_000);
 });
 
+test("a link is kept busy, however long its answers take", () => {
+	/* So many bytes a second, and so long until an answer: what is sent waits for what was sent before it. */
+	const run = (rate, delay_ms) => {
+		const pace = new Pace(), flying = [];
+		let free = 0, used = 0, bytes = 0;
+		for (let at = 0; at < 120_000; at++) {
+			while (flying[0]?.at <= at) {
+				const one = flying.shift();
+				used -= one.size;
+				pace.acked(one.size, at, at - one.sent);
+				if (at >= 90_000)
+					bytes += one.size;
+			}
+			while (flying.length < 19 && (flying.length === 0 || used + pace.segment <= pace.window)) {
+				const size = pace.segment;
+				free = Math.max(free, at) + size * 1000 / rate;
+				flying.push({ at: free + delay_ms, sent: at, size });
+				used += size;
+			}
+		}
+		return bytes / 30 / rate;
+	};
+	for (const [rate, delay_ms] of [[50_000, 20], [1 << 20, 20], [1 << 20, 500], [1 << 20, 3000], [200_000, 5000], [4 << 20, 1500]]) {
+		const share = run(rate, delay_ms);
+		assert.ok(share > 0.7, `${rate} bytes a second, answers after ${delay_ms} ms: ${share.toFixed(2)} of it is used`);
+	}
+});
+
 test("slots let so many messages and bytes through, in order, and the first always", async () => {
 	const slots = new Slots(), order = [];
 	slots.messages = 2;
