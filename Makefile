@@ -43,6 +43,8 @@ VERSION := $(shell sed -n 's/^#define FT_VERSION "\(.*\)"/\1/p' include/file_tra
 comma := ,
 SAN ?=
 BUILD ?= build$(if $(SAN),/san-$(firstword $(subst $(comma), ,$(SAN))))
+# By one name, whoever calls: what depends on what is kept by names.
+override BUILD := $(patsubst $(CURDIR)/%,%,$(BUILD))
 V ?=
 say = $(if $(V),,@echo "  $(1)	$(patsubst $(BUILD)/%,%,$@)";)
 

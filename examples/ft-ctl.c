@@ -75,6 +75,13 @@ static const struct table_column pause_columns[] = {
 	{ NULL, 0, NULL },
 };
 
+static const struct table_column client_columns[] = {
+	{ "CLIENT", -26, cell_client }, { "OPEN", 5, cell_transfers }, { "HELD", 6, cell_received },
+	{ "FILES", 7, cell_files }, { "SIZE", 6, cell_file_bytes }, { "QUOTA", 6, cell_quota },
+	{ "LATEST", -10, cell_latest }, { "STATE", -6, cell_state },
+	{ NULL, 0, NULL },
+};
+
 struct listing {
 	const struct settings *settings;
 	const struct table_column *columns;
@@ -97,25 +104,46 @@ static bool list_entry(void *context, cJSON *entry)
 }
 
 static enum exit_code list(struct caller *caller, const struct settings *settings,
-			   const char *command, const char *what, const struct table_column *columns)
+			   const struct pages *pages, const struct table_column *columns)
 {
-	const struct pages pages = {
-		.command = command, .what = what, .filter = &settings->filter, .limit = settings->limit,
-		.client = settings->argument_count ? settings->arguments[0] : NULL,
-	};
 	struct listing listing = { settings, columns, 0 };
 
-	return pages_each(caller, &pages, list_entry, &listing) ? EXIT_DONE : caller->code;
+	return pages_each(caller, pages, list_entry, &listing) ? EXIT_DONE : caller->code;
+}
+
+static const char *first_argument(const struct settings *settings)
+{
+	return settings->argument_count ? settings->arguments[0] : NULL;
 }
 
 static enum exit_code do_list(struct caller *caller, const struct settings *settings)
 {
-	return list(caller, settings, "listTransfers", "transfers", transfer_columns);
+	const struct pages pages = {
+		.command = "listTransfers", .what = "transfers", .filter = &settings->filter,
+		.limit = settings->limit, .client = first_argument(settings),
+	};
+
+	return list(caller, settings, &pages, transfer_columns);
 }
 
 static enum exit_code do_files(struct caller *caller, const struct settings *settings)
 {
-	return list(caller, settings, "listFiles", "files", file_columns);
+	const struct pages pages = {
+		.command = "listFiles", .what = "files", .filter = &settings->filter,
+		.limit = settings->limit, .client = first_argument(settings),
+	};
+
+	return list(caller, settings, &pages, file_columns);
+}
+
+static enum exit_code do_clients(struct caller *caller, const struct settings *settings)
+{
+	const struct pages pages = {
+		.command = "listClients", .what = "clients", .limit = settings->limit,
+		.clients = first_argument(settings),
+	};
+
+	return list(caller, settings, &pages, client_columns);
 }
 
 static enum exit_code do_pauses(struct caller *caller, const struct settings *settings)
@@ -442,6 +470,7 @@ static const struct {
 	{ "files", 0, 1, do_files },
 	{ "url", 2, 2, do_url },
 	{ "rm", 2, 2, do_rm },
+	{ "clients", 0, 1, do_clients },
 	{ "stats", 0, 0, do_stats },
 	{ "top", 0, 1, top_run },
 	{ "verify", 0, 0, do_verify },

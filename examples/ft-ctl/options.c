@@ -60,6 +60,12 @@ static bool take_text(struct settings *s, const struct row *row, const char *val
 	return true;
 }
 
+static bool take_sort(struct settings *s, const struct row *row, const char *value)
+{
+	*FIELD(const char *) = value;
+	return strcmp(value, "time") == 0 || strcmp(value, "name") == 0 || strcmp(value, "size") == 0;
+}
+
 static bool take_switch(struct settings *s, const struct row *row, const char *value)
 {
 	(void)value;
@@ -168,7 +174,10 @@ static const struct row rows[] = {
 	{ "until", 0, "TIME", take_time, AT(filter.until), TIME_WANTED, "... or earlier" },
 	{ "min-size", 0, "N", take_size, AT(filter.min_size), SIZE_WANTED, "so many bytes at least" },
 	{ "max-size", 0, "N", take_size, AT(filter.max_size), SIZE_WANTED, "... at most" },
-	{ "limit", 'n', "N", take_unsigned, AT(limit), NUMBER_WANTED, "list, files: so many at most" },
+	{ "sort", 0, "BY", take_sort, AT(filter.sort), "time, name or size is wanted",
+	  "files: the newest first, by name, the largest first" },
+	{ "limit", 'n', "N", take_unsigned, AT(limit), NUMBER_WANTED,
+	  "list, files, clients: so many at most" },
 	{ "all", 0, NULL, take_switch, AT(all), "", "pause, resume: everybody's" },
 	{ "ttl", 0, "TIME", take_duration, AT(ttl), DURATION_WANTED, "url: how long it lasts (1h), at most 7d" },
 	{ "cancel", 0, NULL, take_switch, AT(cancel), "", "verify: end one that goes on" },
@@ -178,7 +187,7 @@ static const struct row rows[] = {
 	{ "interval", 0, "SECONDS", take_unsigned, AT(interval_s), NUMBER_WANTED,
 	  "top: time between two looks (2)" },
 	{ "count", 0, "N", take_unsigned, AT(count), NUMBER_WANTED, "top: so many looks, then end" },
-	{ "wide", 0, NULL, take_switch, AT(wide), "", "list, files, pauses: ids and names in full" },
+	{ "wide", 0, NULL, take_switch, AT(wide), "", "lists: ids and names in full" },
 	{ "json", 0, NULL, take_switch, AT(json), "", "one JSON object a line, for programs" },
 	{ "help", 0, NULL, take_switch, AT(help), "", "this text" },
 };
@@ -197,6 +206,7 @@ static const char help_before[] =
 	"  files [CLIENT]         finished files, the newest first\n"
 	"  url CLIENT FILE        a URL of a finished file in S3, for some time\n"
 	"  rm CLIENT FILE         delete a finished file\n"
+	"  clients [PATTERN]      who holds how much, and may\n"
 	"  stats                  how the plugin does\n"
 	"  top                    the same, and what is on its way, live\n"
 	"  verify                 compare finished files with their checksums\n"

@@ -14,6 +14,7 @@ struct filter {
 	const char *name;		/* pattern */
 	const char *since, *until;	/* Unix seconds, as digits */
 	const char *min_size, *max_size;	/* bytes, as digits */
+	const char *sort;		/* of files: time, name, size */
 };
 
 struct settings {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define PAGE 500
+#define CURSOR_ROOM 4096	/* holds what entries were sorted by, in hex */
 
 static bool pages_add(cJSON *command, const char *key, const char *text)
 {
@@ -23,7 +24,9 @@ static cJSON *pages_command(const struct pages *pages, const char *cursor, unsig
 	cJSON *command = call_new(pages->command);
 
 	if (command && pages_add(command, "client_id", pages->client)
+	    && pages_add(command, "client", pages->clients)
 	    && pages_add(command, "name", filter->name)
+	    && pages_add(command, "sort", filter->sort)
 	    && pages_add_number(command, "since", filter->since)
 	    && pages_add_number(command, "until", filter->until)
 	    && pages_add_number(command, "min_size", filter->min_size)
@@ -37,7 +40,7 @@ static cJSON *pages_command(const struct pages *pages, const char *cursor, unsig
 
 bool pages_each(struct caller *caller, const struct pages *pages, page_visit *visit, void *context)
 {
-	char cursor[32] = "";
+	char cursor[CURSOR_ROOM] = "";
 	unsigned left = pages->limit;
 	bool more = true;
 

@@ -246,6 +246,40 @@ void cell_since(char text[CELL_ROOM], const cJSON *entry)
 	cell_date(text, text_of(entry, "since"));
 }
 
+void cell_latest(char text[CELL_ROOM], const cJSON *entry)
+{
+	snprintf(text, CELL_ROOM, "%.10s", text_of(entry, "latest_at"));
+}
+
+void cell_transfers(char text[CELL_ROOM], const cJSON *entry)
+{
+	snprintf(text, CELL_ROOM, "%.0f", number_of(entry, "transfers"));
+}
+
+void cell_received(char text[CELL_ROOM], const cJSON *entry)
+{
+	print_size(text, CELL_ROOM, number_of(entry, "received"));
+}
+
+void cell_files(char text[CELL_ROOM], const cJSON *entry)
+{
+	snprintf(text, CELL_ROOM, "%.0f", number_of(entry, "files"));
+}
+
+void cell_file_bytes(char text[CELL_ROOM], const cJSON *entry)
+{
+	print_size(text, CELL_ROOM, number_of(entry, "file_bytes"));
+}
+
+/* Nothing where there is none. */
+void cell_quota(char text[CELL_ROOM], const cJSON *entry)
+{
+	double quota = number_of(cJSON_GetObjectItemCaseSensitive(entry, "limits"), "client_quota");
+
+	if (quota > 0)
+		print_size(text, CELL_ROOM, quota);
+}
+
 void cell_scope(char text[CELL_ROOM], const cJSON *entry)
 {
 	snprintf(text, CELL_ROOM, "%s", text_of(entry, "scope"));

@@ -48,6 +48,12 @@ void cell_mark(char text[CELL_ROOM], const cJSON *entry);	/* the same in 4 colum
 void cell_completed(char text[CELL_ROOM], const cJSON *entry);
 void cell_scope(char text[CELL_ROOM], const cJSON *entry);
 void cell_since(char text[CELL_ROOM], const cJSON *entry);
+void cell_latest(char text[CELL_ROOM], const cJSON *entry);	/* the day */
+void cell_transfers(char text[CELL_ROOM], const cJSON *entry);
+void cell_received(char text[CELL_ROOM], const cJSON *entry);
+void cell_files(char text[CELL_ROOM], const cJSON *entry);
+void cell_file_bytes(char text[CELL_ROOM], const cJSON *entry);
+void cell_quota(char text[CELL_ROOM], const cJSON *entry);
 void cell_bar(char text[CELL_ROOM], const cJSON *entry);
 void cell_left(char text[CELL_ROOM], const cJSON *entry);
 

@@ -16,10 +16,34 @@ const common = {
   legalComments: "none", logLevel: "warning", absWorkingDir: here,
 };
 
+/*
+ * What MQTT.js and its stream library need besides, in a browser of today: its own bundle has polyfills of all that.
+ * The client writes no debug lines, gives no topics aliases, and has its timers from the browser.
+ */
+const STANDS_IN = {
+  "ws": "module.exports = {}",
+  "debug": "module.exports = () => () => undefined",
+  "lru-cache": "export class LRUCache {}",
+  "worker-timers": `export const setInterval = globalThis.setInterval.bind(globalThis),
+    clearInterval = globalThis.clearInterval.bind(globalThis),
+    setTimeout = globalThis.setTimeout.bind(globalThis), clearTimeout = globalThis.clearTimeout.bind(globalThis)`,
+  "abort-controller": "export const { AbortController, AbortSignal } = globalThis",
+  "../../package.json": "export const version = ''",
+};
+const standsIn = {
+  name: "stands-in",
+  setup(plugin) {
+    const names = Object.keys(STANDS_IN).map((name) => name.replaceAll(/[.\/]/g, "\\$&")).join("|");
+    plugin.onResolve({ filter: new RegExp(`^(${names})$`) }, ({ path: name }) => ({ path: name, namespace: "stands-in" }));
+    plugin.onLoad({ filter: /.*/, namespace: "stands-in" }, ({ path: name }) => ({ contents: STANDS_IN[name] }));
+    /* Node's own names are packages here. */
+  },
+};
+
 const worker = await build({ ...common, entryPoints: ["src/hash/worker.ts"] });
 const page = await build({
   ...common, entryPoints: ["src/main.tsx"], outdir: out, write: false,
-  jsx: "automatic", jsxImportSource: "preact",
+  jsx: "automatic", jsxImportSource: "preact", plugins: [standsIn], inject: ["src/node.ts"],
   define: { WORKER_SOURCE: JSON.stringify(worker.outputFiles[0].text), "process.env.NODE_ENV": '"production"' },
 });
 mkdirSync(out, { recursive: true });

@@ -285,6 +285,15 @@ struct ft_store_ops {
 	 */
 	void (*interrupt)(struct ft_store *store);
 
+	/*
+	 * The manifest that lies beside the finished file `name` of a key, as it is there; *text, of
+	 * *len bytes and with a NUL behind them, is the caller's to free. FT_NO_SUCH_TRANSFER: there is none.
+	 * FT_DAMAGED: what is there is too long for one. May be called at any time. Default:
+	 * FT_NO_SUCH_TRANSFER.
+	 */
+	enum ft_status (*read_manifest)(struct ft_store *store, const struct ft_key *key,
+					const char *name, char **text, size_t *len);
+
 	/* What is free. Default: unlimited. */
 	enum ft_status (*space)(struct ft_store *store, struct ft_space *space);
 
@@ -338,6 +347,8 @@ enum ft_status ft_store_sweep(struct ft_store *store, ft_store_is_known *is_know
 			      void *context) FT_MUST_USE;
 void ft_store_upload_expect(struct ft_upload *upload, const char *name, const char *transfer_id);
 void ft_store_interrupt(struct ft_store *store);
+enum ft_status ft_store_read_manifest(struct ft_store *store, const struct ft_key *key,
+				      const char *name, char **text, size_t *len) FT_MUST_USE;
 enum ft_status ft_store_space(struct ft_store *store, struct ft_space *space) FT_MUST_USE;
 enum ft_status ft_store_check_name(const struct ft_store *store, const char *name) FT_MUST_USE;
 

@@ -317,6 +317,33 @@ enum ft_status ft_catalog_page_files(struct ft_catalog *c, const struct ft_file_
 				     uint64_t *cursor, int64_t deadline_ms,
 				     ft_catalog_visit_file *visit, void *context) FT_MUST_USE;
 
+/* --- owners --- */
+
+/* Something in the catalog that somebody owns: a finished file, or an unfinished transfer. */
+struct ft_owned {
+	const char *owner;
+	size_t owner_len;
+	bool finished;
+	uint64_t size;			/* bytes; of a finished file */
+	int64_t completed_ms;		/* Unix ms; of a finished file */
+};
+
+/* How far such a walk is; begins as zeros. */
+struct ft_owned_walk {
+	bool finished_seen;
+	bool ended;
+	uint64_t place;
+};
+
+typedef void ft_catalog_visit_owned(void *context, const struct ft_owned *owned);
+
+/*
+ * Visits the next few thousand, in no order; what comes and goes meanwhile is visited or not. Between
+ * two calls nothing is kept open. The visit makes no calls on the same connection.
+ */
+enum ft_status ft_catalog_walk_owned(struct ft_catalog *c, struct ft_owned_walk *walk,
+				     ft_catalog_visit_owned *visit, void *context) FT_MUST_USE;
+
 /* --- pauses --- */
 
 /* What an operator has paused. */

@@ -74,6 +74,11 @@
 	  " AND completed_ms BETWEEN ?5 AND ?6 AND size BETWEEN ?7 AND ?8" \
 	  " ORDER BY rowid DESC") \
 	\
+	X(SLICE_OWNERS, "SELECT rowid, owner, size, completed_ms FROM finished WHERE rowid > ?" \
+	  " ORDER BY rowid LIMIT ?") \
+	X(SLICE_OPEN_OWNERS, "SELECT number, owner FROM transfers WHERE number > ?" \
+	  " ORDER BY number LIMIT ?") \
+	\
 	X(PUT_PAUSE, "INSERT INTO pauses (number, owner, file, since_ms) VALUES (?, ?, ?, ?)") \
 	X(DROP_PAUSE, "DELETE FROM pauses WHERE number = ? AND (number > 0 OR owner IS ?)") \
 	X(DROP_OLD_PAUSES, "DELETE FROM pauses WHERE number > 0" \

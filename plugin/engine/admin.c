@@ -9,6 +9,7 @@
 #include "base/system.h"
 #include "base/wildcard.h"
 #include "engine/admin_call.h"
+#include "engine/sorted_page.h"
 #include "engine/verify.h"
 #include "file_transfer/version.h"
 #include "log/record.h"
@@ -37,6 +38,7 @@ static void admin_free_message(struct admin_message **message)
 	if (!m)
 		return;
 	ft_control_free(&m->control);
+	ft_sorted_page_free(&m->clients);
 	free(m->answer.text);
 	free(m->room);
 	free(m->payload);
@@ -519,6 +521,7 @@ static enum ft_status admin_get_status(struct admin_call *call, struct ft_transf
 
 	(void)none;
 	ft_control_put_word(to, "version", FT_VERSION);
+	ft_control_put_word(to, "owner", e->options->owner == FT_OWNER_USERNAME ? "username" : "client_id");
 	ft_control_put_number(to, "uptime", admin_seconds(e->now_ms - e->begun_ms));
 	ft_control_put_number(to, "transfers", e->registry.count);
 	ft_control_put_number(to, "max_transfers", e->options->max_transfers);
@@ -624,6 +627,7 @@ static const struct {
 	[FT_CONTROL_RELOAD_LIMITS] = { engine_reload_limits, false },
 	[FT_CONTROL_SET_LIMITS] = { engine_set_limits, false },
 	[FT_CONTROL_ADOPT_FILES] = { admin_adopt, false },
+	[FT_CONTROL_LIST_CLIENTS] = { engine_list_clients, false },
 };
 
 /* Returns what it has cost, in commands. */
@@ -650,6 +654,14 @@ static size_t admin_carry_out(struct ft_engine *e, struct admin_message *m)
 	return call.cost;
 }
 
+/* What listClients has found is written for some entries at a time. */
+static size_t admin_go_on_with_clients(struct ft_engine *e, struct admin_message *m)
+{
+	if (engine_write_clients(e, m) && !admin_answer(m, FT_OK, NULL, NULL))
+		admin_drop_first(e);
+	return ADMIN_COMMANDS_AT_ONCE;
+}
+
 bool engine_run_admin(struct ft_engine *e)
 {
 	size_t cost = 0;
@@ -658,6 +670,8 @@ bool engine_run_admin(struct ft_engine *e)
 	while (cost < ADMIN_COMMANDS_AT_ONCE && !e->admin.out && (m = admin_first(e)) != NULL) {
 		if (!m->control)
 			cost += admin_begin(e, m) ? 1 : 2;
+		else if (m->clients)
+			cost += admin_go_on_with_clients(e, m);
 		else if (m->next == m->control->count)
 			admin_end(e, m);
 		else
@@ -692,7 +706,8 @@ static bool admin_is_change(const struct ft_admin_job *job)
 	enum ft_control_verb verb = job->command->verb;
 
 	return job->job.status == FT_OK && verb != FT_CONTROL_LIST_FILES
-	       && verb != FT_CONTROL_LIST_PAUSES && verb != FT_CONTROL_GET_FILE;
+	       && verb != FT_CONTROL_LIST_PAUSES && verb != FT_CONTROL_GET_FILE
+	       && verb != FT_CONTROL_LIST_CLIENTS;
 }
 
 /* The id is unknown then, whoever has removed the file. */
@@ -733,7 +748,9 @@ void engine_take_admin(struct ft_engine *e, struct ft_admin_job *job)
 		detail = "no finished file has this id";
 	if (admin_is_change(job))
 		engine_log_admin(e, m, command);
-	if (!admin_answer(m, done->status, job->word, detail))
+	if (done->status == FT_OK && job->clients)
+		engine_begin_clients(m, job);
+	else if (!admin_answer(m, done->status, job->word, detail))
 		admin_drop_first(e);
 	ft_job_free(&done);
 }

@@ -25,6 +25,8 @@ struct admin_message {
 	char *room;			/* ADMIN_DATA_ROOM bytes */
 	struct ft_buf data;		/* on it: members that answer the command */
 	struct ft_buf answer;		/* what is answered so far; grows */
+	struct ft_sorted_page *clients;	/* owned; of listClients, being written; NULL: none are */
+	size_t clients_next;		/* entry of it */
 };
 
 /* One command that is carried out. */
@@ -54,5 +56,12 @@ void engine_log_admin(const struct ft_engine *e, const struct admin_message *mes
 enum ft_status engine_get_limits(struct admin_call *call, struct ft_transfer *none) FT_MUST_USE;
 enum ft_status engine_set_limits(struct admin_call *call, struct ft_transfer *none) FT_MUST_USE;
 enum ft_status engine_reload_limits(struct admin_call *call, struct ft_transfer *none) FT_MUST_USE;
+
+/* listClients: the worker says who there is, and what they have finished. */
+enum ft_status engine_list_clients(struct admin_call *call, struct ft_transfer *none) FT_MUST_USE;
+
+/* ... and what it has found is written, some at a time. True: that was all. */
+void engine_begin_clients(struct admin_message *message, struct ft_admin_job *job);
+bool engine_write_clients(const struct ft_engine *e, struct admin_message *message);
 
 #endif

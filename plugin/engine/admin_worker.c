@@ -6,8 +6,12 @@
 #include <string.h>
 
 #include "base/escape.h"
+#include "base/json.h"
 #include "base/system.h"
+#include "base/utf8.h"
+#include "base/wildcard.h"
 #include "engine/limits.h"
+#include "engine/sorted_page.h"
 
 #define WORKER_PAGE_MS 25		/* then a page ends, however little was found */
 
@@ -59,21 +63,120 @@ static int64_t worker_ms(int64_t s)
 	return s < INT64_MAX / 1000 ? s * 1000 : INT64_MAX;
 }
 
-static enum ft_status worker_list_files(struct ft_core *core, struct ft_catalog *catalog,
-					struct ft_admin_job *job)
+static struct ft_file_filter worker_filter(const struct ft_control_command *command)
 {
-	const struct ft_control_command *command = job->command;
-	const struct ft_file_filter filter = {
+	return (struct ft_file_filter){
 		.owner = command->key.owner, .owner_len = command->key.owner_len,
 		.pattern = command->pattern, .since_ms = worker_ms(command->since),
 		.until_ms = worker_ms(command->until) + 999,
 		.min_size = command->min_size, .max_size = command->max_size,
 	};
+}
+
+/* --- finished files, sorted --- */
+
+struct worker_order {
+	enum ft_control_sort sort;
+	struct ft_sorted_page *page;
+};
+
+/* The largest first: what is left above it, the highest byte first. */
+static void worker_write_size(char text[8], uint64_t size)
+{
+	for (int i = 0; i < 8; i++)
+		text[i] = (char)((UINT64_MAX - size) >> (56 - 8 * i) & 0xff);
+}
+
+static bool worker_sort_file(void *context, const struct ft_finished *file)
+{
+	struct worker_order *order = context;
+	char size[8];
+	struct ft_control_place place = {
+		.value = file->name, .value_len = strlen(file->name),
+		.id = file->transfer_id, .id_len = strlen(file->transfer_id),
+	};
+	struct ft_sorted_entry *entry;
+	struct ft_key key;
+
+	if (order->sort == FT_SORT_SIZE) {
+		worker_write_size(size, file->size);
+		place.value = size;
+		place.value_len = sizeof size;
+	}
+	if ((entry = ft_sorted_page_take(order->page, &place, &file->key)) != NULL) {
+		key = entry->file.key;
+		entry->file = *file;
+		entry->file.key = key;
+	}
+	return true;
+}
+
+static void worker_write_sorted(struct ft_buf *to, const struct ft_sorted_page *page)
+{
+	const struct ft_control_place *last = NULL;
+	bool more = page->more;
+
+	ft_control_open(to, "files", '[');
+	for (size_t i = 0; i < page->count; i++) {
+		const struct ft_sorted_entry *entry = page->entries[i];
+		struct ft_buf before = *to;
+
+		ft_control_open_entry(to);
+		worker_put_file(to, &entry->file);
+		ft_buf_char(to, '}');
+		if (!ft_buf_ok(to) || to->len + ft_control_place_room(&entry->place)
+				      + FT_CONTROL_TAIL_ROOM > to->room) {
+			*to = before;
+			to->text[before.len] = '\0';
+			more = true;
+			break;
+		}
+		last = &entry->place;
+	}
+	ft_buf_char(to, ']');
+	if (more && last)
+		ft_control_put_place(to, last);
+}
+
+/*
+ * All that the filter leaves is looked at for each page: an index for every order would cost each
+ * upload more. Meanwhile nothing is kept open between two slices.
+ */
+static enum ft_status worker_list_sorted(struct ft_core *core, struct ft_catalog *catalog,
+					 struct ft_admin_job *job)
+{
+	const struct ft_control_command *command = job->command;
+	const struct ft_file_filter filter = worker_filter(command);
+	struct worker_order order = {
+		.sort = command->sort,
+		.page = ft_sorted_page_new(command->limit, &command->place),
+	};
+	uint64_t cursor = 0;
+	enum ft_status st;
+
+	do {
+		st = ft_catalog_page_files(catalog, &filter, &cursor, ft_clock_ms() + WORKER_PAGE_MS,
+					   worker_sort_file, &order);
+		if (st == FT_OK && atomic_load(&core->stopping))
+			st = FT_CANCELLED;
+	} while (st == FT_OK && cursor != 0);
+	if (st == FT_OK)
+		worker_write_sorted(job->data, order.page);
+	ft_sorted_page_free(&order.page);
+	return st;
+}
+
+static enum ft_status worker_list_files(struct ft_core *core, struct ft_catalog *catalog,
+					struct ft_admin_job *job)
+{
+	const struct ft_control_command *command = job->command;
+	const struct ft_file_filter filter = worker_filter(command);
 	struct worker_page page = { .to = job->data, .limit = command->limit };
 	uint64_t cursor = command->cursor;
 	enum ft_status st;
 
-	(void)core;
+	if (command->sort != FT_SORT_TIME)
+		return worker_list_sorted(core, catalog, job);
 	ft_control_open(job->data, "files", '[');
 	st = ft_catalog_page_files(catalog, &filter, &cursor, ft_clock_ms() + WORKER_PAGE_MS,
 				   worker_put_entry, &page);
@@ -81,6 +184,82 @@ static enum ft_status worker_list_files(struct ft_core *core, struct ft_catalog 
 	if (cursor != 0)
 		ft_control_put_cursor(job->data, cursor);
 	return st;
+}
+
+/* --- clients --- */
+
+struct worker_clients {
+	const struct ft_control_command *command;
+	struct ft_sorted_page *page;
+};
+
+static bool worker_fits_client(const struct ft_control_command *command,
+			       const struct ft_owned *owned)
+{
+	if (command->key.owner && (command->key.owner_len != owned->owner_len
+				   || memcmp(command->key.owner, owned->owner, owned->owner_len) != 0))
+		return false;
+	return !command->pattern || (!memchr(owned->owner, '\0', owned->owner_len)
+				     && ft_wildcard_match(command->pattern, owned->owner));
+}
+
+static void worker_count_client(void *context, const struct ft_owned *owned)
+{
+	struct worker_clients *clients = context;
+	const struct ft_key key = { .owner = owned->owner, .owner_len = owned->owner_len };
+	struct ft_sorted_entry *entry;
+	struct ft_control_place place;
+	char id[FT_SORTED_ID_ROOM];
+
+	if (!worker_fits_client(clients->command, owned))
+		return;
+	place = ft_sorted_place_of_owner(owned->owner, owned->owner_len, id);
+	entry = ft_sorted_page_take(clients->page, &place, &key);
+	if (!entry || !owned->finished)
+		return;
+	entry->client.files++;
+	entry->client.file_bytes += owned->size;
+	if (owned->completed_ms > entry->client.latest_ms)
+		entry->client.latest_ms = owned->completed_ms;
+}
+
+/* Who they are, and what they have finished. The rest is known to the broker's thread. */
+static enum ft_status worker_list_clients(struct ft_core *core, struct ft_catalog *catalog,
+					  struct ft_admin_job *job)
+{
+	const struct ft_control_command *command = job->command;
+	struct worker_clients clients = {
+		.command = command, .page = ft_sorted_page_new(command->limit, &command->place),
+	};
+	struct ft_owned_walk walk = { .place = 0 };
+	enum ft_status st = FT_OK;
+
+	job->clients = clients.page;
+	while (st == FT_OK && !walk.ended) {
+		st = ft_catalog_walk_owned(catalog, &walk, worker_count_client, &clients);
+		if (st == FT_OK && atomic_load(&core->stopping))
+			st = FT_CANCELLED;
+	}
+	return st;
+}
+
+/*
+ * What its client has said of it, from the manifest, where consumers have left it; anything may lie
+ * there. Too long for an answer: it is left out.
+ */
+static void worker_put_user_data(struct ft_core *core, struct ft_buf *to, const struct ft_finished *file)
+{
+	struct ft_json_member member = { .key = "user_data" };
+	char *text;
+	size_t len;
+
+	if (ft_store_read_manifest(core->store, &file->key, file->name, &text, &len) != FT_OK)
+		return;
+	if (ft_utf8_valid(text, len) && !memchr(text, '\0', len)
+	    && ft_json_find(text, len, &member, 1) == FT_JSON_OBJECT && member.value.len > 0
+	    && member.value.len + FT_CONTROL_TAIL_ROOM < to->room - to->len)
+		ft_control_put_json(to, "user_data", &member.value);
+	free(text);
 }
 
 /* Where the store has URLs: one, and until when it lasts; null where none can be made now. */
@@ -127,7 +306,10 @@ static enum ft_status worker_get_file(struct ft_core *core, struct ft_catalog *c
 		ft_control_put_null(job->data, "present");
 	else
 		ft_control_put_truth(job->data, "present", st == FT_OK);
-	return st == FT_OK || st == FT_BUSY ? worker_put_url(core, job, file.name) : FT_OK;
+	st = st == FT_OK || st == FT_BUSY ? worker_put_url(core, job, file.name) : FT_OK;
+	if (st == FT_OK)	/* last, since it takes what room is left */
+		worker_put_user_data(core, job->data, &file);
+	return st;
 }
 
 /* Commits, or rolls back where `st` or the commit is an error. */
@@ -261,6 +443,7 @@ void ft_admin_work(struct ft_core *core, struct ft_catalog *catalog, struct ft_j
 		[FT_CONTROL_GET_FILE] = worker_get_file,
 		[FT_CONTROL_DELETE_FILE] = worker_delete_file,
 		[FT_CONTROL_SET_LIMITS] = worker_set_limits,
+		[FT_CONTROL_LIST_CLIENTS] = worker_list_clients,
 	};
 	struct ft_admin_job *admin = FT_CONTAINER(job, struct ft_admin_job, job);
 

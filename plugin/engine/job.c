@@ -7,6 +7,7 @@
 
 #include "base/sys.h"
 #include "engine/downloads.h"
+#include "engine/sorted_page.h"
 #include "engine/things.h"
 
 struct ft_finished ft_finish_result(const struct ft_finish *job)
@@ -107,6 +108,7 @@ void ft_job_free(struct ft_job **pointer)
 		break;
 	case FT_JOB_ADMIN:
 		ft_overrides_free(&FT_CONTAINER(job, struct ft_admin_job, job)->overrides);
+		ft_sorted_page_free(&FT_CONTAINER(job, struct ft_admin_job, job)->clients);
 		break;
 	case FT_JOB_TIDY:
 	case FT_JOB_ANNOUNCE:

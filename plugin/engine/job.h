@@ -243,6 +243,8 @@ void ft_taken_clear(struct ft_taken *taken);
 
 #define FT_ADMIN_DETAIL_ROOM 900
 
+struct ft_sorted_page;
+
 /* An operator's command. */
 struct ft_admin_job {
 	struct ft_job job;		/* status: the result */
@@ -250,6 +252,7 @@ struct ft_admin_job {
 	struct ft_buf *data;		/* the message's: members of the answer */
 	const char *who;		/* the message's: asks, for log lines */
 	struct ft_finished deleted;	/* result of deleteFile; its key is the command's */
+	struct ft_sorted_page *clients;	/* owned; result of listClients */
 
 	/* setLimits */
 	const struct ft_overrides *former;	/* the broker's, who leaves them alone meanwhile */

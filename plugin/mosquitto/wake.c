@@ -28,6 +28,13 @@
  */
 #define ECHOES 3
 
+/*
+ * 2.0 neither reads from nor writes to WebSockets but in a pass of its loop, of which their traffic
+ * causes none: one message leaves in each. So many passes are brought about that the client's next
+ * command comes in one of them, and leads to the next round.
+ */
+#define ECHOES_WEBSOCKETS 128
+
 /* Rings wait for their effect by themselves. */
 #define BELL_PAUSE_MIN_US 200
 #define BELL_PAUSE_MAX_US 20000
@@ -465,7 +472,7 @@ void ft_wake_drained(struct ft_wake *wake)
 	if (wake->seen == atomic_load(&wake->heard))
 		return;
 	if (wake->echoing)
-		atomic_store(&wake->echoes, ECHOES);
+		atomic_store(&wake->echoes, wake->is_21 ? ECHOES : ECHOES_WEBSOCKETS);
 	atomic_store(&wake->heard, wake->seen);
 }
 

@@ -46,6 +46,7 @@ static const struct {
 	[FT_CONTROL_RELOAD_LIMITS] = { "reloadLimits", NEEDS_NOTHING },
 	[FT_CONTROL_SET_LIMITS] = { "setLimits", NEEDS_NOTHING },
 	[FT_CONTROL_ADOPT_FILES] = { "adoptFiles", NEEDS_NOTHING },
+	[FT_CONTROL_LIST_CLIENTS] = { "listClients", NEEDS_NOTHING },
 };
 
 /* --- reading --- */
@@ -145,14 +146,56 @@ static uint64_t control_cursor(struct control_reader *r)
 	return cursor;
 }
 
+/* Such a cursor is the id, a NUL and the value, in hex. */
+static void control_read_place(struct control_reader *r, struct ft_control_place *place)
+{
+	const char *text = control_text(r, "cursor", "cursor is a text");
+	size_t digits = text ? strlen(text) : 0;
+	const char *end;
+
+	if (!text)
+		return;
+	if (digits % 2 == 0 && ft_hex_decode(r->ids, text, digits / 2)
+	    && (end = memchr(r->ids, '\0', digits / 2)) != NULL) {
+		place->id = r->ids;
+		place->id_len = (size_t)(end - r->ids);
+		place->value = end + 1;
+		place->value_len = digits / 2 - place->id_len - 1;
+		r->ids += digits / 2;
+		return;
+	}
+	r->wrong = "cursor is what an earlier page of the same order had as its cursor";
+}
+
+static enum ft_control_sort control_sort(struct control_reader *r)
+{
+	static const char *const words[] = {
+		[FT_SORT_TIME] = "time", [FT_SORT_NAME] = "name", [FT_SORT_SIZE] = "size",
+	};
+	const char *text = control_text(r, "sort", "sort is a text");
+
+	for (size_t i = 0; text && i < sizeof words / sizeof words[0]; i++)
+		if (strcmp(text, words[i]) == 0)
+			return (enum ft_control_sort)i;
+	if (text)
+		r->wrong = "sort is time, name or size";
+	return FT_SORT_TIME;
+}
+
 static void control_read_filter(struct control_reader *r, struct ft_control_command *command)
 {
 	static const char wrong[] = "limit, since, until, min_size and max_size are integers from 0 to 2^53";
+	bool clients = strcmp(command->name, "listClients") == 0;
 
-	command->pattern = control_text(r, "name", "name is a pattern of names: a text");
+	command->pattern = control_text(r, clients ? "client" : "name",
+					"name and client are patterns: texts");
 	if (command->pattern && strlen(command->pattern) > CONTROL_PATTERN_MAX)
-		r->wrong = "name is a pattern of at most 255 bytes";
-	command->cursor = control_cursor(r);
+		r->wrong = "name and client are patterns of at most 255 bytes";
+	command->sort = control_sort(r);
+	if (command->sort != FT_SORT_TIME || clients)
+		control_read_place(r, &command->place);
+	else
+		command->cursor = control_cursor(r);
 	command->limit = (size_t)control_number(r, "limit", FT_CONTROL_LIMIT_DEFAULT, wrong);
 	if (command->limit == 0 || command->limit > FT_CONTROL_LIMIT_MAX)
 		r->wrong = "limit is 1 to 1000";
@@ -380,6 +423,12 @@ void ft_control_put_truth(struct ft_buf *buf, const char *key, bool truth)
 	ft_buf_str(buf, truth ? "true" : "false");
 }
 
+void ft_control_put_json(struct ft_buf *buf, const char *key, const struct ft_json_text *value)
+{
+	control_put_key(buf, key, "");
+	ft_buf_bytes(buf, value->at, value->len);
+}
+
 void ft_control_put_time(struct ft_buf *buf, const char *key, int64_t unix_ms)
 {
 	char time[FT_RFC3339_ROOM];
@@ -392,6 +441,21 @@ void ft_control_put_cursor(struct ft_buf *buf, uint64_t cursor)
 {
 	control_put_key(buf, "cursor", "");
 	ft_buf_printf(buf, "\"%llx\"", (unsigned long long)cursor);
+}
+
+void ft_control_put_place(struct ft_buf *buf, const struct ft_control_place *place)
+{
+	control_put_key(buf, "cursor", "");
+	ft_buf_char(buf, '"');
+	ft_buf_hex(buf, (const uint8_t *)place->id, place->id_len);
+	ft_buf_str(buf, "00");
+	ft_buf_hex(buf, (const uint8_t *)place->value, place->value_len);
+	ft_buf_char(buf, '"');
+}
+
+size_t ft_control_place_room(const struct ft_control_place *place)
+{
+	return 2 * (place->id_len + place->value_len + 1);
 }
 
 void ft_control_open(struct ft_buf *buf, const char *key, char bracket)

@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/json.h"
 #include "file_transfer/status.h"
 #include "file_transfer/store.h"
 #include "protocol/limits.h"
@@ -59,7 +60,26 @@ enum ft_control_verb {
 	FT_CONTROL_RELOAD_LIMITS,
 	FT_CONTROL_SET_LIMITS,
 	FT_CONTROL_ADOPT_FILES,
+	FT_CONTROL_LIST_CLIENTS,
 	FT_CONTROL_VERBS
+};
+
+/* In which order a page of files is. */
+enum ft_control_sort {
+	FT_SORT_TIME,			/* of completion, the newest first: in the order of the catalog */
+	FT_SORT_NAME,			/* by bytes */
+	FT_SORT_SIZE,			/* the largest first */
+};
+
+/*
+ * Behind what a page begins, where pages are not in the order of the catalog: the values by which the
+ * last entry of the page before was sorted, so that the place stays right whatever comes and goes.
+ */
+struct ft_control_place {
+	const char *value;		/* name, size or owner as ft_control_put_place() was given; NULL: at the beginning */
+	size_t value_len;
+	const char *id;			/* tells equal values apart */
+	size_t id_len;
 };
 
 /* One command. Texts are borrowed from the control. */
@@ -70,8 +90,10 @@ struct ft_control_command {
 	enum ft_control_verb verb;
 	struct ft_key key;		/* client_id, file_id; NULL: not said */
 	const char *user;		/* NULL: not said */
-	const char *pattern;		/* of names, for the shell; NULL: any */
+	const char *pattern;		/* of names, of listClients of owners, for the shell; NULL: any */
+	enum ft_control_sort sort;	/* of listFiles */
 	uint64_t cursor;		/* where the page begins; 0: at the beginning */
+	struct ft_control_place place;	/* ... where it is sorted, and of listClients */
 	size_t limit;			/* entries of the page */
 	int64_t since, until;		/* Unix seconds, both included */
 	uint64_t min_size, max_size;	/* bytes, both included */
@@ -103,8 +125,15 @@ void ft_control_put_word(struct ft_buf *buf, const char *key, const char *word);
 void ft_control_put_number(struct ft_buf *buf, const char *key, uint64_t number);
 void ft_control_put_null(struct ft_buf *buf, const char *key);
 void ft_control_put_truth(struct ft_buf *buf, const char *key, bool truth);
+void ft_control_put_json(struct ft_buf *buf, const char *key, const struct ft_json_text *value);
 void ft_control_put_time(struct ft_buf *buf, const char *key, int64_t unix_ms);
 void ft_control_put_cursor(struct ft_buf *buf, uint64_t cursor);
+
+/* ... a cursor that command->place is read from. */
+void ft_control_put_place(struct ft_buf *buf, const struct ft_control_place *place);
+
+/* Bytes that a page needs behind its entries for such a cursor, besides FT_CONTROL_TAIL_ROOM. */
+size_t ft_control_place_room(const struct ft_control_place *place);
 
 /* ... a member that is an object or array, to be filled and closed. */
 void ft_control_open(struct ft_buf *buf, const char *key, char bracket);

@@ -52,6 +52,15 @@ void ft_store_interrupt(struct ft_store *store)
 		store->ops->interrupt(store);
 }
 
+enum ft_status ft_store_read_manifest(struct ft_store *store, const struct ft_key *key,
+				      const char *name, char **text, size_t *len)
+{
+	*text = NULL;
+	*len = 0;
+	return store->ops->read_manifest ? store->ops->read_manifest(store, key, name, text, len)
+					 : FT_NO_SUCH_TRANSFER;
+}
+
 enum ft_status ft_store_space(struct ft_store *store, struct ft_space *space)
 {
 	*space = (struct ft_space){ .bytes = UINT64_MAX, .files = UINT64_MAX };

@@ -224,6 +224,40 @@ class Files(ControlCase):
         self.assertEqual(found(since=4000000000), [])
         self.assertEqual(found(until=1000), [])
 
+    def test_files_are_sorted(self):
+        device, operator = self.device(), self.operator()
+        for name, size in (("b", 30), ("a", 20), ("c", 300), ("B", 1)):
+            self.ok(device.upload("id-" + name, CONTENT[:size], name))
+        for sort, names in (("name", "Babc"), ("size", "cbaB"), ("time", "Bcab")):
+            for limit in (1, 3, 4, 100):
+                found = operator.pages("listFiles", "files", client_id=device.client_id, sort=sort,
+                                       limit=limit)
+                self.assertEqual("".join(entry["name"] for entry in found), names)
+
+    def test_clients_are_listed_with_their_figures_and_limits(self):
+        broker = self.start_broker(start=False)
+        broker.options["limits_file"] = path = os.path.join(broker.dir, "limits.json")
+        with open(path, "w", encoding="ascii") as file:
+            json.dump({"overrides": [{"client": "cam-*", "client_quota": "7M"}]}, file)
+        broker.options["client_quota"] = "5M"
+        broker.start()
+        operator = self.operator(broker=broker)
+        cam, gate = self.device("cam-1", broker=broker), self.device("gate", broker=broker)
+        self.finished(cam, "f1", "f2")
+        self.finished(gate, "f1")
+        self.begun(gate, "f3")
+        entries = eventually(lambda: next((found for found in [operator.pages(
+            "listClients", "clients", limit=1)] if len(found) == 2), None), "both clients")
+        self.assertEqual([(entry["client_id"], entry["files"], entry["file_bytes"], entry["transfers"],
+                           entry["received"], entry["limits"]["client_quota"], entry["overridden"])
+                          for entry in entries],
+                         [("cam-1", 2, 2 * len(CONTENT), 0, 0, 7 << 20, True),
+                          ("gate", 1, len(CONTENT), 1, 1000, 5 << 20, False)])
+        self.assertEqual([entry["client_id"] for entry in
+                          operator.do("listClients", client="g*")["clients"]], ["gate"])
+        operator.do("deleteFile", client_id="cam-1", file_id="f1")
+        self.assertEqual(operator.do("listClients", client_id="cam-1")["clients"][0]["files"], 1)
+
     def test_one_file_is_told_with_its_path(self):
         device, operator = self.device(), self.operator()
         self.finished(device, "f 1")
@@ -236,6 +270,23 @@ class Files(ControlCase):
         os.unlink(path + ".manifest.json")
         self.assertFalse(operator.do("getFile", client_id=device.client_id,
                                      file_id="f 1")["present"])
+
+    def test_one_file_is_told_with_what_its_client_said_of_it(self):
+        device, operator = self.device(), self.operator()
+        data = {"path": "a/b \u202e", "n": [1.50, None]}
+        self.ok(device.init("f1", "n.bin", size=3, user_data=data))
+        self.ok(device.segment("f1", 0, b"abc"))
+        self.ok(device.fin("f1", 3))
+        self.finished(device, "f2")
+        told = operator.do("getFile", client_id=device.client_id, file_id="f1")
+        self.assertEqual(told["user_data"], data)
+        manifest = os.path.join(self.broker.storage.path, told["path"] + ".manifest.json")
+        for text in (b"", b"{", b'{"user_data":"\xff"}', b"[]", b"x" * 200000):
+            with open(manifest, "wb") as file:
+                file.write(text)
+            self.assertNotIn("user_data", operator.do("getFile", client_id=device.client_id,
+                                                      file_id="f1"))
+        self.assertNotIn("user_data", operator.do("getFile", client_id=device.client_id, file_id="f2"))
 
     def test_a_deleted_file_is_gone_and_its_id_unknown(self):
         device, operator = self.device(), self.operator()

@@ -54,7 +54,7 @@ class Tool(ToolCase):
         for file, name in (("f" * 100, "n" * 200), ("\u4e2d" * 60, "\u4e2d" * 70), ("e", "a\u0301" * 60)):
             self.begun(device, file, name, 4 * 10**9)
             self.ok(device.upload("d" + file, CONTENT, name))
-        for command in ("list", "files", "pauses", "top --count 1"):
+        for command in ("list", "files", "clients", "pauses", "top --count 1"):
             self.ctl("pause", device.client_id)
             for line in self.ctl(*command.split()).splitlines():
                 wide = sum(2 if c in "\u4e2d😀" else 0 if c == "\u0301" else 1 for c in line)
@@ -123,6 +123,27 @@ class Tool(ToolCase):
         self.assertEqual(len(self.json("files", device.client_id, "--until", "1h")), 0)
         self.assertEqual(len(self.json("files", device.client_id, "--until", "2020-01-31")), 0)
         self.assertEqual(len(self.json("files", device.client_id, "--min-size", "1M")), 0)
+
+    def test_files_are_sorted(self):
+        device = self.device()
+        for file, name, size in (("f1", "b", 20), ("f2", "a", 10), ("f3", "c", 30)):
+            self.ok(device.upload(file, CONTENT[:size], name))
+        self.assertEqual([[entry["file_id"] for entry in
+                           self.json("files", device.client_id, "--sort", by)]
+                          for by in ("time", "name", "size")],
+                         [["f3", "f2", "f1"], ["f2", "f1", "f3"], ["f3", "f1", "f2"]])
+
+    def test_clients_show_who_holds_how_much(self):
+        broker = self.start_broker({"client_quota": "10M"})
+        device = self.begun(self.device("cam", broker=broker))
+        self.ok(device.upload("f2", CONTENT, "x.bin"))
+        self.ok(self.device("gate", broker=broker).upload("f1", CONTENT, "y.bin"))
+        self.ctl("pause", "cam", broker=broker)
+        lines = self.ctl("clients", broker=broker).splitlines()
+        self.assertRegex(lines[1], r"^cam +1 +1.0k +1 +10.0k +10.0M +20\d\d-\d\d-\d\d +paused")
+        self.assertRegex(lines[2], r"^gate +0 +0B +1 +10.0k +10.0M ")
+        self.assertEqual([entry["client_id"] for entry in
+                          self.json("clients", "g*", broker=broker)], ["gate"])
 
     def test_more_files_than_a_page_has_are_all_listed(self):
         device = self.device()
@@ -220,7 +241,7 @@ class Tool(ToolCase):
           ("which_limits", "limits", "set", "--for-client", "c"),
           ("a_limit_without_a_value", "limits", "set", "--for-client", "c", "client_rate"),
           ("too_many_limits", "limits", "a", "b", "c"),
-          ("a_limit", "files", "-n", "0"), ("a_password_alone", "-P", "x", "list"))
+          ("a_limit", "files", "-n", "0"), ("an_order", "files", "--sort", "age"), ("a_password_alone", "-P", "x", "list"))
     def test_wrong_usage_is_told__(self, *arguments):
         self.ctl(*arguments, status=USAGE)
         self.assertTrue(self.said.startswith("ft-ctl: "), self.said)

@@ -108,6 +108,31 @@ START_TEST(test_control__reads_ids_in_hex)
 }
 END_TEST
 
+START_TEST(test_control__reads_the_places_that_it_writes)
+{
+	const struct ft_control_place place = { "n\0m", 3, "id", 2 };
+	char members[200], room[100];
+	struct ft_buf buf = ft_buf_on(room, sizeof room);
+	const struct ft_control_command *c;
+
+	ft_control_put_place(&buf, &place);
+	ck_assert_str_eq(room, "\"cursor\":\"6964006e006d\"");
+	ck_assert_uint_eq(ft_control_place_room(&place), 12);
+	snprintf(members, sizeof members, "\"command\":\"listFiles\",\"sort\":\"name\",%s", room);
+	c = command(members);
+	ck_assert_ptr_null(c->wrong);
+	ck_assert_int_eq(c->sort, FT_SORT_NAME);
+	ck_assert_uint_eq(c->place.value_len, 3);
+	ck_assert_mem_eq(c->place.value, "n\0m", 3);
+	ck_assert_uint_eq(c->place.id_len, 2);
+	c = command("\"command\":\"listClients\",\"client\":\"c*\",\"cursor\":\"0061\"");
+	ck_assert_ptr_null(c->wrong);
+	ck_assert_str_eq(c->pattern, "c*");
+	ck_assert_uint_eq(c->place.id_len, 0);
+	ck_assert_mem_eq(c->place.value, "a", 1);
+}
+END_TEST
+
 START_TEST(test_control__says_what_is_wrong_with_a_command)
 {
 	static const char *const wrong[] = {
@@ -127,6 +152,12 @@ START_TEST(test_control__says_what_is_wrong_with_a_command)
 		"\"command\":\"getFile\",\"client_id\":\"c\",\"file_id\":\"f\",\"url_ttl\":0",
 		"\"command\":\"getFile\",\"client_id\":\"c\",\"file_id\":\"f\",\"url_ttl\":604801",
 		"\"command\":\"getFile\",\"client_id\":\"c\",\"file_id\":\"f\",\"url_ttl\":\"1\"",
+		"\"command\":\"listFiles\",\"sort\":1", "\"command\":\"listFiles\",\"sort\":\"Name\"",
+		"\"command\":\"listFiles\",\"sort\":\"name\",\"cursor\":\"12\"",
+		"\"command\":\"listFiles\",\"sort\":\"size\",\"cursor\":\"0\"",
+		"\"command\":\"listFiles\",\"sort\":\"size\",\"cursor\":\"00zz\"",
+		"\"command\":\"listFiles\",\"cursor\":\"610000000000000062\"",
+		"\"command\":\"listClients\",\"client\":1", "\"command\":\"listClients\",\"cursor\":\"61\"",
 	};
 
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
@@ -239,6 +270,7 @@ FT_SUITE_WITH("control", NULL, teardown,
 	 test_control__has_defaults_for_what_is_not_said,
 	 test_control__reads_what_is_said,
 	 test_control__reads_ids_in_hex,
+	 test_control__reads_the_places_that_it_writes,
 	 test_control__says_what_is_wrong_with_a_command,
 	 test_control__refuses_messages_of_another_shape,
 	 test_control__takes_brackets_within_texts_for_text,

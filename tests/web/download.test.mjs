@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { admin, eventually, launch, sha256, signedIn, started } from "./lib.mjs";
+import { eventually, launch, sha256, signedIn, started } from "./lib.mjs";
 
 let browser;
 before(async () => { browser = await launch(); });
@@ -34,7 +34,7 @@ async function shop(t, browser_, options, files) {
 	return { broker, page };
 }
 
-test("a file is fetched, verified and saved", { timeout: 60_000 }, async (t) => {
+test("a file is fetched, verified and saved", async (t) => {
 	const data = randomBytes(1_500_001);
 	const { page } = await shop(t, browser, {}, { "app-7.bin": data, "models/empty": "", "models/small.txt": "small" });
 	await withoutPicker(page);
@@ -46,7 +46,7 @@ test("a file is fetched, verified and saved", { timeout: 60_000 }, async (t) => 
 	assert.equal(readFileSync(await empty.path()).length, 0);
 });
 
-test("a file goes to disk as it comes, over a broker that is killed meanwhile", { timeout: 90_000 }, async (t) => {
+test("a file goes to disk as it comes, over a broker that is killed meanwhile", async (t) => {
 	const data = randomBytes(4 << 20);
 	const { broker, page } = await shop(t, browser, { plugin: { client_download_bandwidth: "1M" } }, { "large.bin": data });
 	await withPicker(page);
@@ -54,25 +54,27 @@ test("a file goes to disk as it comes, over a broker that is killed meanwhile", 
 	await eventually(async () => Number(await page.locator(".upload .bar").getAttribute("aria-valuenow")) >= 25, "a quarter is there");
 	await broker.kill9();
 	await page.getByText("The broker is out of reach").waitFor();
+	broker.log = "";
 	await broker.start();
-	await page.getByText("Saved, checksum verified").waitFor({ timeout: 60_000 });
+	await page.getByText("Saved, checksum verified").waitFor();
 	assert.equal(await inBrowser(page, "large.bin"), sha256(data));
-	const sent = (await admin(broker, "getMetrics"))["downloads/bytes"];
-	assert.ok(sent < 4 << 20, `what was there is not fetched again: ${sent}`);
+	/* Blocks that are late are asked for twice, those that were there are not. */
+	assert.match(broker.log, /\$file-get\/[1-9]\d*\/\d+\/large\.bin/);
+	assert.doesNotMatch(broker.log, /\$file-get\/0\/\d+\/large\.bin/);
 });
 
-test("a file that is replaced meanwhile is never mixed with the old one", { timeout: 90_000 }, async (t) => {
+test("a file that is replaced meanwhile is never mixed with the old one", async (t) => {
 	const fresh = randomBytes(1 << 20);
 	const { broker, page } = await shop(t, browser, { plugin: { client_download_bandwidth: "1M" } }, { "app.bin": randomBytes(6 << 20) });
 	await withPicker(page);
 	await page.getByRole("button", { name: "Download: app.bin" }).click();
 	await eventually(async () => Number(await page.locator(".upload .bar").getAttribute("aria-valuenow")) >= 20, "a fifth is there");
 	broker.offer("app.bin", fresh);
-	await page.getByText("Saved, checksum verified").waitFor({ timeout: 60_000 });
+	await page.getByText("Saved, checksum verified").waitFor();
 	assert.equal(await inBrowser(page, "app.bin"), sha256(fresh));
 });
 
-test("what is offered and taken back is seen at once; searched; paused and cancelled", { timeout: 60_000 }, async (t) => {
+test("what is offered and taken back is seen at once; searched; paused and cancelled", async (t) => {
 	const { broker, page } = await shop(t, browser, { plugin: { client_download_bandwidth: "1M" } }, { "a/one.bin": randomBytes(3 << 20), "b/two.txt": "2" });
 	broker.offer("c/three.txt", "3");
 	await page.locator(".upload", { hasText: "c/three.txt" }).waitFor();

@@ -10,7 +10,8 @@ import { BUILD, Broker, Device, PASSWORDS, eventually, launch, signIn, sleep } f
 const out = process.argv[2] ?? path.join(BUILD, "web-pictures"), seconds = Number(process.argv[3] ?? 40);
 mkdirSync(out, { recursive: true });
 const dir = mkdtempSync(path.join(BUILD, "web-tests/pictures-"));
-const broker = await new Broker({ plugin: { client_bandwidth: "6M", client_quota: "2G", max_transfers_per_client: 1000, deny_names: "*.exe" } }).start();
+writeFileSync(path.join(dir, "limits.json"), '{"overrides":[{"client":"camera-*","client_quota":"20M"}]}');
+const broker = await new Broker({ plugin: { limits_file: path.join(dir, "limits.json"), client_bandwidth: "6M", client_quota: "2G", max_transfers_per_client: 1000, deny_names: "*.exe" } }).start();
 const browser = await launch();
 const devices = [], byId = new Map();
 
@@ -82,6 +83,11 @@ try {
 			await page.getByRole("button", { name: /^Details/ }).first().click();
 			await sleep(500);
 			await shoot("details", width);
+			await page.keyboard.press("Escape");
+			await page.getByRole("link", { name: "Clients" }).click();
+			await page.getByRole("button", { name: "Limits: camera-07" }).click();
+			await page.getByRole("dialog").getByText("this client only").waitFor();
+			await shoot("limits", width);
 			await page.keyboard.press("Escape");
 		}
 	const anna = await (await browser.newContext({ viewport: { width: 1280, height: 800 } })).newPage();

@@ -12,10 +12,11 @@ const { gaps, rangesOf, total } = await from("upload/ranges");
 const { Pace, SEGMENT_MAX, SEGMENT_MIN } = await from("upload/pace");
 const { Slots } = await from("upload/slots");
 const { fitsPut, identity, nameFault, patience, remedy } = await from("upload/plan");
-const { bytes, duration, microseconds, visible } = await from("format");
+const { bytes, duration, limit, limitOf, microseconds, visible } = await from("format");
 const { knows, reason } = await from("words");
 const { webSocketPort } = await from("broker");
 const { ceiling } = await from("views/chart");
+const { changeOf } = await from("console/limits");
 
 test("gaps are what is not held", () => {
 	assert.deepEqual(gaps([], 10), [[0, 10]]);
@@ -50,6 +51,34 @@ test("a segment takes a twentieth of a second, within bounds", () => {
 	assert.equal(pace.segment, 50_000);
 	pace.lost();
 	assert.ok(pace.segment <= 50_000);
+});
+
+test("a link is kept busy, however long its answers take", () => {
+	/* So many bytes a second, and so long until an answer: what is sent waits for what was sent before it. */
+	const run = (rate, delay_ms) => {
+		const pace = new Pace(), flying = [];
+		let free = 0, used = 0, bytes = 0;
+		for (let at = 0; at < 120_000; at++) {
+			while (flying[0]?.at <= at) {
+				const one = flying.shift();
+				used -= one.size;
+				pace.acked(one.size, at, at - one.sent);
+				if (at >= 90_000)
+					bytes += one.size;
+			}
+			while (flying.length < 19 && (flying.length === 0 || used + pace.segment <= pace.window)) {
+				const size = pace.segment;
+				free = Math.max(free, at) + size * 1000 / rate;
+				flying.push({ at: free + delay_ms, sent: at, size });
+				used += size;
+			}
+		}
+		return bytes / 30 / rate;
+	};
+	for (const [rate, delay_ms] of [[50_000, 20], [1 << 20, 20], [1 << 20, 500], [1 << 20, 3000], [200_000, 5000], [4 << 20, 1500]]) {
+		const share = run(rate, delay_ms);
+		assert.ok(share > 0.7, `${rate} bytes a second, answers after ${delay_ms} ms: ${share.toFixed(2)} of it is used`);
+	}
 });
 
 test("slots let so many messages and bytes through, in order, and the first always", async () => {
@@ -113,6 +142,23 @@ test("figures, and text that hides", () => {
 	assert.equal(visible("a\u202Eb\u0000\u200Bc\uD800"), "a⟨U+202E⟩b⟨U+0000⟩⟨U+200B⟩c⟨U+D800⟩");
 	assert.equal(visible("naïve 😀 שלום"), "naïve 😀 שלום");
 	assert.deepEqual([0, 1, 100, 90].map(ceiling), [1, 1.5, 128, 96]);
+});
+
+test("a limit is written as options have it, and an override has only what is otherwise", () => {
+	for (const [n, text] of [[0, "0"], [7, "7"], [1024, "1k"], [5 * 2 ** 20, "5M"], [10 * 2 ** 30, "10G"], [1025, "1025"]]) {
+		assert.equal(limit(n), text);
+		assert.equal(limitOf(text), n);
+	}
+	assert.equal(limitOf(" 3k "), 3072);
+	for (const odd of ["", "3X", "-1", "1.5", "k"])
+		assert.equal(limitOf(odd), undefined);
+	const options = { client_quota: 1 << 20, client_rate: 5 };
+	const same = { client_quota: "1M", client_rate: "5", max_file_size: "" };
+	assert.equal(changeOf(same, options, false), undefined);
+	assert.deepEqual(changeOf(same, options, true), { remove: true });
+	assert.deepEqual(changeOf({ ...same, client_rate: "" }, options, false), { limits: { client_rate: null } });
+	assert.deepEqual(changeOf({ ...same, max_file_size: "2k" }, options, true), { limits: { max_file_size: 2048 }, unset: ["client_quota", "client_rate"] });
+	assert.deepEqual(changeOf({ ...same, max_file_size: "a lot" }, options, false), { limits: { max_file_size: "a lot" } });
 });
 
 test("the port of WebSockets is that of a listener like the page's", () => {

@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
-import { BUILD, admin, eventually, launch, sha256, signIn, signedIn, started } from "./lib.mjs";
+import { BUILD, admin, eventually, launch, once, sha256, signedIn, signIn, started } from "./lib.mjs";
 
 let browser, dir;
 before(async () => {
@@ -27,10 +27,10 @@ function file(name, bytes) {
 
 const pick = (page, files) => page.locator('input[data-pick="files"]').setInputFiles(files);
 const progress = (page) => page.locator(".upload .bar").first().getAttribute("aria-valuenow").then(Number);
-const done = (page, name, ms = 90_000) => page.locator('.upload[data-state="done"]', { hasText: name }).waitFor({ timeout: ms });
+const done = (page, name) => page.locator('.upload[data-state="done"]', { hasText: name }).waitFor();
 const same = (broker, name, source) => assert.equal(sha256(readFileSync(broker.finished().get(name))), sha256(readFileSync(source)));
 
-test("100 MiB arrive whole though the broker is killed in the middle", { timeout: 120_000 }, async (t) => {
+test("100 MiB arrive whole though the broker is killed in the middle", async (t) => {
 	const broker = await started(t, { plugin: { client_bandwidth: "40M" } });
 	const page = await signedIn(t, browser, broker, "anna");
 	const source = file("film.bin", 100 << 20);
@@ -48,7 +48,7 @@ test("100 MiB arrive whole though the broker is killed in the middle", { timeout
 	assert.ok(metrics["bytes/received"] < 90 << 20, "what was held is not sent again");
 });
 
-test("after a reload the same file goes on where it was", { timeout: 90_000 }, async (t) => {
+test("after a reload the same file goes on where it was", async (t) => {
 	const broker = await started(t, { plugin: { client_bandwidth: "4M" } });
 	const page = await signedIn(t, browser, broker, "anna");
 	const source = file("reload.bin", 12 << 20);
@@ -71,7 +71,7 @@ test("after a reload the same file goes on where it was", { timeout: 90_000 }, a
 	assert.ok(metrics["bytes/duplicate"] < 1 << 20, `what was held is not sent again: ${metrics["bytes/duplicate"]}`);
 });
 
-test("1,000 small files in one drop", { timeout: 120_000 }, async (t) => {
+test("1,000 small files in one drop", once, async (t) => {
 	const broker = await started(t);
 	const page = await signedIn(t, browser, broker, "anna");
 	await page.locator(".dropzone").evaluate((zone) => {
@@ -80,7 +80,7 @@ test("1,000 small files in one drop", { timeout: 120_000 }, async (t) => {
 			transfer.items.add(new File([`content of ${n}`.repeat(n % 50)], `note ${n} #${n % 7}.txt`, { lastModified: 1e12 + n }));
 		zone.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
 	});
-	await page.getByText("1000 of 1000 files").waitFor({ timeout: 100_000 });
+	await page.getByText("1000 of 1000 files").waitFor();
 	assert.ok(await page.locator(".upload").count() < 60, "only rows in sight exist");
 	const finished = broker.finished();
 	assert.equal(finished.size, 1000);
@@ -88,7 +88,7 @@ test("1,000 small files in one drop", { timeout: 120_000 }, async (t) => {
 		assert.equal(readFileSync(finished.get(`note ${n} #${n % 7}.txt`), "utf8"), `content of ${n}`.repeat(n % 50));
 });
 
-test("a folder keeps where its files lay", { timeout: 60_000 }, async (t) => {
+test("a folder keeps where its files lay", once, async (t) => {
 	const broker = await started(t);
 	const page = await signedIn(t, browser, broker, "anna");
 	mkdirSync(path.join(dir, "photos/2026"), { recursive: true });
@@ -102,7 +102,7 @@ test("a folder keeps where its files lay", { timeout: 60_000 }, async (t) => {
 	assert.deepEqual(manifests, ["photos/2026/a.jpg", "photos/2026/empty.txt", "photos/a.jpg"]);
 });
 
-test("paused, resumed, cancelled", { timeout: 60_000 }, async (t) => {
+test("paused, resumed, cancelled", async (t) => {
 	const broker = await started(t, { plugin: { client_bandwidth: "2M" } });
 	const page = await signedIn(t, browser, broker, "anna");
 	const source = file("slow.bin", 8 << 20);
@@ -119,7 +119,7 @@ test("paused, resumed, cancelled", { timeout: 60_000 }, async (t) => {
 	assert.equal(await page.locator(".upload").count(), 0);
 });
 
-test("what the broker has already is not sent again, another content is", { timeout: 60_000 }, async (t) => {
+test("what the broker has already is not sent again, another content is", once, async (t) => {
 	const broker = await started(t);
 	const page = await signedIn(t, browser, broker, "anna");
 	const drop = (text) => page.locator(".dropzone").evaluate((zone, content) => {
@@ -135,7 +135,7 @@ test("what the broker has already is not sent again, another content is", { time
 	assert.equal((await admin(broker, "listFiles")).files.length, 2);
 });
 
-test("names that the broker takes for nobody's are told before anything is sent", async (t) => {
+test("names that the broker takes for nobody's are told before anything is sent", once, async (t) => {
 	const broker = await started(t);
 	const page = await signedIn(t, browser, broker, "anna");
 	await page.locator(".dropzone").evaluate((zone) => {

@@ -3,8 +3,8 @@
 // One MQTT 5 session with the broker that this page came from, made again whenever it is lost. Each
 // connection begins clean, and nothing is repeated behind the caller's back: what had no PUBACK when
 // the link broke is rejected with Lost, and whoever sent it asks the broker what it holds.
-import mqtt from "mqtt";
 import type { IClientOptions, MqttClient } from "mqtt";
+import { connect } from "./mqtt.ts";
 
 export interface Login {
 	user: string;
@@ -106,7 +106,7 @@ export class Connection {
 			options.username = this.#login.user;
 			options.password = this.#login.password as never;
 		}
-		const client = mqtt.connect(this.#url, options);
+		const client = connect(this.#url, options);
 		this.#client = client;
 		let refusal = 0, taken = false;
 		client.on("connect", (connack) => {

@@ -47,6 +47,20 @@ export function count(n: number): string {
 	return n.toLocaleString("en");
 }
 
+/** A limit as options have it: 10G, 512k, 7. */
+export function limit(n: number): string {
+	for (const [unit, letter] of [[2 ** 30, "G"], [2 ** 20, "M"], [1024, "k"]] as const)
+		if (n > 0 && n % unit === 0)
+			return `${n / unit}${letter}`;
+	return String(n);
+}
+
+/** ... and back; undefined: the broker may know what it means. */
+export function limitOf(text: string): number | undefined {
+	const parts = /^(\d+)([kMG]?)$/.exec(text.trim());
+	return parts ? Number(parts[1]) * ({ k: 1024, M: 2 ** 20, G: 2 ** 30 }[parts[2] as string] ?? 1) : undefined;
+}
+
 export function percent(part: number, whole: number): number {
 	return whole > 0 ? Math.max(0, Math.min(100, part * 100 / whole)) : 0;
 }

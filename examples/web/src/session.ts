@@ -3,9 +3,9 @@
 // One person who is signed in: the connection, what it carries, and what the broker allows.
 import { Answers, Refusal } from "./answers.ts";
 import { Connection, Lost, Silent, type Login } from "./connection.ts";
-import { Admin, AdminError } from "./console/admin.ts";
+import { Admin, AdminError, type Data, type StoredFile } from "./console/admin.ts";
 import { ConsoleModel } from "./console/model.ts";
-import { Downloader } from "./download/downloader.ts";
+import { CONSOLE_FOLDER, Downloader } from "./download/downloader.ts";
 import { Uploader } from "./upload/uploader.ts";
 
 /** `silent`: no right is missing, but nothing answers. */
@@ -23,6 +23,8 @@ export class Session {
 	readonly admin: Admin;
 	readonly user: string;
 	model: ConsoleModel | undefined;
+	/** Whether operators can have files offered: brokers from before that cannot. */
+	offersFiles = false;
 	rights = { upload: "unknown" as Right, download: "unknown" as Right, console: "unknown" as Right };
 	readonly changed = new Set<() => void>();
 	#probing = false;
@@ -62,6 +64,8 @@ export class Session {
 			this.#learn("download", () => this.downloader.list()),
 			this.#learn("console", async () => {
 				await this.admin.do("getStatus", {}, PROBE_MS);
+				if (!this.model)
+					void this.#withdrawOld();
 				this.model ??= new ConsoleModel(this.link, this.admin);
 			}),
 		]);
@@ -80,6 +84,8 @@ export class Session {
 			} catch (error) {
 				if (error instanceof Lost)
 					return;
+				if (!(error instanceof Refusal || error instanceof AdminError || error instanceof Silent))
+					throw error;
 				const word = error instanceof Refusal || error instanceof AdminError ? error.word : "";
 				this.rights[right] = word === "not_authorized" ? "no" : error instanceof Silent || word === "timeout" ? "silent" : "yes";
 			}
@@ -89,6 +95,27 @@ export class Session {
 		}
 		if (right === "upload" && this.rights.upload === "yes")
 			void this.uploader.recall();
+	}
+
+	/** Fetches a finished file: it is offered to this page, by a link and not a copy, until it is here. */
+	async fetchStored(file: StoredFile): Promise<void> {
+		const to = `client/${this.link.clientId}`, name = CONSOLE_FOLDER + crypto.getRandomValues(new Uint32Array(2)).join("-");
+		await this.downloader.fetchStored({ path: name, title: file.name, size: file.size, sha256: file.sha256, modified: file.completed, meta: undefined },
+			() => this.admin.do("offerFile", { ...file.names, to, name }));
+		await this.admin.do("withdrawOffer", { to, name }).catch(() => undefined);
+	}
+
+	/* What a page left that was closed meanwhile. */
+	async #withdrawOld(): Promise<void> {
+		const to = `client/${this.link.clientId}`;
+		const data: Data | undefined = await this.admin.do("listOffers", { to }).catch(() => undefined);
+		if (!data)
+			return;
+		this.offersFiles = true;
+		this.#tell();
+		for (const { name } of Array.isArray(data.offers) ? data.offers as Data[] : [])
+			if (typeof name === "string" && name.startsWith(CONSOLE_FOLDER))
+				await this.admin.do("withdrawOffer", { to, name }).catch(() => undefined);
 	}
 
 	#tell(): void {

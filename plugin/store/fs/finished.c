@@ -31,6 +31,24 @@ enum ft_status fs_find(struct ft_store *store, const struct ft_key *key, const c
 	return st;
 }
 
+enum ft_status fs_read_manifest(struct ft_store *store, const struct ft_key *key, const char *name,
+				char **text, size_t *len)
+{
+	struct fs *fs = fs_of(store);
+	char manifest[FS_MANIFEST_ROOM];
+	struct fs_names names;
+	enum ft_status st;
+	int dir;
+
+	fs_names_of(fs, &names, key);
+	fs_manifest_name(manifest, name);
+	if ((st = fs_place_open(fs, FS_FILES, &names, &dir)) != FT_OK)
+		return st;
+	st = fs_manifest_read(dir, manifest, text, len);
+	ft_sys_close(dir);
+	return st;
+}
+
 enum ft_status fs_read_finished(struct ft_store *store, const struct ft_key *key,
 				const char *name, uint64_t offset, void *buffer, size_t len)
 {

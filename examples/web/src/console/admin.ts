@@ -110,6 +110,29 @@ export function transferOf(entry: Data): Transfer {
 	};
 }
 
+export interface ClientRow {
+	client: string;
+	/** What names it in a command. */
+	names: Data;
+	transfers: number;
+	received: number;
+	rate: number;
+	files: number;
+	fileBytes: number;
+	latest: string;
+	paused: boolean;
+	/** Bytes that it may hold; 0: no limit. */
+	quota: number;
+}
+
+export function clientOf(entry: Data): ClientRow {
+	const { client, names } = ownerOf(entry), limits = entry.limits as Data | undefined;
+	return {
+		client, names, transfers: numberOf(entry.transfers), received: numberOf(entry.received), rate: 0, files: numberOf(entry.files),
+		fileBytes: numberOf(entry.file_bytes), latest: textOf(entry.latest_at), paused: entry.paused === true, quota: numberOf(limits?.client_quota),
+	};
+}
+
 export interface StoredFile extends Owner {
 	key: string;
 	name: string;

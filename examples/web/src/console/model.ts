@@ -3,7 +3,7 @@
 // What the console shows, asked again and again while somebody looks at it: the next round begins some
 // time after the one before has ended, so that a slow broker is asked less.
 import { Connection, parseObject } from "../connection.ts";
-import { Admin, AdminError, fileOf, ownerOf, transferOf, type Data, type StoredFile, type Transfer } from "./admin.ts";
+import { Admin, AdminError, clientOf, fileOf, ownerOf, transferOf, type ClientRow, type Data, type StoredFile, type Transfer } from "./admin.ts";
 
 export interface Sample {
 	at: number;
@@ -17,32 +17,25 @@ export interface FleetEvent {
 	all: Data;
 }
 
-export interface ClientRow {
-	client: string;
-	names: Data;
-	transfers: number;
-	received: number;
-	rate: number;
-	files: number;
-	fileBytes: number;
-	paused: boolean;
-	idle: number;
-}
-
 const ROUND_MS = 2000;
 /** For each so many transfers a round waits ROUND_MS longer: 10,000 of them are 10 messages. */
 const ROUND_MORE = 5000;
 const PAGE = 1000;
 const PAGES_MAX = 50;
+/** For what looks at all that there is. */
+const PATIENCE_MS = 60_000;
 const SAMPLES = 300;
 const EVENTS = 500;
-const FILES_OF_CLIENTS = 1000;
+/** The broker looks at all finished files for each page of clients: it gets so many times longer to rest. */
+const CLIENTS_REST = 10;
+const CLIENTS_REST_MIN_MS = 5000;
 
 export interface FileFilter {
 	name: string;
 	client: string;
 	since: string;
 	until: string;
+	sort: "time" | "name" | "size";
 }
 
 export class ConsoleModel {
@@ -52,10 +45,11 @@ export class ConsoleModel {
 	events: FleetEvent[] = [];
 	eventsDenied = false;
 	clientPauses = new Map<string, Data>();
-	recent: StoredFile[] = [];
 	files: StoredFile[] = [];
 	filesCursor: unknown;
 	filesState: "idle" | "loading" | "loaded" = "idle";
+	clientsCursor: unknown;
+	clientsState: "idle" | "loading" | "loaded" = "idle";
 	error: AdminError | undefined;
 	readAt = 0;
 	readonly changed = new Set<() => void>();
@@ -66,8 +60,12 @@ export class ConsoleModel {
 	#round: ReturnType<typeof setTimeout> | undefined;
 	#running = false;
 	#serial = 0;
-	#rounds = 0;
-	#filter: FileFilter = { name: "", client: "", since: "", until: "" };
+	#filter: FileFilter = { name: "", client: "", since: "", until: "", sort: "time" };
+	#listed: ClientRow[] = [];
+	#clientsPattern = "";
+	#clientsPages = 0;
+	#clientsDue_ms = Infinity;
+	#clientsShown = false;
 
 	constructor(link: Connection, admin: Admin) {
 		this.#link = link;
@@ -125,10 +123,10 @@ export class ConsoleModel {
 			const fresh: StoredFile[] = [];
 			for (let page = 0; page < 10 && fresh.length < 200; page++) {
 				const data = await this.admin.do("listFiles", {
-					limit: 200, ...(name ? { name } : {}), ...(filter.client ? { client_id: filter.client } : {}),
+					limit: 200, ...(filter.sort !== "time" ? { sort: filter.sort } : {}), ...(name ? { name } : {}), ...(filter.client ? { client_id: filter.client } : {}),
 					...(since ? { since: since.at } : {}), ...(until ? { until: until.at } : {}),
 					...(this.filesCursor ? { cursor: this.filesCursor } : {}),
-				});
+				}, PATIENCE_MS);
 				if (filter !== this.#filter)
 					return;
 				fresh.push(...list(data.files).map(fileOf));
@@ -147,34 +145,65 @@ export class ConsoleModel {
 
 	removeFile(key: string): void {
 		this.files = this.files.filter((file) => file.key !== key);
-		this.recent = this.recent.filter((file) => file.key !== key);
 		this.tell();
 	}
 
+	/** Those that the broker has told of, with what their uploads do now. */
 	get clients(): ClientRow[] {
-		const rows = new Map<string, ClientRow>();
-		const row = (client: string, names: Data) => {
-			let found = rows.get(client);
-			if (!found)
-				rows.set(client, found = { client, names, transfers: 0, received: 0, rate: 0, files: 0, fileBytes: 0, paused: false, idle: Infinity });
-			return found;
+		const rates = new Map<string, number>();
+		for (const transfer of this.transfers)
+			rates.set(transfer.client, (rates.get(transfer.client) ?? 0) + transfer.rate);
+		return this.#listed.map((row) => ({ ...row, rate: rates.get(row.client) ?? 0, paused: this.clientPauses.has(row.client) }));
+	}
+
+	/** Asks for clients whose ids hold the text, and again from time to time until the returned function is called. */
+	watchClients(part: string): () => void {
+		this.#clientsPattern = part ? `*${part.replace(/[*?[\\]/g, "\\$&")}*` : "";
+		this.#clientsPages = 1;
+		this.#clientsShown = true;
+		this.clientsState = "loading";
+		void this.#readClients();
+		return () => {
+			this.#clientsShown = false;
+			this.#clientsDue_ms = Infinity;
 		};
-		const namesOf = (names: Data): Data => "client_id" in names ? { client_id: names.client_id } : { client_id_hex: names.client_id_hex };
-		for (const transfer of this.transfers) {
-			const one = row(transfer.client, namesOf(transfer.names));
-			one.transfers++;
-			one.received += transfer.received;
-			one.rate += transfer.rate;
-			one.idle = Math.min(one.idle, transfer.idle);
+	}
+
+	moreClients(): void {
+		if (this.clientsState !== "loaded")
+			return;
+		this.#clientsPages++;
+		this.clientsState = "loading";
+		void this.#readClients();
+	}
+
+	/* A pattern that has changed meanwhile has asked on its own. */
+	async #readClients(): Promise<void> {
+		const pattern = this.#clientsPattern, pages = this.#clientsPages, began = performance.now();
+		this.#clientsDue_ms = Infinity;
+		try {
+			const found: ClientRow[] = [];
+			let cursor: unknown;
+			for (let page = 0; page < pages; page++) {
+				const data = await this.admin.do("listClients", { limit: PAGE, ...(pattern ? { client: pattern } : {}), ...(cursor ? { cursor } : {}) }, PATIENCE_MS);
+				found.push(...list(data.clients).map(clientOf));
+				cursor = data.cursor;
+				if (!cursor)
+					break;
+			}
+			if (pattern !== this.#clientsPattern || pages !== this.#clientsPages)
+				return;
+			this.#listed = found;
+			this.clientsCursor = cursor;
+			this.error = undefined;
+		} catch (error) {
+			this.error = error instanceof AdminError ? error : new AdminError("timeout");
 		}
-		for (const file of this.recent) {
-			const one = row(file.client, namesOf(file.names));
-			one.files++;
-			one.fileBytes += file.size;
-		}
-		for (const [client, names] of this.clientPauses)
-			row(client, names).paused = true;
-		return [...rows.values()];
+		this.clientsState = "loaded";
+		const now = performance.now();
+		if (this.#clientsShown)
+			this.#clientsDue_ms = now + Math.max(CLIENTS_REST_MIN_MS, (now - began) * CLIENTS_REST);
+		this.tell();
 	}
 
 	async #ask(): Promise<void> {
@@ -221,8 +250,8 @@ export class ConsoleModel {
 					break;
 			}
 			this.transfers = transfers;
-			if (this.#rounds++ % 5 === 0)
-				this.recent = list((await this.admin.do("listFiles", { limit: FILES_OF_CLIENTS })).files).map(fileOf);
+			if (performance.now() >= this.#clientsDue_ms)
+				await this.#readClients();
 			this.readAt = Date.now();
 			this.error = undefined;
 		} catch (error) {

@@ -6,11 +6,14 @@ import { Answers, Refusal, type Answer } from "../answers.ts";
 import { Connection, Lost, Silent, parseObject } from "../connection.ts";
 import { HashStream } from "../hash/hasher.ts";
 import { bytes } from "../format.ts";
-import { T, reason } from "../words.ts";
+import { AdminError } from "../console/admin.ts";
+import { T, adminError, reason } from "../words.ts";
 import { BLOB_MAX, canStream, openSink, type Sink } from "./sink.ts";
 
 export interface Offer {
 	path: string;
+	/** What people call it, where that is not its path. */
+	title?: string;
 	size: number;
 	sha256: string;
 	modified: string;
@@ -19,6 +22,9 @@ export interface Offer {
 
 export type DownloadState =
 	"idle" | "asking" | "getting" | "verifying" | "waiting" | "link" | "paused" | "done" | "failed";
+
+/** Below it is what an operator fetches from the console: offered to this page alone, as long as it takes. */
+export const CONSOLE_FOLDER = "file-transfer-console/";
 
 export interface Download {
 	path: string;
@@ -42,6 +48,8 @@ const TIMEOUT_FIRST_MS = 5000;
 const TIMEOUT_MAX_MS = 40_000;
 const SILENT_TRIES = 6;
 const LIST_PAGES = 20;
+/** The broker sees what is offered within some seconds. */
+const APPEARS_MS = 60_000, APPEARS_STEP_MS = 300;
 
 function offerOf(value: Record<string, unknown>): Offer | undefined {
 	const { path, size, sha256 } = value;
@@ -58,6 +66,8 @@ export class Downloader {
 	truncated = false;
 	listed = false;
 	readonly downloads = new Map<string, Download>();
+	/** Fetched from the console; the latest first. */
+	stored: Offer[] = [];
 	readonly changed = new Set<() => void>();
 
 	readonly #timer: ReturnType<typeof setInterval>;
@@ -115,7 +125,7 @@ export class Downloader {
 			const files = Array.isArray(all.files) ? all.files : [];
 			for (const file of files) {
 				const offer = file && typeof file === "object" ? offerOf(file as Record<string, unknown>) : undefined;
-				if (offer)
+				if (offer && !offer.path.startsWith(CONSOLE_FOLDER))
 					found.push({ ...offer, meta: this.#meta.get(`${offer.path}\n${offer.sha256}`) });
 			}
 			truncated = all.truncated === true;
@@ -129,12 +139,29 @@ export class Downloader {
 		this.#tell();
 	}
 
-	/** An offer of this content, whatever its path. */
-	offerOf(sha256: string): Offer | undefined {
-		return this.offers.find((offer) => offer.sha256 === sha256);
+	/** Resolves when the broker has begun to offer this. */
+	async #appears(path: string): Promise<void> {
+		for (const end = Date.now() + APPEARS_MS; ;)
+			try {
+				await this.#answers.ask(`$file-get/info/${path}`);
+				return;
+			} catch (error) {
+				if (!(error instanceof Refusal) || error.word !== "no_such_file" || Date.now() > end)
+					throw error;
+				await new Promise((resolve) => setTimeout(resolve, APPEARS_STEP_MS));
+			}
 	}
 
-	async fetch(offer: Offer): Promise<void> {
+	/** Fetches what is offered by `prepare`, once a place for it is chosen: that needs the person's click. */
+	async fetchStored(offer: Offer, prepare: () => Promise<unknown>): Promise<void> {
+		await this.fetch(offer, async () => {
+			this.stored = [offer, ...this.stored];
+			await prepare();
+			await this.#appears(offer.path);
+		});
+	}
+
+	async fetch(offer: Offer, prepare?: () => Promise<void>): Promise<void> {
 		const running = this.downloads.get(offer.path);
 		if (running && running.state !== "done" && running.state !== "failed")
 			return;
@@ -145,11 +172,18 @@ export class Downloader {
 			this.downloads.set(offer.path, download);
 			return this.#tell();
 		}
-		const sink = await openSink(offer.path.split("/").at(-1) ?? "file");
+		const sink = await openSink(offer.title ?? offer.path.split("/").at(-1) ?? "file");
 		if (!sink)
 			return;
 		this.downloads.set(offer.path, download);
 		this.#tell();
+		try {
+			await prepare?.();
+		} catch (error) {
+			await sink.abandon();
+			return this.#set(download, "failed", error instanceof AdminError ? adminError(error.word, error.detail) :
+				error instanceof Refusal ? reason(error.word, error.code, error.detail) : T.get.silent);
+		}
 		await this.#drive(download, sink);
 	}
 

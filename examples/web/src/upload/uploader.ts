@@ -446,7 +446,7 @@ export class Uploader {
 
 	/** Success of a segment is its PUBACK; an answer comes only where something is wrong. */
 	async #segmentAcked(item: Upload, at: number, data: Uint8Array): Promise<void> {
-		const topic = `$file/${item.id}/${at}`;
+		const topic = `$file/${item.id}/${at}`, began_ms = performance.now();
 		let refused: (error: Refusal) => void = () => undefined;
 		const refusal = new Promise<never>((_resolve, reject) => refused = reject);
 		refusal.catch(() => undefined);
@@ -474,7 +474,7 @@ export class Uploader {
 		item.held = Math.min(item.size, item.held + data.length);
 		this.#acked += data.length;
 		this.#ackedOf.set(item, (this.#ackedOf.get(item) ?? 0) + data.length);
-		this.#pace.acked(data.length, performance.now());
+		this.#pace.acked(data.length, performance.now(), performance.now() - began_ms);
 	}
 
 	#meta(item: Upload, checksum?: string): string {

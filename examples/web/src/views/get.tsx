@@ -31,7 +31,7 @@ export function Get({ session }: { session: Session }) {
 		{downloader.truncated && <Notice>{T.get.more}</Notice>}
 		{shown.length > 0 ? <div class="card flush grow">
 			<VirtualList rows={shown} height={narrow ? 92 : 76} keyOf={(offer) => offer.path} label={T.get.heading}
-				row={(offer) => <Row offer={offer} session={session} />} />
+				row={(offer) => <OfferRow offer={offer} session={session} />} />
 		</div> : <Empty icon="down">{!downloader.listed ? T.console.loading : search ? T.get.none : T.get.empty}</Empty>}
 		{!canStream() && shown.length > 0 && <p class="muted small">{T.get.bound(format.bytes(BLOB_MAX))}</p>}
 	</main>;
@@ -41,16 +41,16 @@ function metaText(meta: Record<string, unknown> | undefined): string {
 	return Object.entries(meta ?? {}).slice(0, 4).map(([key, value]) => `${key} ${typeof value === "object" ? JSON.stringify(value) : String(value)}`).join(" · ");
 }
 
-function Row({ offer, session: { downloader } }: { offer: Offer; session: Session }) {
+export function OfferRow({ offer, session: { downloader } }: { offer: Offer; session: Session }) {
 	const found = downloader.downloads.get(offer.path);
 	const download = found && (found.sha256 === offer.sha256 || (found.state !== "done" && found.state !== "failed")) ? found : undefined;
-	const name = format.visible(offer.path);
+	const name = format.visible(offer.title ?? offer.path);
 	const meta = metaText(offer.meta);
 	const tone = download?.state === "done" ? "good" : download?.state === "failed" ? "bad" : "";
 	return <div class={`upload ${tone}`} data-state={download?.state ?? "idle"}>
 		<Icon name={download?.state === "done" ? "check" : download?.state === "failed" ? "warn" : "file"} class={`badge ${tone}`} />
 		<div class="what">
-			<div class="line"><Name text={offer.path} class="strong" /><span class="muted figure">{format.bytes(offer.size)}</span></div>
+			<div class="line"><Name text={offer.title ?? offer.path} class="strong" /><span class="muted figure">{format.bytes(offer.size)}</span></div>
 			{download && download.state !== "done" && download.state !== "failed" &&
 				<Bar value={format.percent(download.got, download.size)} label={T.send.progress(name)} />}
 			<div class="line">{download ? <Says download={download} /> :
@@ -58,7 +58,7 @@ function Row({ offer, session: { downloader } }: { offer: Offer; session: Sessio
 				<span class="muted figure mono wide-only" title={`${T.get.checksum} ${offer.sha256}`}>{offer.sha256.slice(0, 12)}</span></div>
 		</div>
 		<div class="actions">
-			{!download || download.state === "done" || download.state === "failed" ?
+			{!download || download.state === "done" || download.state === "failed" ? offer.title === undefined &&
 				<button type="button" class="button small" onClick={() => void downloader.fetch(offer)} aria-label={`${T.get.download}: ${name}`}>
 					<Icon name="down" /><span class="wide-only">{download?.state === "failed" ? T.get.retry : download ? T.get.again : T.get.download}</span></button> : <>
 				{download.state === "paused" ? <IconButton icon="play" label={`${T.get.resume}: ${name}`} onClick={() => downloader.resume(download)} /> :
