@@ -48,6 +48,13 @@ void cell_mark(char text[CELL_ROOM], const cJSON *entry);	/* the same in 4 colum
 void cell_completed(char text[CELL_ROOM], const cJSON *entry);
 void cell_scope(char text[CELL_ROOM], const cJSON *entry);
 void cell_since(char text[CELL_ROOM], const cJSON *entry);
+void cell_modified(char text[CELL_ROOM], const cJSON *entry);
+void cell_to(char text[CELL_ROOM], const cJSON *entry);
+void cell_offered(char text[CELL_ROOM], const cJSON *entry);	/* of an offer that has no checksum yet: no */
+void cell_updated(char text[CELL_ROOM], const cJSON *entry);
+void cell_thing(char text[CELL_ROOM], const cJSON *entry);
+void cell_job(char text[CELL_ROOM], const cJSON *entry);
+void cell_status(char text[CELL_ROOM], const cJSON *entry);
 void cell_bar(char text[CELL_ROOM], const cJSON *entry);
 void cell_left(char text[CELL_ROOM], const cJSON *entry);
 

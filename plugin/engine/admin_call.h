@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /*
  * What the functions share that carry out operators' commands on the broker's thread: admin.c,
- * which says how, and admin_limits.c. For them alone.
+ * which says how, admin_limits.c and admin_offers.c. For them alone.
  */
 #ifndef FT_ENGINE_ADMIN_CALL_H
 #define FT_ENGINE_ADMIN_CALL_H
@@ -54,5 +54,11 @@ void engine_log_admin(const struct ft_engine *e, const struct admin_message *mes
 enum ft_status engine_get_limits(struct admin_call *call, struct ft_transfer *none) FT_MUST_USE;
 enum ft_status engine_set_limits(struct admin_call *call, struct ft_transfer *none) FT_MUST_USE;
 enum ft_status engine_reload_limits(struct admin_call *call, struct ft_transfer *none) FT_MUST_USE;
+
+/* The commands about downloads, admin_offers.c; there is no transfer. */
+enum ft_status engine_offer_file(struct admin_call *call, struct ft_transfer *none) FT_MUST_USE;
+enum ft_status engine_withdraw_offer(struct admin_call *call, struct ft_transfer *none) FT_MUST_USE;
+enum ft_status engine_list_offers(struct admin_call *call, struct ft_transfer *none) FT_MUST_USE;
+enum ft_status engine_list_jobs(struct admin_call *call, struct ft_transfer *none) FT_MUST_USE;
 
 #endif

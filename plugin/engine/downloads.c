@@ -649,10 +649,19 @@ static void downloads_look(struct ft_engine *e)
 	struct ft_downloads *d = e->downloads;
 	struct ft_scan *scan = d->scan;
 
-	if (!scan || e->closing || e->now_ms < d->scan_ms)
+	if (!scan || e->closing || (!d->look_now && e->now_ms < d->scan_ms))
 		return;
+	d->look_now = false;
 	d->scan = NULL;
 	ft_core_submit(&e->core, FT_LANE_OFFERS, &scan->job);
+}
+
+void engine_look_at_offers(struct ft_engine *e)
+{
+	if (!e->downloads)
+		return;
+	e->downloads->look_now = true;
+	downloads_look(e);
 }
 
 bool engine_run_downloads(struct ft_engine *e)
@@ -661,6 +670,8 @@ bool engine_run_downloads(struct ft_engine *e)
 
 	if (!d)
 		return false;
+	if (ft_offer_watch_take(d->watch))
+		d->look_now = true;
 	downloads_look(e);
 	if (!d->pump && e->now_ms < d->due_ms)
 		return false;
@@ -675,6 +686,8 @@ int64_t engine_downloads_due_ms(const struct ft_engine *e)
 
 	if (!d)
 		return INT64_MAX;
+	if (d->scan && d->look_now)
+		return e->now_ms;
 	return d->scan && d->scan_ms < d->due_ms ? d->scan_ms : d->due_ms;
 }
 
@@ -716,6 +729,7 @@ enum ft_status engine_start_downloads(struct ft_engine *e)
 	ft_list_init(&d->sources);
 	if (engine_start_things(e) != FT_OK || !(d->scan = ft_scan_new()))
 		return FT_NO_MEMORY;
+	d->scan->watch = d->watch = ft_offer_watch_new(&e->core);
 	d->scan_ms = e->now_ms;
 	downloads_look(e);
 	return engine_start_download_events(e);
@@ -746,6 +760,7 @@ void engine_release_downloads(struct ft_engine *e)
 		ft_sys_close(source->fd);
 		free(source);
 	}
+	ft_offer_watch_free(&d->watch);
 	if (d->scan) {
 		struct ft_job *job = &d->scan->job;
 

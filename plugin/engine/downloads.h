@@ -82,6 +82,9 @@ const struct ft_offers *engine_offers(const struct ft_engine *e);
 enum ft_status engine_fetch(struct ft_engine *e, const struct ft_request *request,
 			    const struct ft_want *want) FT_MUST_USE;
 
+/* Something has changed in the folders: they are looked at now. Without option downloads: nothing. */
+void engine_look_at_offers(struct ft_engine *e);
+
 /* Whether a report about a path may be published: FT_RATE_LIMITED. It is counted. */
 enum ft_status engine_take_report(struct ft_engine *e, const struct ft_request *request,
 				  const char *path, struct ft_buf *detail) FT_MUST_USE;

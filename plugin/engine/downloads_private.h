@@ -42,7 +42,9 @@ struct ft_downloads {
 	const struct ft_offers *offers;	/* the scanner's; NULL: nothing is known yet */
 	uint64_t generation;
 	struct ft_scan *scan;		/* owned; NULL: it is at work */
+	struct ft_offer_watch *watch;	/* owned; the scan's, too; NULL: none */
 	int64_t scan_ms;		/* when it goes on */
+	bool look_now;			/* or at once: something has changed */
 	struct ft_downloader *clients[DOWNLOADS_BUCKETS];
 	struct ft_list turns;		/* clients with something to wait for */
 	struct ft_list sources;

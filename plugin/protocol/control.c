@@ -46,6 +46,10 @@ static const struct {
 	[FT_CONTROL_RELOAD_LIMITS] = { "reloadLimits", NEEDS_NOTHING },
 	[FT_CONTROL_SET_LIMITS] = { "setLimits", NEEDS_NOTHING },
 	[FT_CONTROL_ADOPT_FILES] = { "adoptFiles", NEEDS_NOTHING },
+	[FT_CONTROL_OFFER_FILE] = { "offerFile", NEEDS_FILE },
+	[FT_CONTROL_WITHDRAW_OFFER] = { "withdrawOffer", NEEDS_NOTHING },
+	[FT_CONTROL_LIST_OFFERS] = { "listOffers", NEEDS_NOTHING },
+	[FT_CONTROL_LIST_JOBS] = { "listJobs", NEEDS_NOTHING },
 };
 
 /* --- reading --- */
@@ -132,12 +136,18 @@ static uint64_t control_cursor(struct control_reader *r)
 	return cursor;
 }
 
+static bool control_is_listed_by_name(const struct ft_control_command *command)
+{
+	return command->verb == FT_CONTROL_LIST_OFFERS || command->verb == FT_CONTROL_LIST_JOBS;
+}
+
 static void control_read_filter(struct control_reader *r, struct ft_control_command *command)
 {
 	command->pattern = control_text(r, "name", "name is a pattern of names: a text");
 	if (command->pattern && strlen(command->pattern) > CONTROL_PATTERN_MAX)
 		r->wrong = "name is a pattern of at most 255 bytes";
-	command->cursor = control_cursor(r);
+	if (!control_is_listed_by_name(command))
+		command->cursor = control_cursor(r);
 	command->limit = (size_t)control_number(r, "limit", FT_CONTROL_LIMIT_DEFAULT);
 	if (command->limit == 0 || command->limit > FT_CONTROL_LIMIT_MAX)
 		r->wrong = "limit is 1 to 1000";
@@ -166,6 +176,45 @@ static void control_read_verb(struct control_reader *r, struct ft_control_comman
 	else if (command->key.owner_len > FT_OWNER_MAX || command->key.file_len > FT_FILE_ID_MAX
 		 || (command->key.file && command->key.file_len == 0))
 		r->wrong = "no id is that long, or that short";
+}
+
+/* all, client/<id>, user/<name> or group/<name> */
+static void control_read_to(struct control_reader *r, struct ft_control_offer *offer)
+{
+	offer->to = control_text(r, "to", "to is a text");
+	if (offer->to && !ft_offer_parse_to(offer->to, &offer->scope, offer->whose))
+		r->wrong = "to is all, client/ID, user/NAME or group/NAME";
+}
+
+static void control_read_offer(struct control_reader *r, struct ft_control_command *command)
+{
+	struct ft_control_offer *offer = &command->offer;
+	const cJSON *replace = control_member(r, "replace");
+
+	control_read_to(r, offer);
+	offer->path = control_text(r, "name", "name is a text");
+	offer->replace = cJSON_IsTrue(replace);
+	if (r->wrong)
+		return;
+	if (!offer->to)
+		r->wrong = "to whom? to is all, client/ID, user/NAME or group/NAME";
+	else if (command->verb == FT_CONTROL_WITHDRAW_OFFER && !offer->path)
+		r->wrong = "name is missing";
+	else if (offer->path && !ft_offer_path_can_be(offer->path))
+		r->wrong = "no file can be offered under this name: see docs/downloads.md";
+	else if (replace && !cJSON_IsBool(replace))
+		r->wrong = "replace is true or false";
+}
+
+static void control_read_list(struct control_reader *r, struct ft_control_command *command)
+{
+	struct ft_control_offer *offer = &command->offer;
+
+	offer->after = control_text(r, "cursor", "cursor is a text");
+	if (command->verb == FT_CONTROL_LIST_OFFERS)
+		control_read_to(r, offer);
+	else
+		offer->status = control_text(r, "status", "status is a text");
 }
 
 /* Names and values of limits are looked at with the file that they are for. */
@@ -208,9 +257,18 @@ static void control_read(struct control_reader *r, struct ft_control_command *co
 	control_id(r, "client_id", "client_id_hex", &command->key.owner, &command->key.owner_len);
 	control_id(r, "file_id", "file_id_hex", &command->key.file, &command->key.file_len);
 	command->user = control_text(r, "user", "user is a text");
-	control_read_filter(r, command);
 	if (!r->wrong)
 		control_read_verb(r, command);
+	if (r->wrong) {
+		command->wrong = r->wrong;
+		return;
+	}
+	if (command->verb == FT_CONTROL_OFFER_FILE || command->verb == FT_CONTROL_WITHDRAW_OFFER)
+		control_read_offer(r, command);
+	else
+		control_read_filter(r, command);
+	if (control_is_listed_by_name(command))
+		control_read_list(r, command);
 	if (!r->wrong && command->verb == FT_CONTROL_SET_LIMITS)
 		control_read_change(r, &command->change);
 	command->wrong = r->wrong;
@@ -376,6 +434,11 @@ void ft_control_put_cursor(struct ft_buf *buf, uint64_t cursor)
 {
 	control_put_key(buf, "cursor", "");
 	ft_buf_printf(buf, "\"%llx\"", (unsigned long long)cursor);
+}
+
+void ft_control_put_after(struct ft_buf *buf, const char *after)
+{
+	ft_control_put_word(buf, "cursor", after);
 }
 
 void ft_control_open(struct ft_buf *buf, const char *key, char bracket)

@@ -25,6 +25,7 @@
 #include "file_transfer/status.h"
 #include "file_transfer/store.h"
 #include "protocol/limits.h"
+#include "protocol/offer.h"
 
 #define FT_CONTROL_TOPIC "$CONTROL/file-transfer/v1"
 #define FT_CONTROL_RESPONSE_TOPIC FT_CONTROL_TOPIC "/response"
@@ -58,7 +59,22 @@ enum ft_control_verb {
 	FT_CONTROL_RELOAD_LIMITS,
 	FT_CONTROL_SET_LIMITS,
 	FT_CONTROL_ADOPT_FILES,
+	FT_CONTROL_OFFER_FILE,
+	FT_CONTROL_WITHDRAW_OFFER,
+	FT_CONTROL_LIST_OFFERS,
+	FT_CONTROL_LIST_JOBS,
 	FT_CONTROL_VERBS
+};
+
+/* What offerFile, withdrawOffer, listOffers and listJobs say besides. Texts are NULL where not said. */
+struct ft_control_offer {
+	const char *to;			/* all, client/<id>, user/<name>, group/<name> */
+	enum ft_offer_scope scope;	/* of `to`; 0: not said */
+	char whose[FT_NAME_ROOM];	/* ... its folder's name; "": all */
+	const char *path;		/* by which devices ask for it; NULL: the file's name */
+	bool replace;			/* what is offered there already may go */
+	const char *status;		/* of jobs: IN_PROGRESS, SUCCEEDED, FAILED, REJECTED */
+	const char *after;		/* the cursor, of lists whose pages begin behind a name */
 };
 
 /* One command. Texts are borrowed from the control. */
@@ -75,6 +91,7 @@ struct ft_control_command {
 	int64_t since, until;		/* Unix seconds, both included */
 	uint64_t min_size, max_size;	/* bytes, both included */
 	struct ft_limits_change change;	/* of setLimits; points into the control */
+	struct ft_control_offer offer;
 };
 
 struct ft_control {
@@ -103,6 +120,9 @@ void ft_control_put_null(struct ft_buf *buf, const char *key);
 void ft_control_put_truth(struct ft_buf *buf, const char *key, bool truth);
 void ft_control_put_time(struct ft_buf *buf, const char *key, int64_t unix_ms);
 void ft_control_put_cursor(struct ft_buf *buf, uint64_t cursor);
+
+/* ... that a page begins behind a name. */
+void ft_control_put_after(struct ft_buf *buf, const char *after);
 
 /* ... a member that is an object or array, to be filled and closed. */
 void ft_control_open(struct ft_buf *buf, const char *key, char bracket);

@@ -203,4 +203,5 @@ const struct ft_store_ops ft_store_fs = {
 	.upload_link = fs_upload_link,
 	.local_path = fs_local_path,
 	.announce = fs_announce,
+	.link_finished = fs_link_finished,
 };
