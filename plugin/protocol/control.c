@@ -245,6 +245,7 @@ static void control_read_change(struct control_reader *r, struct ft_limits_chang
 static void control_read(struct control_reader *r, struct ft_control_command *command)
 {
 	memset(command, 0, sizeof *command);
+	command->limit = FT_CONTROL_LIMIT_DEFAULT;
 	command->name = "";
 	if (!cJSON_IsObject(r->object)) {
 		command->wrong = "a command is an object";
