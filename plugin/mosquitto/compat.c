@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include "mosquitto/compat.h"
 
-#include <arpa/inet.h>
 #include <dlfcn.h>
-#include <mosquitto_broker.h>
-#include <netinet/in.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 
 /*
@@ -179,49 +174,4 @@ void ft_compat_session_clear(const char *client_id)
 	LOOK_UP(clear, "mosquitto_persist_client_msg_clear");
 	if (clear)
 		clear(&msg);
-}
-
-/* --- the socket of a connection --- */
-
-#define SOCKET_WORDS 4		/* of struct mosquitto: `ident`, `sock`, ... */
-
-/* Whether this is a socket, and connected to the address. NULL: to none, as of AF_UNIX. */
-static bool compat_is_peer(int fd, const char *address)
-{
-	union {
-		struct sockaddr any;
-		struct sockaddr_in v4;
-		struct sockaddr_in6 v6;
-		struct sockaddr_un local;
-	} peer = { .any = { .sa_family = AF_UNSPEC } };
-	char text[INET6_ADDRSTRLEN] = "";
-	socklen_t len = sizeof peer;
-
-	if (fd <= 2 || getpeername(fd, &peer.any, &len) != 0)
-		return false;
-	if (peer.any.sa_family == AF_UNIX)
-		return !address || !*address;
-	if (peer.any.sa_family == AF_INET)
-		(void)inet_ntop(AF_INET, &peer.v4.sin_addr, text, sizeof text);
-	else if (peer.any.sa_family == AF_INET6)
-		(void)inet_ntop(AF_INET6, &peer.v6.sin6_addr, text, sizeof text);
-	return *text && address && strcmp(text, address) == 0;
-}
-
-int ft_compat_socket(const struct mosquitto *client, int known)
-{
-	static size_t place;	/* of all connections; where it was found last */
-	int words[SOCKET_WORDS];
-	const char *address;
-
-	memcpy(words, client, sizeof words);
-	if (known >= 0 && words[place] == known)
-		return known;
-	address = mosquitto_client_address(client);
-	for (size_t i = 0; i < SOCKET_WORDS; i++)
-		if (compat_is_peer(words[i], address)) {
-			place = i;
-			return words[i];
-		}
-	return -1;
 }

@@ -44,17 +44,4 @@ bool ft_compat_session_subscribe(const char *client_id, const char *topic);
 /* Drops what is queued for such a session. Broker 2.1 only. */
 void ft_compat_session_clear(const char *client_id);
 
-struct mosquitto;
-
-/*
- * The socket of a connection, for questions only. No function of the API tells it, and without it
- * what is published to a client by name and dropped, since the client does not read, is lost to the
- * broker's memory for good (2.0 and 2.1: it stays in the message store, with no reference). So it is
- * looked for among the first members of the broker's own structure, and is taken for it only if it
- * is connected to the address that the broker tells for the client. -1: not found; on brokers that
- * are built without epoll, by websockets of some, behind proxies. `known`: what was told last for this client, or -1; if it is still
- * so, it costs nothing to tell.
- */
-int ft_compat_socket(const struct mosquitto *client, int known);
-
 #endif

@@ -20,6 +20,7 @@
 #include "base/system.h"
 #include "file_transfer/version.h"
 #include "log/place.h"
+#include "mosquitto/client_socket.h"
 #include "mosquitto/compat.h"
 #include "protocol/control.h"
 
@@ -129,7 +130,7 @@ static void block_send(void *context, const char *client_id, const char *topic, 
 static int socket_of(void *context, const struct ft_request *request, int known)
 {
 	(void)context;
-	return request->connection ? ft_compat_socket(request->connection, known) : -1;
+	return request->connection ? ft_client_socket(request->connection, known) : -1;
 }
 
 static void notify(void *context)
