@@ -155,6 +155,9 @@ $(BUILD)/ft-put $(BUILD)/tests/client/driver: $(FT_PUT)
 $(BUILD)/ft-get: $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/ft-get/*.c)) $(EXAMPLES_LIB)
 $(BUILD)/ft-ctl: $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/ft-ctl/*.c)) $(EXAMPLES_LIB)
 
+$(BUILD)/tests/fuzz/test_corpora: $(patsubst %,$(BUILD)/examples/%.o,ft-get/wire_native ft-get/wire_aws \
+	ft-get/place lib/members lib/sha256)
+
 $(BUILD)/tests/bench/load: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/load*.c))
 $(BUILD)/tests/soak/heap_probe.so: tests/soak/heap_probe.c
 	$(call say,LINK)mkdir -p $(@D) && $(CC) $(FT_CPPFLAGS) $(FT_CFLAGS) -shared -o $@ $< -ldl

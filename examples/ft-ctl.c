@@ -82,6 +82,18 @@ static const struct table_column client_columns[] = {
 	{ NULL, 0, NULL },
 };
 
+static const struct table_column offer_columns[] = {
+	{ "MODIFIED (UTC)", -19, cell_modified }, { "TO", -20, cell_to }, { "NAME", -25, cell_name },
+	{ "SIZE", 6, cell_size }, { "OFFERED", -7, cell_offered },
+	{ NULL, 0, NULL },
+};
+
+static const struct table_column job_columns[] = {
+	{ "UPDATED (UTC)", -19, cell_updated }, { "THING", -20, cell_thing }, { "JOB", -26, cell_job },
+	{ "STATUS", -11, cell_status },
+	{ NULL, 0, NULL },
+};
+
 struct listing {
 	const struct settings *settings;
 	const struct table_column *columns;
@@ -144,6 +156,27 @@ static enum exit_code do_clients(struct caller *caller, const struct settings *s
 	};
 
 	return list(caller, settings, &pages, client_columns);
+}
+
+static enum exit_code do_offers(struct caller *caller, const struct settings *settings)
+{
+	const struct pages pages = {
+		.command = "listOffers", .what = "offers", .filter = &settings->filter,
+		.limit = settings->limit, .to = first_argument(settings),
+	};
+
+	return list(caller, settings, &pages, offer_columns);
+}
+
+static enum exit_code do_jobs(struct caller *caller, const struct settings *settings)
+{
+	const struct pages pages = {
+		.command = "listJobs", .what = "jobs", .filter = &settings->filter,
+		.limit = settings->limit, .status = settings->status,
+		.client = first_argument(settings),
+	};
+
+	return list(caller, settings, &pages, job_columns);
 }
 
 static enum exit_code do_pauses(struct caller *caller, const struct settings *settings)
@@ -267,6 +300,35 @@ static enum exit_code do_abort(struct caller *caller, const struct settings *set
 static enum exit_code do_rm(struct caller *caller, const struct settings *settings)
 {
 	return run(caller, settings, command_about(settings, "deleteFile"));
+}
+
+/* A command with texts; those that are NULL are left out. */
+static cJSON *command_with(cJSON *command, const char *const keys[], const char *const values[], int count)
+{
+	for (int i = 0; i < count; i++)
+		if (command && values[i] && !cJSON_AddStringToObject(command, keys[i], values[i])) {
+			cJSON_Delete(command);
+			command = NULL;
+		}
+	return command;
+}
+
+static enum exit_code do_offer(struct caller *caller, const struct settings *settings)
+{
+	static const char *const keys[] = { "to", "name" };
+	cJSON *command = command_with(command_about(settings, "offerFile"), keys, settings->arguments + 2,
+				      settings->argument_count - 2);
+
+	if (command && settings->replace)
+		cJSON_AddTrueToObject(command, "replace");
+	return run(caller, settings, command);
+}
+
+static enum exit_code do_withdraw(struct caller *caller, const struct settings *settings)
+{
+	static const char *const keys[] = { "to", "name" };
+
+	return run(caller, settings, command_with(call_new("withdrawOffer"), keys, settings->arguments, 2));
 }
 
 /* Of everybody only where that was said: `pause` alone may be a slip. */
@@ -478,6 +540,10 @@ static const struct {
 	{ "adopt", 0, 0, do_adopt },
 	{ "limits", 0, 20, do_limits },
 	{ "reload", 0, 0, do_reload },
+	{ "offer", 3, 4, do_offer },
+	{ "withdraw", 2, 2, do_withdraw },
+	{ "offers", 0, 1, do_offers },
+	{ "jobs", 0, 1, do_jobs },
 };
 
 static enum exit_code run_command(const struct settings *settings)

@@ -180,6 +180,9 @@ static const struct row rows[] = {
 	  "list, files, clients: so many at most" },
 	{ "all", 0, NULL, take_switch, AT(all), "", "pause, resume: everybody's" },
 	{ "ttl", 0, "TIME", take_duration, AT(ttl), DURATION_WANTED, "url: how long it lasts (1h), at most 7d" },
+	{ "replace", 0, NULL, take_switch, AT(replace), "", "offer: what is offered there already may go" },
+	{ "status", 0, "STATUS", take_text, AT(status), "",
+	  "jobs: IN_PROGRESS, SUCCEEDED, FAILED or REJECTED" },
 	{ "cancel", 0, NULL, take_switch, AT(cancel), "", "verify: end one that goes on" },
 	{ "for-client", 0, "PATTERN", take_text, AT(for_client), "",
 	  "limits set, unset: for client ids that match" },
@@ -215,11 +218,16 @@ static const char help_before[] =
 	"  limits [CLIENT [USER]] what such a client may use\n"
 	"  limits set NAME=VALUE...  change that: --for-client, --for-user\n"
 	"  limits unset [NAME...]    ... back to what the broker's options say\n"
-	"  reload                 read limits_file again\n";
+	"  reload                 read limits_file again\n"
+	"  offer CLIENT FILE TO [NAME]  let devices fetch a finished file\n"
+	"  withdraw TO NAME       ... no more\n"
+	"  offers [TO]            what devices may fetch\n"
+	"  jobs [CLIENT]          what devices have done about their jobs\n";
 
 static const char help_after[] =
 	"\n"
 	"CLIENT is the client id, or the user name where the broker has \"owner username\".\n"
+	"TO is all, client/ID, user/NAME or group/NAME.\n"
 	"\n"
 	"Exit status: 0 done, 1 usage, 3 no connection, 4 denied, 5 refused or damaged,\n"
 	"7 internal error.\n";

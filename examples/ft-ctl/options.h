@@ -23,8 +23,9 @@ struct settings {
 	unsigned limit;			/* entries at most; 0: all */
 	unsigned interval_s;		/* of top */
 	unsigned count;			/* frames of top; 0: until it is ended */
-	bool all, cancel;
+	bool all, cancel, replace;
 	const char *ttl;		/* seconds that a URL lasts, as digits; NULL: not said */
+	const char *status;		/* of jobs; NULL: any */
 	const char *for_client, *for_user;	/* patterns of the override that limits set, unset are about */
 	bool json, wide;
 	bool help;

@@ -10,6 +10,7 @@ struct pages {
 	const char *what;		/* the member with the entries: files */
 	const char *client;		/* NULL: any */
 	const char *clients;		/* pattern, of listClients; NULL: any */
+	const char *to, *status;	/* of offers, of jobs; NULL: any */
 	const struct filter *filter;	/* NULL: none */
 	unsigned limit;			/* entries in all; 0: no limit */
 };

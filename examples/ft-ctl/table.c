@@ -285,6 +285,48 @@ void cell_scope(char text[CELL_ROOM], const cJSON *entry)
 	snprintf(text, CELL_ROOM, "%s", text_of(entry, "scope"));
 }
 
+void cell_modified(char text[CELL_ROOM], const cJSON *entry)
+{
+	cell_date(text, text_of(entry, "modified_at"));
+}
+
+void cell_to(char text[CELL_ROOM], const cJSON *entry)
+{
+	cell_id(text, entry, "to", "to_hex");
+}
+
+void cell_offered(char text[CELL_ROOM], const cJSON *entry)
+{
+	snprintf(text, CELL_ROOM, "%s",
+		 cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(entry, "offered")) ? "yes" : "not yet");
+}
+
+void cell_updated(char text[CELL_ROOM], const cJSON *entry)
+{
+	cell_date(text, text_of(entry, "updated_at"));
+}
+
+/* A user is told from a client of the same name. */
+void cell_thing(char text[CELL_ROOM], const cJSON *entry)
+{
+	const char *user = text_of(entry, "user");
+
+	if (*user)
+		snprintf(text, CELL_ROOM, "user %s", user);
+	else
+		cell_client(text, entry);
+}
+
+void cell_job(char text[CELL_ROOM], const cJSON *entry)
+{
+	snprintf(text, CELL_ROOM, "%s", text_of(entry, "job"));
+}
+
+void cell_status(char text[CELL_ROOM], const cJSON *entry)
+{
+	snprintf(text, CELL_ROOM, "%s", text_of(entry, "status"));
+}
+
 void cell_bar(char text[CELL_ROOM], const cJSON *entry)
 {
 	double part = part_of(entry);

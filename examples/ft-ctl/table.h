@@ -54,6 +54,13 @@ void cell_received(char text[CELL_ROOM], const cJSON *entry);
 void cell_files(char text[CELL_ROOM], const cJSON *entry);
 void cell_file_bytes(char text[CELL_ROOM], const cJSON *entry);
 void cell_quota(char text[CELL_ROOM], const cJSON *entry);
+void cell_modified(char text[CELL_ROOM], const cJSON *entry);
+void cell_to(char text[CELL_ROOM], const cJSON *entry);
+void cell_offered(char text[CELL_ROOM], const cJSON *entry);	/* of an offer that has no checksum yet: no */
+void cell_updated(char text[CELL_ROOM], const cJSON *entry);
+void cell_thing(char text[CELL_ROOM], const cJSON *entry);
+void cell_job(char text[CELL_ROOM], const cJSON *entry);
+void cell_status(char text[CELL_ROOM], const cJSON *entry);
 void cell_bar(char text[CELL_ROOM], const cJSON *entry);
 void cell_left(char text[CELL_ROOM], const cJSON *entry);
 

@@ -310,6 +310,15 @@ struct ft_store_ops {
 				      struct ft_upload **out);
 
 	/*
+	 * Gives a finished file another name, `to` in the directory `dir`, without a copy; the two
+	 * names are independent then. FT_NO_SUCH_TRANSFER: a consumer has taken it away;
+	 * FT_ALREADY_COMPLETE: `to` is there; FT_NAME_REFUSED: there are no links, or not to there.
+	 * Default: FT_NAME_REFUSED.
+	 */
+	enum ft_status (*link_finished)(struct ft_store *store, const struct ft_key *key,
+					const char *name, int dir, const char *to);
+
+	/*
 	 * Cuts an upload to `size` bytes, all of which are there, and says by which path below the
 	 * directory of the config a program on this machine can read it until the handle is given
 	 * back. FT_IO_ERROR where that does not fit. No default: option `on_complete` is refused.
@@ -349,6 +358,8 @@ void ft_store_upload_expect(struct ft_upload *upload, const char *name, const ch
 void ft_store_interrupt(struct ft_store *store);
 enum ft_status ft_store_read_manifest(struct ft_store *store, const struct ft_key *key,
 				      const char *name, char **text, size_t *len) FT_MUST_USE;
+enum ft_status ft_store_link_finished(struct ft_store *store, const struct ft_key *key,
+				      const char *name, int dir, const char *to) FT_MUST_USE;
 enum ft_status ft_store_space(struct ft_store *store, struct ft_space *space) FT_MUST_USE;
 enum ft_status ft_store_check_name(const struct ft_store *store, const char *name) FT_MUST_USE;
 

@@ -57,6 +57,30 @@ enum ft_status ft_catalog_each_execution(struct ft_catalog *c, const struct ft_t
 	return ft_query_end(&q);
 }
 
+enum ft_status ft_catalog_page_executions(struct ft_catalog *c, const struct ft_thing *after,
+					  const char *after_job, ft_catalog_visit_thing *visit,
+					  void *context)
+{
+	struct ft_query q = ft_query(c, FT_SQL_PAGE_EXECUTIONS);
+	struct ft_execution execution;
+	struct ft_thing thing;
+	enum ft_status st = FT_OK;
+
+	ft_query_i64(&q, after->kind);
+	ft_query_text(&q, after->name);
+	ft_query_text(&q, after_job);
+	while (st == FT_OK && ft_query_row(&q)) {
+		thing.kind = (enum ft_thing_kind)ft_row_enum(&q, FT_THING_CLIENT, FT_THING_USER);
+		thing.name = ft_row_text(&q);
+		execution_read(&q, &execution);
+		if (q.status == FT_OK)
+			st = visit(context, &thing, &execution);
+	}
+	if (q.status == FT_OK && st != FT_CANCELLED)
+		q.status = st;
+	return ft_query_end(&q);
+}
+
 enum ft_status ft_catalog_count_executions(struct ft_catalog *c, uint64_t *count)
 {
 	struct ft_query q = ft_query(c, FT_SQL_COUNT_EXECUTIONS);

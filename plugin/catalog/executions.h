@@ -31,6 +31,16 @@ enum ft_status ft_catalog_each_execution(struct ft_catalog *c, const struct ft_t
 					 ft_catalog_visit_execution *visit,
 					 void *context) FT_MUST_USE;
 
+/*
+ * Visits those of all things, ascending by thing and job, that come behind a place, which need not
+ * be there. Of what the visit ends the walk with FT_CANCELLED is no error.
+ */
+typedef enum ft_status ft_catalog_visit_thing(void *context, const struct ft_thing *thing,
+					      const struct ft_execution *execution);
+enum ft_status ft_catalog_page_executions(struct ft_catalog *c, const struct ft_thing *after,
+					  const char *after_job, ft_catalog_visit_thing *visit,
+					  void *context) FT_MUST_USE;
+
 /* How many rows there are; reads the whole index. */
 enum ft_status ft_catalog_count_executions(struct ft_catalog *c, uint64_t *count) FT_MUST_USE;
 

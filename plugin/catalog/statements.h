@@ -116,6 +116,8 @@
 	X(PUT_EXECUTION, "INSERT OR REPLACE INTO executions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)") \
 	X(EACH_EXECUTION, "SELECT job, status, version, queued_s, started_s, updated_s, details" \
 	  " FROM executions WHERE kind = ? AND thing = ? ORDER BY job") \
+	X(PAGE_EXECUTIONS, "SELECT kind, thing, job, status, version, queued_s, started_s, updated_s," \
+	  " details FROM executions WHERE (kind, thing, job) > (?, ?, ?) ORDER BY kind, thing, job") \
 	X(COUNT_EXECUTIONS, "SELECT count(*) FROM executions") \
 	X(NEXT_EXECUTED_JOB, "SELECT min(job) FROM executions WHERE job > ?") \
 	X(DROP_EXECUTIONS, "DELETE FROM executions WHERE job = ?") \

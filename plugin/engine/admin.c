@@ -9,6 +9,7 @@
 #include "base/system.h"
 #include "base/wildcard.h"
 #include "engine/admin_call.h"
+#include "engine/downloads.h"
 #include "engine/sorted_page.h"
 #include "engine/verify.h"
 #include "file_transfer/version.h"
@@ -628,6 +629,10 @@ static const struct {
 	[FT_CONTROL_SET_LIMITS] = { engine_set_limits, false },
 	[FT_CONTROL_ADOPT_FILES] = { admin_adopt, false },
 	[FT_CONTROL_LIST_CLIENTS] = { engine_list_clients, false },
+	[FT_CONTROL_OFFER_FILE] = { engine_offer_file, false },
+	[FT_CONTROL_WITHDRAW_OFFER] = { engine_withdraw_offer, false },
+	[FT_CONTROL_LIST_OFFERS] = { engine_list_offers, false },
+	[FT_CONTROL_LIST_JOBS] = { engine_list_jobs, false },
 };
 
 /* Returns what it has cost, in commands. */
@@ -700,14 +705,17 @@ void engine_log_admin(const struct ft_engine *e, const struct admin_message *m,
 			 key->owner ? room : "", m->who);
 }
 
-/* Those that the worker has carried out, and that have changed anything. */
+/* Those that the worker has carried out, that have changed anything, and that it says nothing of. */
 static bool admin_is_change(const struct ft_admin_job *job)
 {
-	enum ft_control_verb verb = job->command->verb;
+	static const bool says_nothing[FT_CONTROL_VERBS] = {
+		[FT_CONTROL_LIST_FILES] = true, [FT_CONTROL_LIST_PAUSES] = true,
+		[FT_CONTROL_GET_FILE] = true, [FT_CONTROL_LIST_CLIENTS] = true,
+		[FT_CONTROL_LIST_JOBS] = true,
+		[FT_CONTROL_OFFER_FILE] = true, [FT_CONTROL_WITHDRAW_OFFER] = true,
+	};
 
-	return job->job.status == FT_OK && verb != FT_CONTROL_LIST_FILES
-	       && verb != FT_CONTROL_LIST_PAUSES && verb != FT_CONTROL_GET_FILE
-	       && verb != FT_CONTROL_LIST_CLIENTS;
+	return job->job.status == FT_OK && !says_nothing[job->command->verb];
 }
 
 /* The id is unknown then, whoever has removed the file. */
@@ -744,6 +752,8 @@ void engine_take_admin(struct ft_engine *e, struct ft_admin_job *job)
 		admin_take_deletion(e, job);
 	if (command->verb == FT_CONTROL_SET_LIMITS)
 		engine_end_limits(e, job);
+	if (command->verb == FT_CONTROL_OFFER_FILE || command->verb == FT_CONTROL_WITHDRAW_OFFER)
+		engine_look_at_offers(e);
 	if (done->status == FT_NO_SUCH_TRANSFER && !detail)
 		detail = "no finished file has this id";
 	if (admin_is_change(job))

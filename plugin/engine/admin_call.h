@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /*
  * What the functions share that carry out operators' commands on the broker's thread: admin.c,
- * which says how, and admin_limits.c. For them alone.
+ * which says how, admin_limits.c and admin_offers.c. For them alone.
  */
 #ifndef FT_ENGINE_ADMIN_CALL_H
 #define FT_ENGINE_ADMIN_CALL_H
@@ -63,5 +63,11 @@ enum ft_status engine_list_clients(struct admin_call *call, struct ft_transfer *
 /* ... and what it has found is written, some at a time. True: that was all. */
 void engine_begin_clients(struct admin_message *message, struct ft_admin_job *job);
 bool engine_write_clients(const struct ft_engine *e, struct admin_message *message);
+
+/* The commands about downloads, admin_offers.c; there is no transfer. */
+enum ft_status engine_offer_file(struct admin_call *call, struct ft_transfer *none) FT_MUST_USE;
+enum ft_status engine_withdraw_offer(struct admin_call *call, struct ft_transfer *none) FT_MUST_USE;
+enum ft_status engine_list_offers(struct admin_call *call, struct ft_transfer *none) FT_MUST_USE;
+enum ft_status engine_list_jobs(struct admin_call *call, struct ft_transfer *none) FT_MUST_USE;
 
 #endif

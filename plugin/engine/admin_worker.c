@@ -444,6 +444,9 @@ void ft_admin_work(struct ft_core *core, struct ft_catalog *catalog, struct ft_j
 		[FT_CONTROL_DELETE_FILE] = worker_delete_file,
 		[FT_CONTROL_SET_LIMITS] = worker_set_limits,
 		[FT_CONTROL_LIST_CLIENTS] = worker_list_clients,
+		[FT_CONTROL_OFFER_FILE] = ft_admin_offer_file,
+		[FT_CONTROL_WITHDRAW_OFFER] = ft_admin_withdraw_offer,
+		[FT_CONTROL_LIST_JOBS] = ft_admin_list_jobs,
 	};
 	struct ft_admin_job *admin = FT_CONTAINER(job, struct ft_admin_job, job);
 

@@ -12,4 +12,14 @@
 /* Carries out one command, and hands the job on. */
 void ft_admin_work(struct ft_core *core, struct ft_catalog *catalog, struct ft_job *job);
 
+/* --- admin_offer_worker.c --- */
+
+/* Those about downloads. */
+enum ft_status ft_admin_offer_file(struct ft_core *core, struct ft_catalog *catalog,
+				   struct ft_admin_job *job) FT_MUST_USE;
+enum ft_status ft_admin_withdraw_offer(struct ft_core *core, struct ft_catalog *catalog,
+				       struct ft_admin_job *job) FT_MUST_USE;
+enum ft_status ft_admin_list_jobs(struct ft_core *core, struct ft_catalog *catalog,
+				  struct ft_admin_job *job) FT_MUST_USE;
+
 #endif

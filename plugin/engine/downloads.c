@@ -2,6 +2,7 @@
 #include "engine/downloads_private.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,9 @@
 #define DOWNLOADS_TURNS_MAX 64		/* clients looked at in one go */
 #define DOWNLOADS_WAIT_MS 5000		/* for bandwidth, then rate_limited */
 #define DOWNLOADS_SOON_MS 200		/* until a file that has changed is looked at */
+#define DOWNLOADS_UNREAD_MAX 16		/* messages by name before it is looked whether a client reads */
+#define DOWNLOADS_UNREAD_MS 10		/* until one that does not is looked at again, at first, */
+#define DOWNLOADS_UNREAD_WAIT_MS 160	/* and twice as long each time, up to twice this */
 #define DOWNLOADS_READ_AHEAD (1024 * 1024)
 #define DOWNLOADS_REPORT_MS 1000
 #define DOWNLOADS_REPORTS_MAX 64	/* paths that a client reports about */
@@ -50,6 +54,7 @@ static enum ft_status downloads_add_client(struct ft_engine *e, struct ft_downlo
 	(*slot)->hash = hash;
 	(*slot)->charged = size;
 	e->charged += size;
+	(*slot)->socket = -1;
 	ft_link_init(&(*slot)->turn);
 	ft_list_init(&(*slot)->waiting);
 	ft_link_init(&(*slot)->thing.link);
@@ -104,6 +109,64 @@ void engine_close_call(struct ft_engine *e, struct ft_downloader *client)
 	assert(client->open > 0);
 	if (--client->open == 0 && client->gone)
 		downloads_free_client(e, client);
+}
+
+/* --- whether they read --- */
+
+void engine_note_connection(struct ft_engine *e, const struct ft_request *request)
+{
+	struct ft_downloader *client;
+
+	if (e->hooks.socket_of && downloads_client(e, request, &client) == FT_OK)
+		client->socket = e->hooks.socket_of(e->hooks.context, request, client->socket);
+}
+
+/*
+ * The broker writes to a socket whenever it can. So if it can, nothing waits in the broker; if it
+ * cannot, the kernel has all that fits, and what was sent since then may be waiting.
+ */
+static bool downloads_reads(struct ft_downloader *client)
+{
+	struct pollfd look = { .fd = client->socket, .events = POLLOUT };
+
+	if (client->socket < 0 || client->sent < DOWNLOADS_UNREAD_MAX)
+		return true;
+	if (poll(&look, 1, 0) == 0)
+		return false;
+	client->sent = 0;
+	client->unread_wait_ms = 0;
+	return true;
+}
+
+bool engine_may_send(struct ft_engine *e, const char *client_id)
+{
+	struct ft_downloader *client = *downloads_slot(e->downloads, downloads_hash(e, client_id), client_id);
+
+	if (!client)
+		return true;
+	if (!downloads_reads(client)) {
+		e->metrics.blocks_absent++;
+		return false;
+	}
+	client->sent++;
+	return true;
+}
+
+/* Blocks wait until it reads. False: it does not, and when to look again is noted. */
+static bool downloads_may_read(struct ft_engine *e, struct ft_downloader *client)
+{
+	struct ft_downloads *d = e->downloads;
+	bool reads = e->now_ms >= client->unread_ms && downloads_reads(client);
+
+	if (!reads && e->now_ms >= client->unread_ms) {
+		client->unread_wait_ms = client->unread_wait_ms == 0 ? DOWNLOADS_UNREAD_MS
+					 : client->unread_wait_ms < DOWNLOADS_UNREAD_WAIT_MS
+					 ? 2 * client->unread_wait_ms : client->unread_wait_ms;
+		client->unread_ms = e->now_ms + client->unread_wait_ms;
+	}
+	if (!reads && d->due_ms > client->unread_ms)
+		d->due_ms = client->unread_ms;
+	return reads;
 }
 
 /* --- what they see --- */
@@ -462,7 +525,8 @@ static enum downloads_outcome downloads_serve(struct ft_engine *e, struct ft_dow
 	enum downloads_outcome outcome;
 
 	client->open++;		/* it stays until we have looked for more */
-	outcome = downloads_try(e, FT_CONTAINER(link, struct ft_fetch, job.link));
+	outcome = downloads_may_read(e, client)
+		? downloads_try(e, FT_CONTAINER(link, struct ft_fetch, job.link)) : DOWNLOADS_LATER;
 	client->open--;
 	if (ft_list_first(&client->waiting))
 		ft_list_push(&d->turns, &client->turn);
@@ -649,10 +713,19 @@ static void downloads_look(struct ft_engine *e)
 	struct ft_downloads *d = e->downloads;
 	struct ft_scan *scan = d->scan;
 
-	if (!scan || e->closing || e->now_ms < d->scan_ms)
+	if (!scan || e->closing || (!d->look_now && e->now_ms < d->scan_ms))
 		return;
+	d->look_now = false;
 	d->scan = NULL;
 	ft_core_submit(&e->core, FT_LANE_OFFERS, &scan->job);
+}
+
+void engine_look_at_offers(struct ft_engine *e)
+{
+	if (!e->downloads)
+		return;
+	e->downloads->look_now = true;
+	downloads_look(e);
 }
 
 bool engine_run_downloads(struct ft_engine *e)
@@ -661,6 +734,8 @@ bool engine_run_downloads(struct ft_engine *e)
 
 	if (!d)
 		return false;
+	if (ft_offer_watch_take(d->watch))
+		d->look_now = true;
 	downloads_look(e);
 	if (!d->pump && e->now_ms < d->due_ms)
 		return false;
@@ -675,6 +750,8 @@ int64_t engine_downloads_due_ms(const struct ft_engine *e)
 
 	if (!d)
 		return INT64_MAX;
+	if (d->scan && d->look_now)
+		return e->now_ms;
 	return d->scan && d->scan_ms < d->due_ms ? d->scan_ms : d->due_ms;
 }
 
@@ -716,6 +793,7 @@ enum ft_status engine_start_downloads(struct ft_engine *e)
 	ft_list_init(&d->sources);
 	if (engine_start_things(e) != FT_OK || !(d->scan = ft_scan_new()))
 		return FT_NO_MEMORY;
+	d->scan->watch = d->watch = ft_offer_watch_new(&e->core);
 	d->scan_ms = e->now_ms;
 	downloads_look(e);
 	return engine_start_download_events(e);
@@ -746,6 +824,7 @@ void engine_release_downloads(struct ft_engine *e)
 		ft_sys_close(source->fd);
 		free(source);
 	}
+	ft_offer_watch_free(&d->watch);
 	if (d->scan) {
 		struct ft_job *job = &d->scan->job;
 

@@ -82,11 +82,24 @@ const struct ft_offers *engine_offers(const struct ft_engine *e);
 enum ft_status engine_fetch(struct ft_engine *e, const struct ft_request *request,
 			    const struct ft_want *want) FT_MUST_USE;
 
+/* Something has changed in the folders: they are looked at now. Without option downloads: nothing. */
+void engine_look_at_offers(struct ft_engine *e);
+
 /* Whether a report about a path may be published: FT_RATE_LIMITED. It is counted. */
 enum ft_status engine_take_report(struct ft_engine *e, const struct ft_request *request,
 				  const char *path, struct ft_buf *detail) FT_MUST_USE;
 
+/*
+ * Whether a message by name to this client would be sent now. What the broker drops, since the
+ * client does not read, stays in its memory for good: then nothing may be published by name. It
+ * counts as published.
+ */
+bool engine_may_send(struct ft_engine *e, const char *client_id);
+
 /* --- the engine's side --- */
+
+/* A request came by this connection of its client. */
+void engine_note_connection(struct ft_engine *e, const struct ft_request *request);
 
 enum ft_status engine_start_downloads(struct ft_engine *e) FT_MUST_USE;
 void engine_release_downloads(struct ft_engine *e);

@@ -17,6 +17,10 @@ struct ft_downloader {
 	struct ft_link turn;		/* in ft_downloads.turns while it has something in `waiting` */
 	struct ft_list waiting;		/* struct ft_fetch */
 	size_t open;			/* fetches of it, waiting or at a worker */
+	int socket;			/* the broker's; -1: not known, and then it counts as reading */
+	unsigned int sent;		/* messages by name since it was known to read */
+	int64_t unread_ms;		/* when it is looked at again, ... */
+	int64_t unread_wait_ms;		/* ... which is so long after the last time */
 	bool gone;			/* disconnected: in no bucket; freed with its last fetch */
 	uint64_t hash, generation;
 	struct ft_viewer *viewer;	/* owned; of this generation of the index; NULL: none yet */
@@ -42,7 +46,9 @@ struct ft_downloads {
 	const struct ft_offers *offers;	/* the scanner's; NULL: nothing is known yet */
 	uint64_t generation;
 	struct ft_scan *scan;		/* owned; NULL: it is at work */
+	struct ft_offer_watch *watch;	/* owned; the scan's, too; NULL: none */
 	int64_t scan_ms;		/* when it goes on */
+	bool look_now;			/* or at once: something has changed */
 	struct ft_downloader *clients[DOWNLOADS_BUCKETS];
 	struct ft_list turns;		/* clients with something to wait for */
 	struct ft_list sources;

@@ -55,6 +55,11 @@ struct ft_engine_hooks {
 	void (*block_free)(void *context, void *block);
 	void (*block_send)(void *context, const char *client_id, const char *topic, void **block,
 			   size_t len);
+	/*
+	 * The socket of the connection that a request came by, to see whether its client reads; `known`
+	 * is what was told last for this client, or -1. -1: it is not known. NULL: it never is.
+	 */
+	int (*socket_of)(void *context, const struct ft_request *request, int known);
 	/* Something is done: make the broker's thread call ft_engine_run(). Any thread. */
 	void (*notify)(void *context);
 	/*

@@ -53,17 +53,25 @@ static void gets_deliver(struct ft_engine *e, const struct ft_fetch *fetch, void
 		ft_buf_char(&topic, '/');
 		ft_buf_str(&topic, get.path);
 	}
-	if (ft_buf_ok(&topic) && topic.len > 0)
+	if (ft_buf_ok(&topic) && topic.len > 0 && engine_may_send(e, request->client_id))
 		e->hooks.block_send(e->hooks.context, request->client_id, room, &block, len);
 	if (block)
 		e->hooks.block_free(e->hooks.context, block);
+}
+
+/* By name, so it is lost where the client does not read. */
+static void gets_respond(struct ft_engine *e, const struct ft_request *request,
+			 const struct ft_reply *reply)
+{
+	if (engine_may_send(e, request->client_id))
+		(void)engine_respond(e, request, reply);
 }
 
 static void gets_refuse(struct ft_engine *e, const struct ft_fetch *fetch, enum ft_status st)
 {
 	const struct ft_reply reply = { .status = st, .topic = fetch->ticket->request.topic };
 
-	(void)engine_respond(e, &fetch->ticket->request, &reply);
+	gets_respond(e, &fetch->ticket->request, &reply);
 }
 
 static const struct ft_delivery gets_delivery = { gets_deliver, gets_refuse };
@@ -259,13 +267,14 @@ enum ft_status engine_get(struct ft_engine *e, const struct ft_request *request,
 	enum ft_status st;
 
 	named.by_name = true;
+	engine_note_connection(e, request);
 	st = gets_carry_out(&call, payload, len);
 	call.reply.status = st;
 	call.reply.topic = request->topic;
 	call.reply.detail = room;
 	call.reply.more = (struct ft_json_text){ .at = call.more.text, .len = call.more.len };
 	if (!call.later)
-		(void)engine_respond(e, &named, &call.reply);
+		gets_respond(e, &named, &call.reply);
 	free(call.more.text);
 	return st;
 }

@@ -124,6 +124,13 @@ struct ft_offer *ft_offers_find(const struct ft_offers *offers, const struct ft_
 		? &offers->offer[i] : NULL;
 }
 
+size_t ft_offers_behind(const struct ft_offers *offers, const struct ft_offer *key)
+{
+	size_t i = offers_lower_bound(offers, key);
+
+	return i < offers->count && ft_offer_compare(&offers->offer[i], key) == 0 ? i + 1 : i;
+}
+
 /* --- who sees what --- */
 
 void ft_viewer_init(struct ft_viewer *viewer, const struct ft_offers *offers, const char *client,

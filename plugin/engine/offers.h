@@ -41,6 +41,9 @@ void ft_offers_sort(struct ft_offers *offers);
 /* The one with this scope, whose and path, or NULL. */
 struct ft_offer *ft_offers_find(const struct ft_offers *offers, const struct ft_offer *key);
 
+/* Where those begin that come behind `key`, which need not be there. */
+size_t ft_offers_behind(const struct ft_offers *offers, const struct ft_offer *key);
+
 void ft_viewer_init(struct ft_viewer *viewer, const struct ft_offers *offers, const char *client,
 		    const char *user);
 

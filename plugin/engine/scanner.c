@@ -298,6 +298,7 @@ static enum ft_status walk_each(struct ft_scan_walk *walk,
 			return ft_scan_status(error);
 		return FT_OK;
 	}
+	ft_offer_watch_add(walk->scan->watch, fd);
 	while (st == FT_OK && (entry = ft_sys_readdir(dir)) != NULL) {
 		if (ft_offer_name_is_hidden(entry->d_name))
 			continue;
@@ -710,6 +711,22 @@ static void scan_make_folders(const struct ft_core *core, const char *top)
 	ft_sys_close(root);
 }
 
+/* The file `groups` lies beside the folders. */
+static enum ft_status scan_walk_offers(struct ft_scan_walk *walk, bool *changed)
+{
+	int64_t start_ms = ft_clock_ms();
+	int dir = ft_open_beneath(walk->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	enum ft_status st;
+
+	if (dir >= 0)
+		ft_offer_watch_add(walk->scan->watch, dir);
+	ft_sys_close(dir);
+	if ((st = walk_groups(walk, changed)) == FT_OK)
+		st = ft_scan_walk_all(walk);
+	ft_offer_watch_note_cost(walk->scan->watch, ft_clock_ms() - start_ms);
+	return st;
+}
+
 static enum ft_status scan_look(struct ft_scan_walk *walk, struct ft_catalog *catalog)
 {
 	struct ft_scan *scan = walk->scan;
@@ -720,7 +737,7 @@ static enum ft_status scan_look(struct ft_scan_walk *walk, struct ft_catalog *ca
 		return FT_NO_MEMORY;
 	if ((walk->root = ft_scan_open_root(walk->core, "offers")) < 0)
 		return ft_scan_status(errno);
-	if ((st = walk_groups(walk, &changed)) != FT_OK || (st = ft_scan_walk_all(walk)) != FT_OK)
+	if ((st = scan_walk_offers(walk, &changed)) != FT_OK)
 		return st;
 	ft_offers_sort(walk->next);
 	if ((st = scan_compare(walk, &changed)) != FT_OK

@@ -22,6 +22,7 @@
 #include "engine/core.h"
 #include "engine/finished_set.h"
 #include "engine/job_index.h"
+#include "engine/offer_watch.h"
 #include "engine/offers.h"
 
 #define FT_SCAN_NEWS_MAX 64	/* messages of one step */
@@ -43,6 +44,7 @@ struct ft_scan {
 	int again_ms;			/* result: when to go on; -1: after offers_interval */
 	struct ft_job_index *jobs;	/* held; option downloads jobs; NULL: nothing is known yet */
 	bool jobs_changed;		/* result: `jobs` is another one than before this step */
+	struct ft_offer_watch *watch;	/* borrowed; NULL: there is none */
 
 	/* The scanner's own. */
 	struct ft_offers *former;	/* owned */

@@ -36,7 +36,7 @@ static void streams_send(struct ft_engine *e, const char *client_id, const struc
 	void *block = message->text;
 
 	ft_aws_topic_write(&to, topic, word);
-	if (ft_buf_ok(&to) && ft_buf_ok(message))
+	if (ft_buf_ok(&to) && ft_buf_ok(message) && engine_may_send(e, client_id))
 		e->hooks.block_send(e->hooks.context, client_id, room, &block, message->len);
 	if (block)
 		e->hooks.block_free(e->hooks.context, block);
@@ -232,6 +232,7 @@ void engine_stream(struct ft_engine *e, const struct ft_request *request, const 
 
 	if (ft_aws_topic_parse(&call.topic, request->topic) != FT_AWS_TOPIC_REQUEST)
 		return;
+	engine_note_connection(e, request);
 	verdict = ft_aws_request_parse(&call.wanted, &call.topic, payload, len);
 	if (!streams_is_thing(&call.topic, request->client_id)
 	    && !streams_is_thing(&call.topic, request->user))

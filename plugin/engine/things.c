@@ -20,7 +20,7 @@ static void things_send(struct ft_engine *e, const char *client_id, const struct
 {
 	void *block;
 
-	if (!ft_buf_ok(topic) || !(block = e->hooks.block_new(e->hooks.context, text->len)))
+	if (!ft_buf_ok(topic) || !engine_may_send(e, client_id) || !(block = e->hooks.block_new(e->hooks.context, text->len)))
 		return;
 	memcpy(block, text->at, text->len);
 	e->hooks.block_send(e->hooks.context, client_id, topic->text, &block, text->len);
@@ -240,6 +240,7 @@ void engine_thing(struct ft_engine *e, const struct ft_request *request, const v
 
 	if (ft_aws_job_topic_parse(&topic, request->topic) != FT_AWS_TOPIC_REQUEST)
 		return;
+	engine_note_connection(e, request);
 	verdict = ft_aws_job_request_parse(&wanted, topic.verb, payload, len);
 	if (!things_is(&topic, request->client_id) && !things_is(&topic, request->user))
 		verdict = FT_AWS_JOB_UNAUTHORIZED;

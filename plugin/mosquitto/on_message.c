@@ -87,7 +87,9 @@ static enum ft_status carry_out(struct ft_plugin *plugin, struct mosquitto_evt_m
 {
 	char room[FT_PLUGIN_OWNER_ROOM];
 	struct properties properties;
-	struct ft_request request = { .client_id = client_id, .topic = message->topic };
+	struct ft_request request = {
+		.client_id = client_id, .topic = message->topic, .connection = message->client,
+	};
 	enum ft_status st;
 
 	request.user = mosquitto_client_username(message->client);

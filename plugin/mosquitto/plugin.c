@@ -20,6 +20,7 @@
 #include "base/system.h"
 #include "file_transfer/version.h"
 #include "log/place.h"
+#include "mosquitto/client_socket.h"
 #include "mosquitto/compat.h"
 #include "protocol/control.h"
 
@@ -126,6 +127,12 @@ static void block_send(void *context, const char *client_id, const char *topic, 
 		ft_wake_notify(plugin->wake);
 }
 
+static int socket_of(void *context, const struct ft_request *request, int known)
+{
+	(void)context;
+	return request->connection ? ft_client_socket(request->connection, known) : -1;
+}
+
 static void notify(void *context)
 {
 	struct ft_plugin *plugin = context;
@@ -216,7 +223,7 @@ static bool start_engine(struct ft_plugin *plugin, const struct ft_store_ops *op
 		.whose = whose, .log_places = places,
 		.hooks = { .context = plugin, .respond = respond, .publish = publish,
 			   .block_new = block_new, .block_free = block_free,
-			   .block_send = block_send,
+			   .block_send = block_send, .socket_of = socket_of,
 			   .notify = notify, .tell_operator = tell_operator },
 	};
 	enum ft_status st;

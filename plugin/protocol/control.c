@@ -47,6 +47,10 @@ static const struct {
 	[FT_CONTROL_SET_LIMITS] = { "setLimits", NEEDS_NOTHING },
 	[FT_CONTROL_ADOPT_FILES] = { "adoptFiles", NEEDS_NOTHING },
 	[FT_CONTROL_LIST_CLIENTS] = { "listClients", NEEDS_NOTHING },
+	[FT_CONTROL_OFFER_FILE] = { "offerFile", NEEDS_FILE },
+	[FT_CONTROL_WITHDRAW_OFFER] = { "withdrawOffer", NEEDS_NOTHING },
+	[FT_CONTROL_LIST_OFFERS] = { "listOffers", NEEDS_NOTHING },
+	[FT_CONTROL_LIST_JOBS] = { "listJobs", NEEDS_NOTHING },
 };
 
 /* --- reading --- */
@@ -182,19 +186,25 @@ static enum ft_control_sort control_sort(struct control_reader *r)
 	return FT_SORT_TIME;
 }
 
+static bool control_is_listed_by_name(const struct ft_control_command *command)
+{
+	return command->verb == FT_CONTROL_LIST_OFFERS || command->verb == FT_CONTROL_LIST_JOBS;
+}
+
 static void control_read_filter(struct control_reader *r, struct ft_control_command *command)
 {
 	static const char wrong[] = "limit, since, until, min_size and max_size are integers from 0 to 2^53";
-	bool clients = strcmp(command->name, "listClients") == 0;
+	bool clients = command->verb == FT_CONTROL_LIST_CLIENTS;
 
 	command->pattern = control_text(r, clients ? "client" : "name",
 					"name and client are patterns: texts");
 	if (command->pattern && strlen(command->pattern) > CONTROL_PATTERN_MAX)
 		r->wrong = "name and client are patterns of at most 255 bytes";
-	command->sort = control_sort(r);
+	if (command->verb == FT_CONTROL_LIST_FILES)
+		command->sort = control_sort(r);
 	if (command->sort != FT_SORT_TIME || clients)
 		control_read_place(r, &command->place);
-	else
+	else if (!control_is_listed_by_name(command))
 		command->cursor = control_cursor(r);
 	command->limit = (size_t)control_number(r, "limit", FT_CONTROL_LIMIT_DEFAULT, wrong);
 	if (command->limit == 0 || command->limit > FT_CONTROL_LIMIT_MAX)
@@ -226,6 +236,45 @@ static void control_read_verb(struct control_reader *r, struct ft_control_comman
 		r->wrong = "no id is that long, or that short";
 }
 
+/* all, client/<id>, user/<name> or group/<name> */
+static void control_read_to(struct control_reader *r, struct ft_control_offer *offer)
+{
+	offer->to = control_text(r, "to", "to is a text");
+	if (offer->to && !ft_offer_parse_to(offer->to, &offer->scope, offer->whose))
+		r->wrong = "to is all, client/ID, user/NAME or group/NAME";
+}
+
+static void control_read_offer(struct control_reader *r, struct ft_control_command *command)
+{
+	struct ft_control_offer *offer = &command->offer;
+	const cJSON *replace = control_member(r, "replace");
+
+	control_read_to(r, offer);
+	offer->path = control_text(r, "name", "name is a text");
+	offer->replace = cJSON_IsTrue(replace);
+	if (r->wrong)
+		return;
+	if (!offer->to)
+		r->wrong = "to whom? to is all, client/ID, user/NAME or group/NAME";
+	else if (command->verb == FT_CONTROL_WITHDRAW_OFFER && !offer->path)
+		r->wrong = "name is missing";
+	else if (offer->path && !ft_offer_path_can_be(offer->path))
+		r->wrong = "no file can be offered under this name: see docs/downloads.md";
+	else if (replace && !cJSON_IsBool(replace))
+		r->wrong = "replace is true or false";
+}
+
+static void control_read_list(struct control_reader *r, struct ft_control_command *command)
+{
+	struct ft_control_offer *offer = &command->offer;
+
+	offer->after = control_text(r, "cursor", "cursor is a text");
+	if (command->verb == FT_CONTROL_LIST_OFFERS)
+		control_read_to(r, offer);
+	else
+		offer->status = control_text(r, "status", "status is a text");
+}
+
 /* Names and values of limits are looked at with the file that they are for. */
 static void control_read_change(struct control_reader *r, struct ft_limits_change *change)
 {
@@ -254,6 +303,7 @@ static void control_read_change(struct control_reader *r, struct ft_limits_chang
 static void control_read(struct control_reader *r, struct ft_control_command *command)
 {
 	memset(command, 0, sizeof *command);
+	command->limit = FT_CONTROL_LIMIT_DEFAULT;
 	command->name = "";
 	if (!cJSON_IsObject(r->object)) {
 		command->wrong = "a command is an object";
@@ -266,10 +316,19 @@ static void control_read(struct control_reader *r, struct ft_control_command *co
 	control_id(r, "client_id", "client_id_hex", &command->key.owner, &command->key.owner_len);
 	control_id(r, "file_id", "file_id_hex", &command->key.file, &command->key.file_len);
 	command->user = control_text(r, "user", "user is a text");
-	control_read_filter(r, command);
 	command->url_ttl_s = control_ttl(r);
 	if (!r->wrong)
 		control_read_verb(r, command);
+	if (r->wrong) {
+		command->wrong = r->wrong;
+		return;
+	}
+	if (command->verb == FT_CONTROL_OFFER_FILE || command->verb == FT_CONTROL_WITHDRAW_OFFER)
+		control_read_offer(r, command);
+	else
+		control_read_filter(r, command);
+	if (control_is_listed_by_name(command))
+		control_read_list(r, command);
 	if (!r->wrong && command->verb == FT_CONTROL_SET_LIMITS)
 		control_read_change(r, &command->change);
 	command->wrong = r->wrong;
@@ -456,6 +515,11 @@ void ft_control_put_place(struct ft_buf *buf, const struct ft_control_place *pla
 size_t ft_control_place_room(const struct ft_control_place *place)
 {
 	return 2 * (place->id_len + place->value_len + 1);
+}
+
+void ft_control_put_after(struct ft_buf *buf, const char *after)
+{
+	ft_control_put_word(buf, "cursor", after);
 }
 
 void ft_control_open(struct ft_buf *buf, const char *key, char bracket)

@@ -26,6 +26,7 @@
 #include "file_transfer/status.h"
 #include "file_transfer/store.h"
 #include "protocol/limits.h"
+#include "protocol/offer.h"
 
 #define FT_CONTROL_TOPIC "$CONTROL/file-transfer/v1"
 #define FT_CONTROL_RESPONSE_TOPIC FT_CONTROL_TOPIC "/response"
@@ -61,6 +62,10 @@ enum ft_control_verb {
 	FT_CONTROL_SET_LIMITS,
 	FT_CONTROL_ADOPT_FILES,
 	FT_CONTROL_LIST_CLIENTS,
+	FT_CONTROL_OFFER_FILE,
+	FT_CONTROL_WITHDRAW_OFFER,
+	FT_CONTROL_LIST_OFFERS,
+	FT_CONTROL_LIST_JOBS,
 	FT_CONTROL_VERBS
 };
 
@@ -82,6 +87,17 @@ struct ft_control_place {
 	size_t id_len;
 };
 
+/* What offerFile, withdrawOffer, listOffers and listJobs say besides. Texts are NULL where not said. */
+struct ft_control_offer {
+	const char *to;			/* all, client/<id>, user/<name>, group/<name> */
+	enum ft_offer_scope scope;	/* of `to`; 0: not said */
+	char whose[FT_NAME_ROOM];	/* ... its folder's name; "": all */
+	const char *path;		/* by which devices ask for it; NULL: the file's name */
+	bool replace;			/* what is offered there already may go */
+	const char *status;		/* of jobs: IN_PROGRESS, SUCCEEDED, FAILED, REJECTED */
+	const char *after;		/* the cursor, of lists whose pages begin behind a name */
+};
+
 /* One command. Texts are borrowed from the control. */
 struct ft_control_command {
 	const char *name;		/* as it was sent; "" where it was no text */
@@ -99,6 +115,7 @@ struct ft_control_command {
 	uint64_t min_size, max_size;	/* bytes, both included */
 	uint32_t url_ttl_s;		/* of getFile: 1 to FT_STORE_URL_TTL_MAX_S */
 	struct ft_limits_change change;	/* of setLimits; points into the control */
+	struct ft_control_offer offer;
 };
 
 struct ft_control {
@@ -134,6 +151,9 @@ void ft_control_put_place(struct ft_buf *buf, const struct ft_control_place *pla
 
 /* Bytes that a page needs behind its entries for such a cursor, besides FT_CONTROL_TAIL_ROOM. */
 size_t ft_control_place_room(const struct ft_control_place *place);
+
+/* ... that a page begins behind a name. */
+void ft_control_put_after(struct ft_buf *buf, const char *after);
 
 /* ... a member that is an object or array, to be filled and closed. */
 void ft_control_open(struct ft_buf *buf, const char *key, char bracket);

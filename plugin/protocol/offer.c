@@ -59,6 +59,48 @@ bool ft_offer_name_is_hidden(const char *name)
 	return false;
 }
 
+bool ft_offer_path_can_be(const char *path)
+{
+	char level[FT_OFFER_LEVEL_MAX + 1];
+
+	if (!ft_offer_path_is_good(path, strlen(path)))
+		return false;
+	for (size_t len; *path; path += len + (path[len] == '/')) {
+		len = strcspn(path, "/");
+		memcpy(level, path, len);
+		level[len] = '\0';
+		if (ft_offer_name_is_hidden(level))
+			return false;
+	}
+	return true;
+}
+
+bool ft_offer_parse_to(const char *text, enum ft_offer_scope *scope, char whose[FT_NAME_ROOM])
+{
+	*whose = '\0';
+	*scope = FT_OFFER_ALL;
+	if (strcmp(text, ft_offer_scope_word(FT_OFFER_ALL)) == 0)
+		return true;
+	for (int i = FT_OFFER_CLIENT; i < FT_OFFER_ALL; i++) {
+		const char *word = ft_offer_scope_word((enum ft_offer_scope)i);
+		const char *id = text + strlen(word) + 1;
+
+		if (strncmp(text, word, strlen(word)) != 0 || text[strlen(word)] != '/' || !*id)
+			continue;
+		*scope = (enum ft_offer_scope)i;
+		if (i != FT_OFFER_GROUP) {
+			ft_escape(whose, id, strlen(id));
+			return true;
+		}
+		/* A group has its own name, one level of a path. */
+		if (strchr(id, '/') || !ft_offer_path_can_be(id))
+			return false;
+		memcpy(whose, id, strlen(id) + 1);
+		return true;
+	}
+	return false;
+}
+
 int ft_offer_compare(const struct ft_offer *a, const struct ft_offer *b)
 {
 	int order = (int)a->scope - (int)b->scope;

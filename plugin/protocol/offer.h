@@ -57,6 +57,15 @@ const char *ft_offer_scope_word(enum ft_offer_scope scope);
 /* Whether a path keeps to the rules that docs/downloads.md states. */
 bool ft_offer_path_is_good(const char *path, size_t len);
 
+/* ... and whether a file can have it below a folder: no level is hidden. */
+bool ft_offer_path_can_be(const char *path);
+
+/*
+ * Whom a text means: all, client/<id>, user/<name>, group/<name>; `whose` is the folder's name.
+ * False: nobody.
+ */
+bool ft_offer_parse_to(const char *text, enum ft_offer_scope *scope, char whose[FT_NAME_ROOM]);
+
 /* Whether a name in a folder is never offered: dot files, *.part, *.tmp, *~. */
 bool ft_offer_name_is_hidden(const char *name);
 

@@ -24,6 +24,7 @@ struct ft_request {
 	const void *correlation;	/* MQTT 5 Correlation Data; NULL: none, other than none of length 0 */
 	uint16_t correlation_len;
 	bool by_name;			/* the response goes to this client only, subscribed or not */
+	const void *connection;		/* the broker's, for hooks; NULL: not known; not kept in a ticket */
 };
 
 struct ft_ticket {

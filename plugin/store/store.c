@@ -61,6 +61,13 @@ enum ft_status ft_store_read_manifest(struct ft_store *store, const struct ft_ke
 					 : FT_NO_SUCH_TRANSFER;
 }
 
+enum ft_status ft_store_link_finished(struct ft_store *store, const struct ft_key *key,
+				      const char *name, int dir, const char *to)
+{
+	return store->ops->link_finished ? store->ops->link_finished(store, key, name, dir, to)
+					 : FT_NAME_REFUSED;
+}
+
 enum ft_status ft_store_space(struct ft_store *store, struct ft_space *space)
 {
 	*space = (struct ft_space){ .bytes = UINT64_MAX, .files = UINT64_MAX };

@@ -3,7 +3,7 @@
 and in the JSON."""
 import dataclasses
 
-from servers import Bare, Mosquitto, Nginx, Tus, Vsftpd
+from servers import Bare, Mosquitto, Nginx, Offering, Tus, Vsftpd
 
 KIB, MIB = 1 << 10, 1 << 20
 CHUNKS = {"4K": 4 * KIB, "64K": 64 * KIB, "256K": 256 * KIB, "1M": MIB}
@@ -206,6 +206,23 @@ def cost():
     yield Case("cost/plugin", group, "with the plugin", FILE, load, "cost", quick=True)
 
 
+def download():
+    """Memory is bounded by the windows of the clients; what reads late costs the broker no more."""
+    size = 64 * MIB
+    group = "100 clients, one file of 64 MiB in blocks of 64 KiB, 8 under way for each"
+    load = ["download", "--clients", "100", "--size", str(size), "--chunk", str(64 * KIB), "--window",
+            "8", "--timeout", "600"]
+    own = {"max_requests_per_client": "64", "downloads": "native"}
+    for word, label, server, arguments in (
+            ("broadcast", "stock broker, all subscribed, nobody asks",
+             (Offering, {"size": size, "options": None}), ["--plain"]),
+            ("stock", "stock broker, each asks, a service answers",
+             (Offering, {"size": size, "options": None}), ["--relay"]),
+            ("plugin", "plugin, each asks for its own", (Offering, {"size": size, "options": own}), [])):
+        yield Case(f"download/{word}", group, label, server, load + arguments, "download", warm=False,
+                   slow=False)
+
+
 def idle():
     group = "10,000 unfinished transfers of 100 clients, 1 KiB held of each"
     load = ["upload", "--leave", "--file-sum", "--clients", "100", "--files", "100",
@@ -216,6 +233,6 @@ def idle():
 def all_cases():
     found = []
     for part in (by_chunk, by_window, whole_file, limits, many_clients, many_files, fin, round_trip,
-                 held_up, cost, idle):
+                 held_up, cost, download, idle):
         found.extend(part())
     return found

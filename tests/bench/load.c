@@ -19,7 +19,9 @@ static const struct {
 	int (*run)(const struct load_options *options);
 } modes[] = {
 	{ "upload", load_upload },	/* over MQTT: plain messages or file transfer */
+	{ "download", load_download },	/* blocks of a file: what is offered, or by subscription */
 	{ "ping", load_ping },		/* round trips of one message */
+	{ "file", load_file },		/* writes what downloads are compared with to --dir */
 	{ "sink", load_sink },		/* a subscriber that writes what it is sent */
 	{ "put", load_put },		/* HTTP PUT */
 	{ "tus", load_tus },
@@ -48,6 +50,7 @@ static const struct {
 	{ "--pause-us", NUMBER, AT(pause_us) },
 	{ "--timeout", NUMBER, AT(timeout) },
 	{ "--plain", FLAG, AT(plain) },
+	{ "--relay", FLAG, AT(relay) },
 	{ "--confirm", FLAG, AT(confirm) },
 	{ "--responses", FLAG, AT(responses) },
 	{ "--segment-sums", FLAG, AT(segment_sums) },

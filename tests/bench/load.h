@@ -30,6 +30,7 @@ struct load_options {
 	uint64_t pause_us;		/* ping: between two */
 	uint64_t timeout;		/* seconds */
 	int plain;			/* messages that are not file transfer */
+	int relay;			/* download: a service answers, not the plugin */
 	int confirm;			/* plain: a subscriber tells that a file is written */
 	int responses;			/* see all responses, not only that to fin */
 	int segment_sums;
@@ -83,6 +84,8 @@ void load_print_spread(const char *name, uint64_t *values, size_t count, double 
 void load_print_upload(const struct load_options *options, const struct load_clock *clock);
 
 int load_upload(const struct load_options *options);
+int load_download(const struct load_options *options);
+int load_file(const struct load_options *options);
 int load_ping(const struct load_options *options);
 int load_sink(const struct load_options *options);
 int load_put(const struct load_options *options);

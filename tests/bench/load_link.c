@@ -111,6 +111,11 @@ bool link_is_ready(const struct link *link)
 	return link->connected && link->subscribing == 0;
 }
 
+void link_publish_once(struct link *link, const char *topic, const void *payload, size_t len)
+{
+	check(mosquitto_publish(link->mosq, NULL, topic, (int)len, payload, 0, false), "publish");
+}
+
 int link_publish(struct link *link, const char *topic, const void *payload, size_t len)
 {
 	int mid = 0;

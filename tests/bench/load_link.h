@@ -38,6 +38,9 @@ void link_close(struct link *link);
 void link_subscribe(struct link *link, const char *filter);
 bool link_is_ready(const struct link *link);
 
+/* QoS 0. */
+void link_publish_once(struct link *link, const char *topic, const void *payload, size_t len);
+
 /* QoS 1; returns the message id. */
 int link_publish(struct link *link, const char *topic, const void *payload, size_t len);
 

@@ -66,6 +66,12 @@ def anonymous_bytes(pid):
                          re.MULTILINE).group(1)) * 1024
 
 
+def resident_bytes(pid, peak=False):
+    """Memory that is in use, of which the page cache is no part; or the most that ever was."""
+    return int(re.search(rf"^Vm{'HWM' if peak else 'RSS'}:\s+(\d+) kB", _read(f"/proc/{pid}/status"),
+                         re.MULTILINE).group(1)) * 1024
+
+
 def user_s():
     """User, nice and stolen time of the whole machine. What the kernel does in threads
     of its own (writeback, the loop device) is ours, so system time says nothing."""

@@ -130,6 +130,26 @@ def _round_trip(bench, case, server):
     return result
 
 
+def _download(bench, case, server):
+    """With the round trips of another client, and what the broker's memory grew by at most."""
+    ping = Load(bench, ["ping", "--id", "ping", "--pause-us", "5000"], server.port)
+    load = None
+    try:
+        before = machine.resident_bytes(server.process.pid)
+        load = Load(bench, case.load, server.port)
+        result = _drive(load, server, None, ping)
+    finally:
+        for each in (load, ping):
+            if each:
+                each.discard()
+    spread = result.pop("round_trip_us")
+    result.update(mib_s=result["bytes"] / MIB / result["seconds"],
+                  mib_per_cpu_s=result["bytes"] / MIB / result["server_cpu_s"],
+                  memory_mib=(machine.resident_bytes(server.process.pid, peak=True) - before) / MIB,
+                  p50_us=spread["p50"], p99_us=spread["p99"], max_us=spread["max"])
+    return result
+
+
 def _held_up(stalls):
     """stalls: ((seconds until it is frozen, seconds until it is thawed), ...)"""
     def run(bench, case, server):
@@ -194,6 +214,7 @@ def _warm_up(bench, case, server):
 
 
 KINDS = {"upload": _upload, "fin": _fin, "round-trip": _round_trip, "cost": _cost, "idle": _idle,
+         "download": _download,
          "held-up-quiet": _held_up(()), "held-up-stalls": _held_up(((0.7, 0.3),) * 11),
          "held-up-frozen": _held_up(((1, 10),))}
 

@@ -151,6 +151,25 @@ class Mosquitto(Server):
             return len(puback) == 2 or puback[2] == 0
 
 
+class Offering(Mosquitto):
+    """With a file that devices may fetch: the bytes of the load generator."""
+
+    NAME = "app.bin"
+
+    def __init__(self, bench, work, size, options=None, config=()):
+        super().__init__(bench, work, options, config)
+        self.size = size
+
+    def start(self):
+        if self.options is not None:
+            folder = os.path.join(self.storage, "offers", "all")
+            os.makedirs(folder)
+            path = os.path.join(folder, self.NAME)
+            subprocess.run([self.bench.load, "file", "--size", str(self.size), "--dir", path], check=True)
+            os.utime(path, (1e9, 1e9))
+        return super().start()
+
+
 class Folder(Server):
     """A server that keeps files under the names that clients give them."""
 

@@ -67,6 +67,12 @@ def _targets():
                          before=was if metric == "max_us" else "")
     yield Target("broker CPU per foreign message, of that without the plugin", "cost/plugin",
                  "us_per_message", False, 1.02, "cost/stock", before="1.03-1.06")
+    for metric, what in (("mib_s", "throughput"), ("mib_per_cpu_s", "bytes for a second of the broker's CPU")):
+        yield Target(f"100 clients download 64 MiB, {what}, of the stock broker's", "download/plugin",
+                     metric, True, 0.8, "download/stock")
+    yield Target("the same, memory", "download/plugin", "memory_mib", False, 100, unit="MiB")
+    yield Target("the same, another client's round trip, p99", "download/plugin", "p99_us", False, 100000,
+                 unit="us")
     yield Target("memory of an unfinished idle transfer", "idle/file", "bytes_per_transfer", False,
                  1024, unit="bytes", before="900")
     yield Target("broker start with 10,000 unfinished transfers", "idle/file", "start_ms", False,

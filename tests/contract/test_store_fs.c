@@ -767,7 +767,37 @@ START_TEST(test_store_fs__tells_nobody_by_way_of_a_link)
 }
 END_TEST
 
+START_TEST(test_store_fs__links_a_finished_file_to_elsewhere)
+{
+	struct ft_key key = rig_key("c", "f"), none = rig_key("c", "none");
+	struct stat file, link;
+	struct rig rig;
+	int dir;
+
+	rig_open_fs(&rig);
+	ck_assert_int_eq(rig_publish_text(&rig, &key, "n", "id", "hello"), FT_OK);
+	ck_assert_int_eq(mkdir(rig_path(&rig, "offers"), 0700), 0);
+	dir = open(rig_path(&rig, "offers"), O_RDONLY | O_DIRECTORY);
+	ck_assert_int_eq(ft_store_link_finished(rig.store, &key, "n", dir, "x"), FT_OK);
+	ck_assert_int_eq(stat(rig_path(&rig, "files/c/f/n"), &file), 0);
+	ck_assert_int_eq(stat(rig_path(&rig, "offers/x"), &link), 0);
+	ck_assert_uint_eq(file.st_ino, link.st_ino);
+	ck_assert_int_eq(ft_store_link_finished(rig.store, &key, "n", dir, "x"), FT_ALREADY_COMPLETE);
+	ck_assert_int_eq(ft_store_link_finished(rig.store, &key, "m", dir, "y"), FT_NO_SUCH_TRANSFER);
+	ck_assert_int_eq(ft_store_link_finished(rig.store, &none, "n", dir, "y"), FT_NO_SUCH_TRANSFER);
+	/* What a consumer has put there by a link is not ours. */
+	ck_assert_int_eq(unlink(rig_path(&rig, "files/c/f/n")), 0);
+	ck_assert_int_eq(symlink("/etc/passwd", rig_path(&rig, "files/c/f/n")), 0);
+	ck_assert_int_eq(ft_store_link_finished(rig.store, &key, "n", dir, "y"), FT_NO_SUCH_TRANSFER);
+	rig_expect_file(rig_path(&rig, "offers/x"), "hello");
+	ck_assert_int_ne(access(rig_path(&rig, "offers/y"), F_OK), 0);
+	close(dir);
+	rig_close(&rig);
+}
+END_TEST
+
 FT_SUITE("store_fs",
+	test_store_fs__links_a_finished_file_to_elsewhere,
 	test_store_fs__publishes_what_is_finished_once_more,
 	test_store_fs__tells_consumers_of_files,
 	test_store_fs__tells_nobody_by_way_of_a_link,

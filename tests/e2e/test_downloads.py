@@ -161,7 +161,21 @@ class Downloads(Case):
                  ("0/1/app.bin", b"0" * 64, "file_changed"),
                  ("report/app.bin", b"x", "invalid_report"),
                  ("report/app.bin", b'{"state":"done"}', "invalid_report"),
-                 ("report/nothing", b'{"state":"failed"}', "no_such_file")]
+                 ("report/nothing", b'{"state":"failed"}', "no_such_file"),
+                 ("18446744073709551617/1/app.bin", b"", "invalid_offset"), ("0x1/1/app.bin", b"", "invalid_offset"),
+                 ("1 /1/app.bin", b"", "invalid_offset"), ("0/18446744073709551617/app.bin", b"", "invalid_length"),
+                 ("0/1e3/app.bin", b"", "invalid_length"), ("0/1/" + "a" * 241, b"", "invalid_path"),
+                 ("0/1/" + "/".join(["a" * 128] * 4), b"", "invalid_path"), ("0/1/a/./b", b"", "invalid_path"),
+                 ("0/1/app.bin/", b"", "invalid_path"), ("0/1/" + "b" * 240, b"", "no_such_file"),
+                 ("0/1/app.bin", b"0" * 65, "invalid_checksum"), ("0/1/app.bin", b"g" * 64, "invalid_checksum"),
+                 ("list", b'{"prefix":1}', "invalid_file_command"), ("list", b"{", "invalid_file_command"),
+                 ("list", b"\xff", "invalid_file_command"), ("report/app.bin", b"", "invalid_report"),
+                 ("report/app.bin", b"[]", "invalid_report"), ("report/app.bin", b'{"state":1}', "invalid_report"),
+                 ("report/app.bin", b'{"state":"failed","progress":101}', "invalid_report"),
+                 ("report/app.bin", b'{"state":"failed","sha256":"x"}', "invalid_report"),
+                 ("report/app.bin", b'{"state":"failed","detail":"%s"}' % (b"x" * 4096), "invalid_report"),
+                 ("report", b'{"state":"failed"}', "invalid_file_command"),
+                 ("report/..", b'{"state":"failed"}', "invalid_path")]
         watcher = self.device()
         watcher.subscribe("#", "$file-get/#", "$file-report/#")
         for version in self.versions:
@@ -169,6 +183,8 @@ class Downloads(Case):
             for rest, payload, word in wrong:
                 with self.subTest(rest, version=version):
                     self.check(device, ask(device, "$file-get/" + rest, payload), word)
+            device.publish("$file-get/000/0005/app.bin", sha256(self.content).upper(), qos=0)
+            self.assertEqual(device.message(f"$file-data/{device.client_id}/000/app.bin").payload, self.content[:5])
             device.publish("$file-get/0/1/nothing", qos=0)
             self.assertEqual(json.loads(device.message(device.response_topic).payload)["reason_description"],
                              "no_such_file")
@@ -428,6 +444,26 @@ class OnItsOwn(Case):
         other = self.device(broker=broker)
         other.ping()
         self.assertLess(broker.rss() - before, 16 * MIB * SCALE)
+
+    def test_a_client_that_asks_and_never_reads_is_bounded_and_holds_up_nobody(self):
+        content = os.urandom(4 * MIB)
+        broker, _ = self.serve(content, config=["max_queued_messages 50"])
+        other, deaf = self.device("other", broker=broker), self.device("deaf", broker=broker, responses=False)
+        self.assertEqual(download(other, "app.bin", len(content), sha256(content))[0], content)
+        before = broker.rss()
+        # 96 MiB. What a broker drops of messages by name it never frees.
+        for _ in range(24):
+            for at in range(0, len(content), BLOCK):
+                deaf.publish(f"$file-get/{at}/{BLOCK}/app.bin", qos=0)
+            self.assertEqual(download(other, "app.bin", BLOCK, sha256(content))[0], content[:BLOCK])
+        self.assertEqual(download(other, "app.bin", len(content), sha256(content))[0], content)
+        self.assertLess(broker.rss() - before, 16 * MIB * SCALE)
+        # It is served again once it reads.
+        def is_served():
+            deaf.publish("$file-get/7/3/app.bin", qos=0)
+            deaf.ping()
+            return [m.payload for m in deaf.messages if m.topic == "$file-data/deaf/7/app.bin"]
+        self.assertEqual(eventually(is_served, "a block for who reads again", 20)[0], content[7:10])
 
     def test_too_many_open_requests_are_answered_busy(self):
         content = os.urandom(MIB)

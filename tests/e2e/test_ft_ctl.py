@@ -40,6 +40,43 @@ class ToolCase(Case):
         return device
 
 
+class Offers(ToolCase):
+    """What devices may fetch, and what they do about jobs."""
+
+    options = {"control": "trusted", "downloads": "native,jobs", "offers_interval": "1s"}
+
+    def test_a_file_is_offered_listed_and_withdrawn(self):
+        device = self.device()
+        self.ok(device.upload("f1", CONTENT, "door.mp4"))
+        self.assertRegex(self.ctl("offer", device.client_id, "f1", "all", "a/door.mp4"), r"(?m)^name +a/door.mp4$")
+        eventually(lambda: "yes" in self.ctl("offers", "all"), "its checksum", 20)
+        self.assertRegex(self.ctl("offers"), r"all +a/door.mp4 +10.0k yes")
+        self.assertEqual([offer["name"] for offer in self.json("offers", "--name", "*.mp4")], ["a/door.mp4"])
+        self.ok(device.upload("f2", CONTENT[::-1], "other.mp4"))
+        self.ctl("offer", device.client_id, "f2", "all", "a/door.mp4", status=REFUSED)
+        self.assertIn("already_offered", self.said)
+        self.ctl("offer", device.client_id, "f2", "all", "a/door.mp4", "--replace")
+        self.assertRegex(self.ctl("withdraw", "all", "a/door.mp4"), r"(?m)^last +false$")
+        self.ctl("withdraw", "all", "a/door.mp4", status=REFUSED)
+        self.ctl("offer", device.client_id, "f1", status=USAGE)
+        self.ctl("offer", device.client_id, "f1", "nobody", status=REFUSED)
+
+    def test_jobs_are_listed(self):
+        device = self.device("thing")
+        folder = os.path.join(self.broker.storage.path, "jobs", "all")
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(folder, "j1.json"), "w", encoding="ascii") as document:
+            document.write("{}")
+
+        def started():
+            device.publish("$aws/things/thing/jobs/start-next", b"")
+            return b'"j1"' in device.message("$aws/things/thing/jobs/start-next/accepted").payload
+        eventually(started, "the job", 20)
+        self.assertRegex(self.ctl("jobs"), r"thing +j1 +IN_PROGRESS")
+        self.assertEqual(self.ctl("jobs", "--status", "FAILED"), "")
+        self.assertEqual([job["job"] for job in self.json("jobs", "thing")], ["j1"])
+
+
 @spread
 class Tool(ToolCase):
     """Each command does what it says."""

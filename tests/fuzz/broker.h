@@ -248,6 +248,13 @@ const char *mosquitto_client_username(const struct mosquitto *client)
 	return client->username;
 }
 
+const char *mosquitto_client_address(const struct mosquitto *client)
+{
+	(void)client;
+	broker_check_thread();
+	return "192.0.2.1";	/* nobody's */
+}
+
 int mosquitto_client_protocol(const struct mosquitto *client)
 {
 	broker_check_thread();

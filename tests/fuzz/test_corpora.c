@@ -24,6 +24,7 @@
 #include "fuzz_record.c"
 #include "fuzz_s3.c"
 #include "fuzz_topic.c"
+#include "fuzz_wire.c"
 
 #define CORPUS "tests/fuzz/corpus/"
 #define INPUT_MAX ((size_t)1 << 20)
@@ -99,6 +100,7 @@ REPLAYS(s3, test_s3__answers_are_read_or_refused_for_every_kept_input)
 REPLAYS(log, test_log__is_opened_or_refused_for_every_kept_input)
 REPLAYS(escape, test_escape__is_injective_for_every_kept_input)
 REPLAYS(catalog, test_catalog__survives_every_kept_input)
+REPLAYS(wire, test_wire__is_taken_for_what_it_is_for_every_kept_input)
 REPLAYS(message, test_plugin__keeps_to_the_api_for_every_kept_input)
 
 FT_SUITE("fuzz corpora",
@@ -116,4 +118,5 @@ FT_SUITE("fuzz corpora",
 	 test_log__is_opened_or_refused_for_every_kept_input,
 	 test_escape__is_injective_for_every_kept_input,
 	 test_catalog__survives_every_kept_input,
+	 test_wire__is_taken_for_what_it_is_for_every_kept_input,
 	 test_plugin__keeps_to_the_api_for_every_kept_input);

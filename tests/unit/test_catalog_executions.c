@@ -112,6 +112,42 @@ START_TEST(test_executions__are_counted_and_forgotten_by_job)
 }
 END_TEST
 
+static enum ft_status note_thing(void *context, const struct ft_thing *thing,
+				 const struct ft_execution *execution)
+{
+	size_t *left = context;
+
+	if ((*left)-- == 0)
+		return FT_CANCELLED;
+	ft_buf_printf(&seen, "%d %s %s; ", thing->kind, thing->name, execution->job);
+	return FT_OK;
+}
+
+static void assert_page(const struct ft_thing *after, const char *job, size_t most, const char *text)
+{
+	seen = ft_buf_on(room, sizeof room);
+	ck_assert_int_eq(ft_catalog_page_executions(rig.catalog, after, job, note_thing, &most), FT_OK);
+	ck_assert_str_eq(room, text);
+}
+
+START_TEST(test_executions__of_all_things_are_had_in_pages)
+{
+	const struct ft_thing user = { .kind = FT_THING_USER, .name = "a" };
+	const struct ft_thing first = { .kind = FT_THING_CLIENT, .name = "" };
+	const struct ft_thing between = { .kind = FT_THING_CLIENT, .name = "can" };
+
+	assert_page(&first, "", 9, "");
+	put(&cam, "j2", 2, "");
+	put(&cam, "j1", 2, "");
+	put(&user, "j1", 2, "");
+	assert_page(&first, "", 9, "1 cam j1; 1 cam j2; 2 a j1; ");
+	assert_page(&first, "", 2, "1 cam j1; 1 cam j2; ");
+	assert_page(&cam, "j1", 9, "1 cam j2; 2 a j1; ");
+	assert_page(&between, "", 9, "2 a j1; ");
+	assert_page(&user, "j1", 9, "");
+}
+END_TEST
+
 START_TEST(test_executions__that_make_no_sense_are_damage)
 {
 	static const char *const wrong[] = {
@@ -144,5 +180,6 @@ END_TEST
 FT_SUITE_WITH("catalog executions", set_up, tear_down,
 	 test_executions__are_a_row_for_each_thing_and_job,
 	 test_executions__are_counted_and_forgotten_by_job,
+	 test_executions__of_all_things_are_had_in_pages,
 	 test_executions__that_make_no_sense_are_damage,
 	 test_executions__get_their_table_in_a_catalog_of_before);

@@ -133,6 +133,29 @@ START_TEST(test_control__reads_the_places_that_it_writes)
 }
 END_TEST
 
+START_TEST(test_control__reads_whom_a_file_is_offered_to)
+{
+	const struct ft_control_command *c;
+
+	c = command("\"command\":\"offerFile\",\"client_id\":\"c\",\"file_id\":\"f\",\"to\":\"client/../x\","
+		    "\"name\":\"a/b.bin\",\"replace\":true");
+	ck_assert_ptr_null(c->wrong);
+	ck_assert_int_eq(c->offer.scope, FT_OFFER_CLIENT);
+	ck_assert_str_eq(c->offer.whose, "%2E.%2Fx");
+	ck_assert_str_eq(c->offer.path, "a/b.bin");
+	ck_assert(c->offer.replace);
+	c = command("\"command\":\"listOffers\",\"to\":\"all\",\"cursor\":\"4//x\",\"limit\":3");
+	ck_assert_ptr_null(c->wrong);
+	ck_assert_int_eq(c->offer.scope, FT_OFFER_ALL);
+	ck_assert_str_eq(c->offer.whose, "");
+	ck_assert_str_eq(c->offer.after, "4//x");
+	ck_assert_uint_eq(c->limit, 3);
+	c = command("\"command\":\"listOffers\"");
+	ck_assert_ptr_null(c->offer.to);
+	ck_assert_int_eq(c->offer.scope, 0);
+}
+END_TEST
+
 START_TEST(test_control__says_what_is_wrong_with_a_command)
 {
 	static const char *const wrong[] = {
@@ -158,6 +181,16 @@ START_TEST(test_control__says_what_is_wrong_with_a_command)
 		"\"command\":\"listFiles\",\"sort\":\"size\",\"cursor\":\"00zz\"",
 		"\"command\":\"listFiles\",\"cursor\":\"610000000000000062\"",
 		"\"command\":\"listClients\",\"client\":1", "\"command\":\"listClients\",\"cursor\":\"61\"",
+		"\"command\":\"offerFile\",\"to\":\"all\"",
+		"\"command\":\"offerFile\",\"client_id\":\"c\",\"file_id\":\"f\"",
+		"\"command\":\"offerFile\",\"client_id\":\"c\",\"file_id\":\"f\",\"to\":\"\"",
+		"\"command\":\"offerFile\",\"client_id\":\"c\",\"file_id\":\"f\",\"to\":\"all/x\"",
+		"\"command\":\"offerFile\",\"client_id\":\"c\",\"file_id\":\"f\",\"to\":\"group/a/b\"",
+		"\"command\":\"offerFile\",\"client_id\":\"c\",\"file_id\":\"f\",\"to\":\"all\",\"name\":\"a/.b\"",
+		"\"command\":\"offerFile\",\"client_id\":\"c\",\"file_id\":\"f\",\"to\":\"all\",\"replace\":1",
+		"\"command\":\"withdrawOffer\",\"to\":\"all\"", "\"command\":\"withdrawOffer\",\"name\":\"x\"",
+		"\"command\":\"listOffers\",\"to\":\"nobody\"", "\"command\":\"listOffers\",\"cursor\":1",
+		"\"command\":\"listJobs\",\"status\":1",
 	};
 
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
@@ -271,6 +304,7 @@ FT_SUITE_WITH("control", NULL, teardown,
 	 test_control__reads_what_is_said,
 	 test_control__reads_ids_in_hex,
 	 test_control__reads_the_places_that_it_writes,
+	 test_control__reads_whom_a_file_is_offered_to,
 	 test_control__says_what_is_wrong_with_a_command,
 	 test_control__refuses_messages_of_another_shape,
 	 test_control__takes_brackets_within_texts_for_text,

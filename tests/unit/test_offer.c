@@ -66,6 +66,44 @@ START_TEST(test_offer__says_what_it_is)
 }
 END_TEST
 
+START_TEST(test_offer__is_for_whom_a_text_says)
+{
+	static const struct {
+		const char *text, *whose;
+		enum ft_offer_scope scope;
+	} rows[] = {
+		{ "all", "", FT_OFFER_ALL }, { "client/a b", "a%20b", FT_OFFER_CLIENT },
+		{ "client/../x", "%2E.%2Fx", FT_OFFER_CLIENT }, { "user/jo", "jo", FT_OFFER_USER },
+		{ "group/g 1", "g 1", FT_OFFER_GROUP },
+	};
+	static const char *const wrong[] = {
+		"", "all/", "all/x", "client", "client/", "user/", "group/", "group/a/b", "group/..", "group/.x",
+		"group/x~", "group/a+", "some/x", "ALL",
+	};
+	char whose[FT_NAME_ROOM];
+	enum ft_offer_scope scope;
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		ck_assert_msg(ft_offer_parse_to(rows[i].text, &scope, whose), "%s", rows[i].text);
+		ck_assert_int_eq(scope, rows[i].scope);
+		ck_assert_str_eq(whose, rows[i].whose);
+	}
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+		ck_assert_msg(!ft_offer_parse_to(wrong[i], &scope, whose), "%s", wrong[i]);
+}
+END_TEST
+
+START_TEST(test_offer__has_no_level_that_is_hidden)
+{
+	ck_assert(ft_offer_path_can_be("a/b.c/d e"));
+	ck_assert(!ft_offer_path_can_be(""));
+	ck_assert(!ft_offer_path_can_be("a/../b"));
+	ck_assert(!ft_offer_path_can_be("a.part/b"));
+	ck_assert(!ft_offer_path_can_be("a/b~"));
+	ck_assert(!ft_offer_path_can_be("a/b.tmp"));
+}
+END_TEST
+
 /* --- groups --- */
 
 static struct ft_groups *groups;
@@ -129,6 +167,8 @@ FT_SUITE("offer",
 	 test_offer__is_not_announced_where_no_topic_can_say_whose,
 	 test_offer__hides_what_is_not_finished,
 	 test_offer__says_what_it_is,
+	 test_offer__is_for_whom_a_text_says,
+	 test_offer__has_no_level_that_is_hidden,
 	 test_groups__have_members_by_pattern,
 	 test_groups__refuse_lines_that_say_something_else,
 	 test_groups__have_no_members_with_ids_that_take_long_to_match);

@@ -76,6 +76,33 @@ enum ft_status fs_read_finished(struct ft_store *store, const struct ft_key *key
 	return fs_place_failed(fs, "read the file in", FS_FILES, &names);
 }
 
+enum ft_status fs_link_finished(struct ft_store *store, const struct ft_key *key, const char *name,
+				int to_dir, const char *to)
+{
+	struct fs *fs = fs_of(store);
+	enum ft_status st;
+	struct fs_names names;
+	struct stat info;
+	int dir, fd = -1;
+
+	fs_names_of(fs, &names, key);
+	if ((st = fs_place_open(fs, FS_FILES, &names, &dir)) != FT_OK)
+		return st;
+	/* A consumer's link is none of our files. */
+	if ((st = fs_file_open(dir, name, &fd, &info)) == FT_OK
+	    && ft_sys_linkat(dir, name, to_dir, to, 0) != 0) {
+		if (errno == EEXIST)
+			st = FT_ALREADY_COMPLETE;
+		else if (errno == EXDEV || errno == EPERM || errno == EMLINK || errno == EOPNOTSUPP)
+			st = FT_NAME_REFUSED;
+		else
+			st = ft_sys_status(errno);
+	}
+	ft_sys_close(fd);
+	ft_sys_close(dir);
+	return st;
+}
+
 /* --- removing --- */
 
 /* From so many on one syncfs() is cheaper than their fsyncs, see publish.c. */

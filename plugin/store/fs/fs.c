@@ -204,4 +204,5 @@ const struct ft_store_ops ft_store_fs = {
 	.local_path = fs_local_path,
 	.announce = fs_announce,
 	.read_manifest = fs_read_manifest,
+	.link_finished = fs_link_finished,
 };

@@ -208,6 +208,8 @@ enum ft_status fs_restore(struct fs *fs, const struct fs_names *names) FT_MUST_U
 enum ft_status fs_find(struct ft_store *store, const struct ft_key *key, const char *name);
 enum ft_status fs_read_manifest(struct ft_store *store, const struct ft_key *key, const char *name,
 				char **text, size_t *len);
+enum ft_status fs_link_finished(struct ft_store *store, const struct ft_key *key, const char *name,
+				int to_dir, const char *to);
 enum ft_status fs_read_finished(struct ft_store *store, const struct ft_key *key,
 				const char *name, uint64_t offset, void *buffer, size_t len);
 void fs_remove_finished(struct ft_store *store, struct ft_removal *removals, size_t count);

@@ -300,6 +300,16 @@ static enum ft_status s3_check_name(const struct ft_store *store, const char *na
 	return ft_store_fs.check_name(((const struct s3 *)store)->local, name);
 }
 
+/* Only what stays here can be linked here. */
+static enum ft_status s3_link_finished(struct ft_store *store, const struct ft_key *key, const char *name,
+				       int dir, const char *to)
+{
+	struct s3 *s3 = s3_of(store);
+
+	return s3->settings->keep_local ? ft_store_fs.link_finished(s3->local, key, name, dir, to)
+					: FT_NAME_REFUSED;
+}
+
 static enum ft_status s3_announce(struct ft_store *store, const struct ft_notice *notices, size_t count)
 {
 	return ft_store_fs.announce(s3_of(store)->local, notices, count);
@@ -329,6 +339,7 @@ const struct ft_store_ops ft_store_s3 = {
 	.local_path = s3_local_path,
 	.url = s3_url,
 	.announce = s3_announce,
+	.link_finished = s3_link_finished,
 };
 #else
 /* Without libcurl's header nothing of it is here, but for the line that says so. */
