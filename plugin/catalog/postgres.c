@@ -363,7 +363,7 @@ static enum ft_status pg_open_first(struct ft_catalog *c)
 	}
 }
 
-static enum ft_status pg_run_for(struct ft_catalog *c, const char *sql, int64_t ms)
+static enum ft_status pg_run(struct ft_catalog *c, const char *sql)
 {
 	struct pg_error error;
 	PGresult *result;
@@ -371,15 +371,10 @@ static enum ft_status pg_run_for(struct ft_catalog *c, const char *sql, int64_t 
 
 	if ((st = pg_ensure(c)) != FT_OK)
 		return st;
-	if ((st = pg_try(c, sql, ms, &result, &error)) != FT_OK)
+	if ((st = pg_try(c, sql, PG_SCHEMA_MS, &result, &error)) != FT_OK)
 		return pg_tell(c, &error);
 	pq.clear(result);
 	return FT_OK;
-}
-
-static enum ft_status pg_run(struct ft_catalog *c, const char *sql)
-{
-	return pg_run_for(c, sql, PG_ANSWER_MS);
 }
 
 /* Nothing is changed before it is known whose it is. */
@@ -420,6 +415,7 @@ static enum ft_status pg_make_tables(struct ft_catalog *c)
 	bool found;
 
 	if ((st = pg_open_first(c)) != FT_OK
+	    || (st = pg_run(c, pg_session_start)) != FT_OK
 	    || (st = pg_identify(c, &found)) != FT_OK
 	    || (st = pg_run(c, "BEGIN")) != FT_OK
 	    || (!found && (st = pg_run(c, pg_schema_create)) != FT_OK)
@@ -578,17 +574,17 @@ static enum ft_status pg_hold(struct ft_catalog *c)
 	static const char begin[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 	struct pg_error error;
 	struct pg *pg = c->db;
-	enum ft_status st;
+	enum ft_status st = FT_BUSY;
 
 	if (c->transaction != FT_TRANSACTION_IDLE)
 		return FT_OK;
-	if ((st = pg_ensure(c)) != FT_OK)
-		return st;
-	st = pg_try_run(c, begin, &error);
-	if (st != FT_OK && !pg->conn && (st = pg_ensure(c)) == FT_OK)
-		st = pg_try_run(c, begin, &error);
-	else if (st != FT_OK && !pg->conn)
-		return st;
+	for (int tries = 0; tries < 2; tries++) {
+		if ((st = pg_ensure(c)) != FT_OK)
+			return st;
+		/* One that was closed some time ago shows that only now. */
+		if ((st = pg_try_run(c, begin, &error)) == FT_OK || pg->conn)
+			break;
+	}
 	if (st != FT_OK)
 		return pg_tell(c, &error);
 	pg->held = true;

@@ -107,13 +107,13 @@ bool pg_wire_next(PGconn *conn, const struct pg_wait *wait, PGresult **result);
 #define PG_VERSION_MIN 120000	/* of the server */
 #define PG_VERSION_WORDS "12"
 
-/* `name` of the function that makes bytes readable comes from here, too. */
 extern const char pg_schema_create[];
 extern const char pg_schema_add[];
-extern const char pg_session[];		/* settings of each connection */
+extern const char pg_session[];		/* settings of each connection, */
+extern const char pg_session_start[];	/* and of the one that reads all at the start */
 extern const char pg_use_schema[];	/* chooses and makes the schema; for the first connection */
 
-/* A statement with PostgreSQL's parameters ($1), cut off to fit. NULL: SQLite's alone. */
+/* A statement with PostgreSQL's parameters ($1). False: it has none, this is done in another way. */
 bool pg_statement_write(enum ft_sql sql, struct ft_buf *text);
 
 #endif

@@ -38,6 +38,9 @@ const char pg_session[] =
 	"		OR (current_schema() IS NULL AND current_setting('search_path') LIKE '%$user%')"
 	"		THEN 'file_transfer' ELSE current_setting('search_path') END, false);";
 
+/* As long as PG_SCHEMA_MS in postgres.c: an index of many files, or all of their ids. */
+const char pg_session_start[] = "SET statement_timeout = '600s';";
+
 /* The search path may name a schema that does not exist yet. */
 const char pg_use_schema[] =
 	"DO $$ BEGIN"
