@@ -33,7 +33,8 @@
 #	make clean		remove what was built
 #
 # All that is built goes to $(BUILD). SAN=address,undefined or SAN=thread builds with that
-# sanitizer, UUID=none without libuuid, S3=none without `store s3`; V=1 shows the commands.
+# sanitizer, UUID=none without libuuid, S3=none without `store s3`, POSTGRES=none
+# without `catalog postgresql://...`; V=1 shows the commands.
 
 CC ?= gcc
 PREFIX ?= /usr/local
@@ -61,9 +62,13 @@ has_header = $(shell $(CC) $(CPPFLAGS) -E -include $(1) -x c /dev/null >/dev/nul
 UUID := $(or $(UUID),$(if $(call has_header,uuid/uuid.h),libuuid,none))
 # `curl` or `none`: libcurl's header is needed for `store s3`, and libcurl itself only where that is used.
 S3 := $(or $(S3),$(if $(call has_header,curl/curl.h),curl,none))
+# `libpq` or `none`: the same for `catalog postgresql://...`. Debian has the header in a folder of its own.
+PG_INCLUDE := $(addprefix -idirafter ,$(wildcard /usr/include/postgresql))
+POSTGRES := $(or $(POSTGRES),$(if $(call has_header,libpq-fe.h $(PG_INCLUDE)),libpq,none))
 # Files above 2 GiB and dates after 2038, on 32-bit machines too.
 FT_CPPFLAGS := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -Iinclude -Iplugin \
-	$(if $(filter libuuid,$(UUID)),-DFT_LIBUUID) $(if $(filter curl,$(S3)),-DFT_S3) -include plugin/base/banned.h $(CPPFLAGS)
+	$(if $(filter libuuid,$(UUID)),-DFT_LIBUUID) $(if $(filter curl,$(S3)),-DFT_S3) \
+	$(if $(filter libpq,$(POSTGRES)),-DFT_POSTGRES $(PG_INCLUDE)) -include plugin/base/banned.h $(CPPFLAGS)
 # The folder that it is built in must not show in what is built.
 FT_CFLAGS := -std=c11 $(WARNINGS) $(WERROR) -fPIC -fvisibility=hidden -pthread \
 	'-fdebug-prefix-map=$(CURDIR)=.' $(CFLAGS) \
@@ -131,7 +136,8 @@ $(BUILD)/tests/fault/test_plugin_calls $(BUILD)/tests/fault/test_engine_calls \
 
 $(BUILD)/tests/unit/test_catalog $(BUILD)/tests/unit/test_catalog_held \
 	$(BUILD)/tests/unit/test_catalog_pages $(BUILD)/tests/unit/test_catalog_executions \
-	$(BUILD)/tests/unit/test_catalog_open: $(BUILD)/tests/lib/catalog_rig.o
+	$(BUILD)/tests/unit/test_catalog_open \
+	$(BUILD)/tests/contract/test_catalog_postgres: $(BUILD)/tests/lib/catalog_rig.o
 $(BUILD)/tests/fault/test_catalog_faults $(BUILD)/tests/crash/test_catalog_power \
 	$(BUILD)/tests/fault/test_catalog_checkpoint: \
 	$(patsubst %,$(BUILD)/tests/lib/%.o,catalog_rig catalog_story sqlite_tape sqlite_vfs)

@@ -3,9 +3,9 @@
  * The catalog: all facts that last. Unfinished transfers and which of their bytes are held,
  * finished files, and results that are still to be told.
  *
- * One SQLite file in WAL mode, `catalog.db`; operators may read it while the broker runs.
- * Nothing outside plugin/catalog/ knows SQL: what is said here are facts of the domain, so
- * that another database can take this one's place.
+ * One SQLite file in WAL mode, `catalog.db`, or a schema of a PostgreSQL database; operators may
+ * read either while the broker runs. Nothing outside plugin/catalog/ knows SQL or which of them it
+ * is: what is said here are facts of the domain.
  *
  *	ft_catalog_open(&config, &catalog, &past);
  *	ft_catalog_join(catalog, &mine);		a connection for another thread
@@ -24,10 +24,17 @@
  * need no transaction and wait for nobody. ft_catalog_sync() is outside of transactions and
  * does not keep others from committing.
  *
+ * PostgreSQL. A connection that is lost is made anew by the next call. What was in a transaction
+ * fails with FT_BUSY, to be tried again; a read is repeated once by itself. Whether a commit whose
+ * answer was lost has taken place is found out before ft_catalog_commit() returns, however long
+ * the database is away; only a thread that has opened the catalog waits no longer than 30 s. All
+ * that is committed is durable. Another process that opens the same schema takes it over: whatever
+ * this one writes then is refused by the database, with FT_BUSY.
+ *
  * ERRORS. FT_OK, FT_NO_SUCH_TRANSFER, FT_DISK_FULL, FT_NO_MEMORY, FT_BUSY (another program
- * holds the database for longer than 5 s), FT_IO_ERROR, FT_DAMAGED (no database, or not ours:
- * the caller moves it away and makes a new one). After an error inside a transaction the
- * caller rolls back. The cause is logged once.
+ * holds the database for longer than 5 s, or it is away), FT_IO_ERROR, FT_DAMAGED (no database,
+ * or not ours: the caller moves a file away and makes a new one), FT_NAME_REFUSED (the URL). After
+ * an error inside a transaction the caller rolls back. The cause is logged once a minute.
  */
 #ifndef FT_CATALOG_CATALOG_H
 #define FT_CATALOG_CATALOG_H
@@ -49,6 +56,7 @@ struct ft_catalog;
 
 struct ft_catalog_config {
 	const char *path;		/* of catalog.db; its directory exists */
+	const char *url;		/* postgresql://...: there instead; NULL: in the file */
 	const char *identity;		/* of boot and storage, as the log's; NULL: not known, never the same */
 	const uint8_t *log_id;		/* FT_LOG_ID_LEN bytes; another one: the log is gone */
 	enum ft_log_medium log_medium;	/* what it lies on */
@@ -64,7 +72,8 @@ enum ft_catalog_past {
 
 /*
  * Opens or makes the catalog. A schema newer than this code is refused with a clear line
- * (FT_IO_ERROR), and so is a network file system on which WAL cannot work.
+ * (FT_IO_ERROR), and so is a network file system on which WAL cannot work. A server that does
+ * not answer is waited for, at most 10 s.
  */
 enum ft_status ft_catalog_open(const struct ft_catalog_config *config, struct ft_catalog **out,
 			       enum ft_catalog_past *past) FT_MUST_USE;
@@ -80,6 +89,12 @@ enum ft_status ft_catalog_move(const char *path, const char *to) FT_MUST_USE;
 
 /* Closes a connection; the one of ft_catalog_open() last. Rolls back what is open. */
 void ft_catalog_close(struct ft_catalog **catalog);
+
+/*
+ * Of any thread: from now on nobody waits for a database that is away. What could not be
+ * committed is the next start's. Never taken back.
+ */
+void ft_catalog_interrupt(struct ft_catalog *c);
 
 /* --- transactions --- */
 
@@ -287,7 +302,10 @@ enum ft_status ft_catalog_put_reckoning(struct ft_catalog *c,
 enum ft_status ft_catalog_put_notice(struct ft_catalog *c, const char *manifest,
 				     size_t len) FT_MUST_USE;
 
-/* Visits them in the order in which they were noted; FT_CANCELLED from it ends the walk, too. */
+/*
+ * Visits them in the order in which they were noted, or only the first 64: more come when these
+ * are dropped. FT_CANCELLED from it ends the walk, too.
+ */
 typedef enum ft_status ft_catalog_visit_notice(void *context, int64_t id, const char *manifest,
 					       size_t len);
 enum ft_status ft_catalog_each_notice(struct ft_catalog *c, ft_catalog_visit_notice *visit,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include <assert.h>
+#include <sqlite3.h>
 #include <string.h>
 
 #include "base/system.h"
@@ -245,7 +246,6 @@ static struct ft_query finished_query(struct ft_catalog *c, const struct ft_file
 		ft_query_bytes(&q, filter->owner, filter->owner_len);
 	else
 		ft_query_null(&q);
-	ft_query_text(&q, filter->pattern);
 	ft_query_i64(&q, filter->since_ms);
 	ft_query_i64(&q, filter->until_ms);
 	ft_query_u64(&q, filter->min_size);
@@ -253,9 +253,16 @@ static struct ft_query finished_query(struct ft_catalog *c, const struct ft_file
 	return q;
 }
 
+/* Not by SQL: of what databases have none is the shell's. */
+static bool finished_has_name(const struct ft_finished *finished, const char *pattern)
+{
+	return !pattern || sqlite3_strglob(pattern, finished->name) == 0;
+}
+
 /* Rows above..top, from the top on. *top is then the first row that was not visited. */
-static enum ft_status finished_slice(struct ft_query *q, uint64_t above, uint64_t *top,
-				     ft_catalog_visit_file *visit, void *context, bool *full)
+static enum ft_status finished_slice(struct ft_query *q, const char *pattern, uint64_t above,
+				     uint64_t *top, ft_catalog_visit_file *visit, void *context,
+				     bool *full)
 {
 	struct ft_finished found;
 
@@ -267,7 +274,7 @@ static enum ft_status finished_slice(struct ft_query *q, uint64_t above, uint64_
 		finished_read(q, &found);
 		if (q->status != FT_OK)
 			break;
-		*full = !visit(context, &found);
+		*full = finished_has_name(&found, pattern) && !visit(context, &found);
 		*top = *full ? row : row - 1;
 	}
 	if (!*full)
@@ -289,7 +296,7 @@ enum ft_status ft_catalog_page_files(struct ft_catalog *c, const struct ft_file_
 		uint64_t above = top > FINISHED_SLICE ? top - FINISHED_SLICE : 0;
 		struct ft_query q = finished_query(c, filter, above, top);
 
-		st = finished_slice(&q, above, &top, visit, context, &full);
+		st = finished_slice(&q, filter->pattern, above, &top, visit, context, &full);
 		full = full || ft_clock_ms() >= deadline_ms;
 	}
 	*cursor = top;

@@ -1,177 +1,64 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include <assert.h>
-#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/identity.h"
-#include "base/sys.h"
 #include "catalog/connection.h"
 #include "catalog/query.h"
 #include "catalog/schema.h"
 #include "log/log.h"
-
-enum found {
-	FOUND_NOTHING,
-	FOUND_CATALOG,
-};
-
-/* Logs why the catalog cannot be used. */
-static enum ft_status open_refuse(struct ft_catalog_shared *shared, enum ft_status st,
-				  const char *why)
-{
-	ft_logger_printf(shared->logger, FT_LOG_ERROR, "catalog %s: %s", shared->path, why);
-	return st;
-}
-
-static enum ft_status shared_new(const struct ft_catalog_config *config,
-				 struct ft_catalog_shared **out)
-{
-	size_t len = strlen(config->path);
-	struct ft_catalog_shared *shared = calloc(1, sizeof *shared + len + 1);
-
-	*out = NULL;
-	if (!shared)
-		return FT_NO_MEMORY;
-	if (pthread_mutex_init(&shared->writing, NULL) != 0) {
-		free(shared);
-		return FT_NO_MEMORY;
-	}
-	shared->logger = config->logger;
-	memcpy(shared->path, config->path, len + 1);
-	*out = shared;
-	return FT_OK;
-}
 
 static void shared_free(struct ft_catalog_shared **shared)
 {
 	if (!*shared)
 		return;
 	assert(atomic_load(&(*shared)->connections) == 0);
+	if ((*shared)->database->unshare)
+		(*shared)->database->unshare(*shared);
 	pthread_mutex_destroy(&(*shared)->writing);
+	free((*shared)->name);
 	free(*shared);
 	*shared = NULL;
 }
 
-/* --- the file --- */
-
-/* SQLite would make it 0644; its other files get the mode of this one. */
-static enum ft_status file_make(struct ft_catalog_shared *shared)
+/* Which database a catalog lies in. NULL: one that is not built in. */
+static const struct ft_database *open_choose(const struct ft_catalog_config *config)
 {
-	int fd = ft_sys_openat(AT_FDCWD, shared->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-	int error = errno;
-
-	if (fd < 0 && error == EEXIST)
-		return FT_OK;
-	if (fd < 0)
-		return open_refuse(shared, ft_sys_status(error), strerror(error));
-	ft_sys_close(fd);
-	return FT_OK;
+	if (!config->url)
+		return &ft_sqlite;
+#ifdef FT_POSTGRES
+	return &ft_postgres;
+#else
+	ft_logger_printf(config->logger, FT_LOG_ERROR, "catalog: this plugin was built without "
+			 "PostgreSQL: build it where libpq's header is (docs/install.md)");
+	return NULL;
+#endif
 }
 
-/* Without it a power cut may take away the names of the database and of its log. */
-static enum ft_status file_sync_directory(struct ft_catalog_shared *shared)
+static enum ft_status shared_new(const struct ft_catalog_config *config,
+				 struct ft_catalog_shared **out)
 {
-	int error;
+	const struct ft_database *database = open_choose(config);
+	struct ft_catalog_shared *shared;
+	enum ft_status st;
 
-	if (ft_sys_sync_parent(shared->path) == 0)
-		return FT_OK;
-	error = errno;
-	return open_refuse(shared, ft_sys_status(error), "its directory cannot be synced");
-}
-
-static enum ft_status rename_one(const char *from, const char *to, const char *suffix)
-{
-	size_t from_room = strlen(from) + strlen(suffix) + 1;
-	size_t to_room = strlen(to) + strlen(suffix) + 1;
-	char *names = malloc(from_room + to_room);
-	enum ft_status st = FT_OK;
-
-	if (!names)
+	*out = NULL;
+	if (!database)
+		return FT_NAME_REFUSED;
+	if (!(shared = calloc(1, sizeof *shared)))
 		return FT_NO_MEMORY;
-	snprintf(names, from_room, "%s%s", from, suffix);
-	snprintf(names + from_room, to_room, "%s%s", to, suffix);
-	if (ft_sys_renameat(AT_FDCWD, names, AT_FDCWD, names + from_room) != 0 && errno != ENOENT)
-		st = ft_sys_status(errno);
-	free(names);
-	return st;
-}
-
-/*
- * The database first: SQLite deletes a log that has no database, but a database without its
- * log would pass for a catalog, with facts from some time ago.
- */
-enum ft_status ft_catalog_move(const char *path, const char *to)
-{
-	static const char *const suffixes[] = { "", "-wal", "-shm" };
-
-	for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
-		enum ft_status st = rename_one(path, to, suffixes[i]);
-
-		if (st != FT_OK)
-			return st;
+	if (pthread_mutex_init(&shared->writing, NULL) != 0) {
+		free(shared);
+		return FT_NO_MEMORY;
 	}
-	return FT_OK;
-}
-
-/* --- what is in it --- */
-
-/* Nothing is changed before it is known whose it is. */
-static enum ft_status open_identify(struct ft_catalog *c, enum found *found)
-{
-	int64_t application;
-	int64_t version;
-	int64_t tables;
-	enum ft_status st;
-
-	if ((st = ft_connection_number(c, "PRAGMA application_id", &application)) != FT_OK
-	    || (st = ft_connection_number(c, "PRAGMA user_version", &version)) != FT_OK
-	    || (st = ft_connection_number(c, "SELECT count(*) FROM sqlite_schema",
-					  &tables)) != FT_OK)
-		return st;
-	*found = FOUND_NOTHING;
-	if (application == 0 && version == 0 && tables == 0)
-		return FT_OK;
-	if (application != FT_SCHEMA_APPLICATION)
-		return open_refuse(c->shared, FT_DAMAGED, "is a database of another program");
-	if (version > FT_SCHEMA_VERSION)
-		return open_refuse(c->shared, FT_IO_ERROR, "was made by a newer version of this "
-				   "plugin: install that version, or remove the file, whose "
-				   "unfinished transfers are then forgotten");
-	if (version < FT_SCHEMA_VERSION)
-		return open_refuse(c->shared, FT_DAMAGED, "has no version");
-	*found = FOUND_CATALOG;
-	return FT_OK;
-}
-
-static enum ft_status open_use_wal(struct ft_catalog *c)
-{
-	bool wal = false;
-	sqlite3_stmt *statement = NULL;
-	int rc = sqlite3_prepare_v2(c->db, "PRAGMA journal_mode = wal", -1, &statement, NULL);
-	enum ft_status st;
-
-	if (rc == SQLITE_OK)
-		rc = sqlite3_step(statement);
-	if (rc == SQLITE_ROW) {
-		wal = sqlite3_stricmp((const char *)sqlite3_column_text(statement, 0), "wal") == 0;
-		rc = sqlite3_step(statement);	/* commits */
-	}
-	st = ft_connection_status(c, rc);
-	(void)sqlite3_finalize(statement);
-	if (st == FT_OK && !wal)
-		return open_refuse(c->shared, FT_IO_ERROR, "its file system has no memory shared "
-				   "between processes, or no locks, as many network file systems: "
-				   "use a local one");
+	shared->database = database;
+	shared->logger = config->logger;
+	if ((st = database->share(shared, config)) == FT_OK)
+		*out = shared;
+	else
+		shared_free(&shared);
 	return st;
-}
-
-static enum ft_status open_make_tables(struct ft_catalog *c)
-{
-	enum ft_status st;
-
-	if ((st = ft_connection_run(c, "BEGIN IMMEDIATE")) != FT_OK
-	    || (st = ft_connection_run(c, ft_schema_create)) != FT_OK)
-		return st;
-	return ft_connection_run(c, "COMMIT");
 }
 
 /* --- what happened since --- */
@@ -275,19 +162,15 @@ static enum ft_status past_settle(struct ft_catalog *c, const struct ft_catalog_
 static enum ft_status open_all(struct ft_catalog *c, const struct ft_catalog_config *config,
 			       enum ft_catalog_past *past)
 {
-	enum found found;
+	const struct ft_database *database = c->shared->database;
 	enum ft_status st;
 
-	if ((st = open_identify(c, &found)) != FT_OK || (st = open_use_wal(c)) != FT_OK)
-		return st;
-	if (found == FOUND_NOTHING && (st = open_make_tables(c)) != FT_OK)
-		return st;
-	if ((st = ft_connection_run(c, ft_schema_add)) != FT_OK
-	    || (st = ft_connection_prepare(c)) != FT_OK
+	if ((st = database->make_tables(c)) != FT_OK
+	    || (st = database->prepare(c)) != FT_OK
 	    || (st = past_settle(c, config, past)) != FT_OK
 	    || (st = ft_catalog_sync(c)) != FT_OK)
 		return st;
-	return file_sync_directory(c->shared);
+	return database->opened ? database->opened(c) : FT_OK;
 }
 
 enum ft_status ft_catalog_open(const struct ft_catalog_config *config, struct ft_catalog **out,
@@ -301,7 +184,7 @@ enum ft_status ft_catalog_open(const struct ft_catalog_config *config, struct ft
 	*past = FT_CATALOG_NEW;
 	if ((st = shared_new(config, &shared)) != FT_OK)
 		return st;
-	if ((st = file_make(shared)) == FT_OK && (st = ft_connection_open(shared, out)) == FT_OK) {
+	if ((st = ft_connection_open(shared, out)) == FT_OK) {
 		atomic_fetch_add(&shared->connections, 1);
 		st = open_all(*out, config, past);
 	}
@@ -321,7 +204,7 @@ enum ft_status ft_catalog_join(struct ft_catalog *catalog, struct ft_catalog **o
 	if ((st = ft_connection_open(catalog->shared, out)) != FT_OK)
 		return st;
 	atomic_fetch_add(&catalog->shared->connections, 1);
-	if ((st = ft_connection_prepare(*out)) != FT_OK)
+	if ((st = catalog->shared->database->prepare(*out)) != FT_OK)
 		ft_catalog_close(out);
 	return st;
 }

@@ -9,24 +9,17 @@
 
 struct ft_query ft_query(struct ft_catalog *c, enum ft_sql sql)
 {
-	struct ft_query q = { .catalog = c, .statement = c->statements[sql], .position = 1 };
+	struct ft_query q = { .catalog = c, .database = c->shared->database,
+			      .statement = c->statements[sql], .position = 1 };
 
-	assert(!sqlite3_stmt_busy(q.statement));
 	if (c->transaction == FT_TRANSACTION_FAILED)
 		q.status = c->failure;
 	return q;
 }
 
-static void query_bound(struct ft_query *q, int rc)
-{
-	q->position++;
-	if (q->status == FT_OK && rc != SQLITE_OK)
-		q->status = ft_connection_status(q->catalog, rc);
-}
-
 void ft_query_i64(struct ft_query *q, int64_t number)
 {
-	query_bound(q, sqlite3_bind_int64(q->statement, q->position, number));
+	q->database->bind_i64(q, number);
 }
 
 void ft_query_u64(struct ft_query *q, uint64_t number)
@@ -37,7 +30,7 @@ void ft_query_u64(struct ft_query *q, uint64_t number)
 
 void ft_query_null(struct ft_query *q)
 {
-	query_bound(q, sqlite3_bind_null(q->statement, q->position));
+	q->database->bind_null(q);
 }
 
 void ft_query_bytes(struct ft_query *q, const char *bytes, size_t len)
@@ -45,11 +38,9 @@ void ft_query_bytes(struct ft_query *q, const char *bytes, size_t len)
 	const char *from = len > 0 ? bytes : "";	/* NULL would be NULL, not empty */
 
 	if (ft_utf8_valid(from, len) && !memchr(from, '\0', len))
-		query_bound(q, sqlite3_bind_text64(q->statement, q->position, from, len,
-						   SQLITE_STATIC, SQLITE_UTF8));
+		q->database->bind_text(q, from, len);
 	else
-		query_bound(q, sqlite3_bind_blob64(q->statement, q->position, from, len,
-						   SQLITE_STATIC));
+		q->database->bind_blob(q, from, len);
 }
 
 void ft_query_text(struct ft_query *q, const char *text)
@@ -62,7 +53,7 @@ void ft_query_text(struct ft_query *q, const char *text)
 
 void ft_query_blob(struct ft_query *q, const void *bytes, size_t len)
 {
-	query_bound(q, sqlite3_bind_blob64(q->statement, q->position, bytes, len, SQLITE_STATIC));
+	q->database->bind_blob(q, bytes, len);
 }
 
 void ft_query_sha256(struct ft_query *q, const struct ft_sha256 *digest,
@@ -109,23 +100,13 @@ void ft_query_key(struct ft_query *q, const struct ft_key *key)
 
 bool ft_query_row(struct ft_query *q)
 {
-	int rc;
-
 	q->position = 0;
-	if (q->status != FT_OK)
-		return false;
-	rc = sqlite3_step(q->statement);
-	if (rc == SQLITE_ROW)
-		return true;
-	q->status = ft_connection_status(q->catalog, rc);
-	return false;
+	return q->status == FT_OK && q->database->row(q);
 }
 
 enum ft_status ft_query_end(struct ft_query *q)
 {
-	/* Its result is that of the last step, which is known already. */
-	(void)sqlite3_reset(q->statement);
-	(void)sqlite3_clear_bindings(q->statement);
+	q->database->end(q);
 	return q->status;
 }
 
@@ -140,31 +121,41 @@ enum ft_status ft_query_run(struct ft_query *q)
 
 bool ft_query_changed(const struct ft_query *q)
 {
-	return sqlite3_changes(q->catalog->db) > 0;
+	return q->database->changed(q);
 }
 
 /* --- rows --- */
 
+static const char *query_sql(const struct ft_query *q)
+{
+	for (size_t i = 0; i < FT_SQL_COUNT; i++)
+		if (q->catalog->statements[i] == q->statement)
+			return ft_connection_sql((enum ft_sql)i);
+	return "";
+}
+
 void ft_row_is_damaged(struct ft_query *q)
 {
 	if (q->status == FT_OK)
-		q->status = ft_connection_damaged(q->catalog, sqlite3_sql(q->statement));
+		q->status = ft_connection_damaged(q->catalog, query_sql(q));
 }
 
-/* Goes on by one column. Whether it has that type; if not, the row is damaged. */
-static bool row_has(struct ft_query *q, int type)
+/* What an error before keeps from being read is damaged, too: whoever asks has no column then. */
+static enum ft_value row_kind(const struct ft_query *q)
 {
-	bool has = q->status == FT_OK && sqlite3_column_type(q->statement, q->position) == type;
-
-	if (!has)
-		ft_row_is_damaged(q);
-	q->position++;
-	return has;
+	return q->status == FT_OK ? q->database->kind(q) : FT_VALUE_OTHER;
 }
 
 int64_t ft_row_i64(struct ft_query *q)
 {
-	return row_has(q, SQLITE_INTEGER) ? sqlite3_column_int64(q->statement, q->position - 1) : 0;
+	int64_t number = 0;
+
+	if (row_kind(q) == FT_VALUE_INTEGER)
+		number = q->database->i64(q);
+	else
+		ft_row_is_damaged(q);
+	q->position++;
+	return number;
 }
 
 uint64_t ft_row_u64(struct ft_query *q)
@@ -194,30 +185,33 @@ bool ft_row_bool(struct ft_query *q)
 
 bool ft_row_is_null(struct ft_query *q)
 {
-	if (q->status != FT_OK || sqlite3_column_type(q->statement, q->position) != SQLITE_NULL)
+	if (row_kind(q) != FT_VALUE_NULL)
 		return false;
 	q->position++;
 	return true;
 }
 
-/* Also of a BLOB, which is no UTF-8: column_text() puts a NUL behind it and changes nothing. */
-const char *ft_row_bytes(struct ft_query *q, size_t *len)
+/* The bytes of a column that is of one of two kinds, or of a database that knows only one. */
+static const char *row_bytes(struct ft_query *q, enum ft_value one, enum ft_value other, size_t *len)
 {
-	int type = q->status == FT_OK ? sqlite3_column_type(q->statement, q->position)
-				      : SQLITE_NULL;
+	enum ft_value kind = row_kind(q);
 	const char *bytes = NULL;
 
 	*len = 0;
-	if (type == SQLITE_TEXT || type == SQLITE_BLOB) {
-		bytes = (const char *)sqlite3_column_text(q->statement, q->position);
-		*len = (size_t)sqlite3_column_bytes(q->statement, q->position);
+	if (kind == one || kind == other || kind == FT_VALUE_BYTES) {
+		bytes = q->database->bytes(q, len);
 		if (!bytes)
-			q->status = ft_connection_status(q->catalog, SQLITE_NOMEM);
+			q->status = ft_connection_no_memory(q->catalog);
 	} else {
 		ft_row_is_damaged(q);
 	}
 	q->position++;
 	return bytes ? bytes : "";
+}
+
+const char *ft_row_bytes(struct ft_query *q, size_t *len)
+{
+	return row_bytes(q, FT_VALUE_TEXT, FT_VALUE_BLOB, len);
 }
 
 const char *ft_row_text(struct ft_query *q)
@@ -229,14 +223,7 @@ const char *ft_row_text(struct ft_query *q)
 
 const void *ft_row_blob(struct ft_query *q, size_t *len)
 {
-	const void *bytes;
-
-	*len = 0;
-	if (!row_has(q, SQLITE_BLOB))
-		return "";
-	bytes = sqlite3_column_blob(q->statement, q->position - 1);
-	*len = (size_t)sqlite3_column_bytes(q->statement, q->position - 1);
-	return *len > 0 ? bytes : "";
+	return row_bytes(q, FT_VALUE_BLOB, FT_VALUE_BLOB, len);
 }
 
 void ft_row_copy(struct ft_query *q, char *to, size_t room)

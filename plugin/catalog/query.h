@@ -21,13 +21,12 @@
 #ifndef FT_CATALOG_QUERY_H
 #define FT_CATALOG_QUERY_H
 
-#include <sqlite3.h>
-
 #include "catalog/connection.h"
 
 struct ft_query {
 	struct ft_catalog *catalog;
-	sqlite3_stmt *statement;
+	const struct ft_database *database;
+	void *statement;	/* the database's */
 	int position;		/* of the parameter or column that comes next */
 	enum ft_status status;	/* the first error; callers may add theirs */
 };

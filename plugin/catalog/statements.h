@@ -70,8 +70,8 @@
 	X(NEWEST_FINISHED, "SELECT coalesce(max(rowid), 0) FROM finished") \
 	X(PAGE_FINISHED, "SELECT rowid, owner, file, name, size, sha256, completed_ms, expire_at," \
 	  " transfer_id, number FROM finished WHERE rowid > ? AND rowid <= ?" \
-	  " AND (?3 IS NULL OR owner = ?3) AND (?4 IS NULL OR name GLOB ?4)" \
-	  " AND completed_ms BETWEEN ?5 AND ?6 AND size BETWEEN ?7 AND ?8" \
+	  " AND (?3 IS NULL OR owner = ?3)" \
+	  " AND completed_ms BETWEEN ?4 AND ?5 AND size BETWEEN ?6 AND ?7" \
 	  " ORDER BY rowid DESC") \
 	\
 	X(SLICE_OWNERS, "SELECT rowid, owner, size, completed_ms FROM finished WHERE rowid > ?" \

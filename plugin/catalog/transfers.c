@@ -246,7 +246,7 @@ static enum ft_status transfer_keep_texts(struct ft_catalog *c, struct ft_facts 
 	if (room > c->texts_room) {
 		to = realloc(c->texts, room);
 		if (!to)
-			return ft_connection_status(c, SQLITE_NOMEM);
+			return ft_connection_no_memory(c);
 		c->texts = to;
 		c->texts_room = room;
 	}
@@ -273,21 +273,27 @@ enum ft_status ft_transfer_keep_key(struct ft_catalog *c, struct ft_key *key)
 enum ft_status ft_catalog_find_transfer(struct ft_catalog *c, uint64_t number,
 					struct ft_unfinished *found)
 {
-	struct ft_query q = ft_query(c, FT_SQL_FIND_TRANSFER);
+	const struct ft_database *database = c->shared->database;
+	struct ft_query q;
 	bool row;
 	enum ft_status st;
 
 	memset(found, 0, sizeof *found);
+	/* So that the ranges are of the same instant as the row. */
+	if (database->hold && (st = database->hold(c)) != FT_OK)
+		return st;
+	q = ft_query(c, FT_SQL_FIND_TRANSFER);
 	ft_query_u64(&q, number);
 	row = ft_query_row(&q);
 	if (row)
 		transfer_read(&q, found);
-	/* The row keeps the snapshot, so that the ranges are of the same instant. */
 	if (row && q.status == FT_OK)
 		q.status = transfer_keep_texts(c, &found->facts);
 	if (row && q.status == FT_OK)
 		q.status = ft_held_read(c, found);
 	st = ft_query_end(&q);
+	if (database->let_go)
+		database->let_go(c);
 	if (st != FT_OK)
 		transfer_release(found);
 	return st == FT_OK && !row ? FT_NO_SUCH_TRANSFER : st;

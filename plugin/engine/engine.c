@@ -159,13 +159,15 @@ static enum ft_status engine_open_catalog(struct ft_engine *e, const struct ft_e
 {
 	char path[FT_LOG_PATH_ROOM], aside[FT_LOG_PATH_ROOM + 40];
 	struct ft_catalog_config catalog = {
-		.path = path, .identity = config->identity, .log_id = log_id,
+		.path = path, .url = ft_options_catalog_url(config->options),
+		.identity = config->identity, .log_id = log_id,
 		.log_medium = place->medium, .logger = config->logger,
 	};
 	enum ft_status st;
 
 	snprintf(path, sizeof path, "%s/catalog.db", config->options->storage_dir);
-	if ((st = ft_catalog_open(&catalog, &e->core.catalog, past)) != FT_DAMAGED)
+	st = ft_catalog_open(&catalog, &e->core.catalog, past);
+	if (st != FT_DAMAGED || catalog.url)
 		return st;
 	snprintf(aside, sizeof aside, "%s.damaged-%lld", path, (long long)ft_clock_unix_ms());
 	if ((st = ft_catalog_move(path, aside)) != FT_OK)
@@ -743,6 +745,8 @@ static bool engine_stop_threads(struct ft_engine *e)
 	}
 	if (e->core.store)
 		ft_store_interrupt(e->core.store);
+	if (e->core.catalog)
+		ft_catalog_interrupt(e->core.catalog);
 	if (e->writer) {
 		ft_writer_stop(e->writer);
 		done = engine_stop_until(e, deadline_ms, engine_writer_is_done);

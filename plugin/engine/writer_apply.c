@@ -122,9 +122,10 @@ static struct writer_transfer *apply_begin_checked(struct ft_writer *w, const st
 static bool apply_is_known(struct ft_writer *w, const struct ft_facts *facts)
 {
 	uint64_t number = 0;
+	enum ft_status st = ft_catalog_find_number(w->core->catalog, &facts->key, &number);
 
-	return ft_catalog_find_number(w->core->catalog, &facts->key, &number) == FT_OK
-	       && number >= facts->number;
+	w->failed = w->failed || st != FT_OK;
+	return st == FT_OK && number >= facts->number;
 }
 
 static void apply_begin(struct ft_writer *w, const struct ft_log_record *record)

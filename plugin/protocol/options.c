@@ -76,6 +76,7 @@ static const struct option table[] = {
 	{ FIELD(log_dir), PATH, AT(log_dir), 0, 0, 0, log_dir_words },
 	{ FIELD(log_size), SIZE, AT(log_size), 32 * MIB, MIB, LOG_SIZE_MAX, NULL },
 	{ FIELD(store), TEXT, AT(store), 0, 0, 0, NULL },
+	{ FIELD(catalog), TEXT, AT(catalog), 0, 0, 0, NULL },
 	{ FIELD(s3_url), TEXT, AT(s3.url), 0, 0, 0, NULL },
 	{ FIELD(s3_style), WORD, AT(s3.style), FT_S3_PATH, 0, 0, s3_style_words },
 	{ FIELD(s3_region), TEXT, AT(s3.region), 0, 0, 0, NULL },
@@ -506,6 +507,30 @@ static bool options_check_s3(struct ft_options *options, struct ft_buf *why)
 	return true;
 }
 
+const char *ft_options_catalog_url(const struct ft_options *options)
+{
+	return options->catalog && strcmp(options->catalog, "sqlite") != 0 ? options->catalog : NULL;
+}
+
+/* The value is not repeated: it may have a password. */
+static bool options_check_catalog(struct ft_options *options, struct ft_buf *why)
+{
+	const char *url = ft_options_catalog_url(options);
+
+	if (!url)
+		return true;
+	if (strncmp(url, "postgresql://", 13) != 0 && strncmp(url, "postgres://", 11) != 0) {
+		ft_buf_str(why, "plugin_opt_catalog: is sqlite, or begins with postgresql://");
+		return false;
+	}
+	if (options->store && strcmp(options->store, "memory") == 0) {
+		ft_buf_str(why, "plugin_opt_catalog: a database is of no use with plugin_opt_store memory, "
+			   "which forgets");
+		return false;
+	}
+	return true;
+}
+
 bool ft_options_check(struct ft_options *options, struct ft_buf *why)
 {
 	static bool (*const checks[])(struct ft_options *options, struct ft_buf *why) = {
@@ -516,6 +541,7 @@ bool ft_options_check(struct ft_options *options, struct ft_buf *why)
 		options_check_control,
 		options_check_names,
 		options_check_s3,
+		options_check_catalog,
 	};
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 

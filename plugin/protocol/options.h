@@ -92,6 +92,7 @@ struct ft_options {
 	char *storage_dir;		/* owned */
 	char *log_dir;			/* owned; NULL: auto */
 	char *store;			/* owned; a backend's name, NULL: the default */
+	char *catalog;			/* owned; sqlite, or a URL that may have a password; NULL: sqlite */
 	struct ft_s3_settings s3;	/* its texts are owned */
 	char *on_complete;		/* owned; a program, NULL: none */
 	char *response_topics;		/* owned; comma separated filters, NULL: none */
@@ -151,6 +152,9 @@ bool ft_options_set(struct ft_options *options, const char *key, const char *val
  */
 bool ft_options_number(const char *name, const char *value, uint64_t *number,
 		       struct ft_buf *why) FT_MUST_USE;
+
+/* Where the catalog is, once checked; NULL: in storage_dir. Never to be logged. */
+const char *ft_options_catalog_url(const struct ft_options *options);
 
 /*
  * Checks what is missing and what concerns more than one option, and settles what follows

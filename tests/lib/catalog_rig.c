@@ -25,6 +25,7 @@ void catalog_rig_init(struct catalog_rig *rig)
 	if (!tree_make(rig->dir, sizeof rig->dir, "ft-catalog"))
 		abort();
 	snprintf(rig->path, sizeof rig->path, "%s/catalog.db", rig->dir);
+	catalog_url_next(rig->url);
 	rig->identity = CATALOG_RIG_IDENTITY;
 	rig->log_medium = FT_LOG_ON_DISK;
 	memset(rig->log_id, 7, sizeof rig->log_id);
@@ -44,6 +45,7 @@ enum ft_status catalog_rig_open(struct catalog_rig *rig)
 {
 	struct ft_catalog_config config = {
 		.path = rig->path,
+		.url = rig->url[0] ? rig->url : NULL,
 		.identity = rig->identity,
 		.log_id = rig->log_id,
 		.log_medium = rig->log_medium,

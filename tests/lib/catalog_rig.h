@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /*
- * A catalog in a directory of its own, for tests; what was logged is kept.
+ * A catalog in a directory of its own, for tests; what was logged is kept. Or elsewhere:
+ * catalog_url.h.
  *
  *	struct catalog_rig rig;
  *	catalog_rig_init(&rig);
@@ -15,6 +16,7 @@
 
 #include "catalog/catalog.h"
 #include "log/log.h"
+#include "catalog_url.h"
 
 #define CATALOG_RIG_LOG_ROOM 8192
 
@@ -25,6 +27,7 @@
 struct catalog_rig {
 	char dir[128];
 	char path[160];
+	char url[CATALOG_URL_ROOM];	/* "": SQLite */
 	const char *identity;
 	uint8_t log_id[FT_LOG_ID_LEN];
 	enum ft_log_medium log_medium;

@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "catalog_url.h"
+
 #define RIG_WORDS ((size_t)3000)
 
 /* Any thread. */
@@ -184,6 +186,8 @@ void rig_restart(struct rig *rig)
 
 void rig_setup(struct rig *rig, const char *backend)
 {
+	char url[CATALOG_URL_ROOM];
+
 	memset(rig, 0, sizeof *rig);
 	ck_assert(tree_make(rig->dir, sizeof rig->dir, "ft-rig"));
 	rig->ops = ft_store_backend(backend);
@@ -197,6 +201,9 @@ void rig_setup(struct rig *rig, const char *backend)
 	ck_assert_ptr_nonnull(rig->logger);
 	ft_options_init(&rig->options);
 	rig->options.storage_dir = strdup(rig->dir);
+	catalog_url_next(url);
+	if (url[0] && strcmp(rig->ops->name, "fs") == 0)
+		rig->options.catalog = strdup(url);
 	rig->options.min_free_space = 0;
 	rig->options.gc_interval = 1;
 	rig->options.sys_interval = 0;

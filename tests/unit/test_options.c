@@ -402,6 +402,35 @@ START_TEST(test_options__want_a_guard_where_control_is_on)
 }
 END_TEST
 
+START_TEST(test_options__know_where_a_catalog_may_be)
+{
+	static const struct {
+		const char *catalog, *store;
+		bool good, elsewhere;
+	} rows[] = {
+		{ "sqlite", "memory", true, false }, { "sqlite", "fs", true, false },
+		{ "postgresql://u:pa55@h/d", "fs", true, true }, { "postgres://h/d", "s3", true, true },
+		{ "postgresql://u:pa55@h/d", "memory", false, true },
+		{ "mysql://u:pa55@h/d", "fs", false, true }, { "host=h password=pa55", "fs", false, true },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		ft_options_init(&options);
+		ck_assert(set("storage_dir", "/a") && set("store", rows[i].store)
+			  && set("catalog", rows[i].catalog));
+		if (strcmp(rows[i].store, "s3") == 0)
+			ck_assert(set("s3_url", "https://h/b"));
+		ck_assert_msg(check() == rows[i].good, "%s %s", rows[i].catalog, rows[i].store);
+		ck_assert_int_eq(ft_options_catalog_url(&options) != NULL, rows[i].elsewhere);
+		if (!rows[i].good)
+			ck_assert_ptr_nonnull(strstr(why, "plugin_opt_catalog"));
+		/* The value may have a password. */
+		ck_assert_ptr_null(strstr(why, "pa55"));
+		ft_options_release(&options);
+	}
+}
+END_TEST
+
 /* Whether two sets of options are the same, but for what is text. */
 static bool same_options(const struct ft_options *a, const struct ft_options *b)
 {
@@ -479,4 +508,5 @@ FT_SUITE("options",
 	 test_options__read_values_for_other_places,
 	 test_options__want_ttl_bounds_in_order,
 	 test_options__want_a_guard_where_control_is_on,
+	 test_options__know_where_a_catalog_may_be,
 	 test_options__are_those_of_the_example_with_their_defaults);
