@@ -64,6 +64,7 @@ struct ft_wake {
 
 	_Atomic uint64_t rung;		/* how often something was announced */
 	_Atomic uint64_t heard;		/* the value of `rung` up to which all is handled */
+	_Atomic uint64_t signalled;	/* ... of which a signal was sent, by who announced it */
 	_Atomic uint64_t ticks;
 	_Atomic unsigned echoes;	/* loop passes to bring about when all is handled, 2.1 */
 	_Atomic int64_t due_ms;
@@ -241,12 +242,19 @@ static bool wake_echo_done(struct ft_wake *wake)
 	return left == 0;
 }
 
-/* One attempt, and how long to wait for its effect. Lock not held. */
-static void wake_ring_by_signal(struct ft_wake *wake)
+/*
+ * One attempt, and how long to wait for its effect. Lock not held. In a round that begins, who
+ * announced has sent the first signal.
+ */
+static void wake_ring_by_signal(struct ft_wake *wake, bool begins)
 {
-	if (atomic_load(&wake->rung) != atomic_load(&wake->heard))
+	uint64_t heard = atomic_load(&wake->heard);
+
+	if (atomic_load(&wake->rung) != heard)
 		wake->echo_sent = false;
 	else if (wake_echo_done(wake))
+		return;
+	if (begins && atomic_load(&wake->signalled) > heard)
 		return;
 	pthread_kill(wake->broker, SIGURG);
 	if (ft_clock_ms() - wake->since_ms > STUCK_AFTER_MS)
@@ -286,15 +294,16 @@ static bool wake_ring_by_bell(struct ft_wake *wake)
 static long wake_ring(struct ft_wake *wake)
 {
 	uint64_t heard = atomic_load(&wake->heard);
+	bool begins = wake->since_ms == 0 || wake->answering != heard;
 
 	wake_knows_ticks(wake);
 	/* Something was heard since: what is left is new, and wants to be quick again. */
-	if (wake->since_ms == 0 || wake->answering != heard) {
+	if (begins) {
 		wake->answering = heard;
 		wake_begin_round(wake);
 	}
 	if (!wake->tickless)
-		wake_ring_by_signal(wake);
+		wake_ring_by_signal(wake, begins);
 	else if (wake_ring_by_bell(wake))
 		return wake->bell_pause_us;
 	else
@@ -450,15 +459,17 @@ void ft_wake_notify(struct ft_wake *wake)
 {
 	uint64_t before = atomic_fetch_add(&wake->rung, 1);
 
-	if (!pthread_equal(wake->broker, pthread_self()))
-		pthread_kill(wake->broker, SIGURG);
 	/*
-	 * `heard` only grows: where it is behind `before` even now, the wake was busy all
-	 * the time since somebody else rang, and the helper knows from them. Where it is
-	 * ahead, the signal has done it already, but an echo may be due.
+	 * `heard` only grows: where it is behind `before` even now, the wake was busy all the time
+	 * since somebody else rang. They have signalled, and the helper knows from them.
 	 */
-	if (atomic_load(&wake->heard) >= before)
-		wake_tell_helper(wake);
+	if (atomic_load(&wake->heard) < before)
+		return;
+	if (!pthread_equal(wake->broker, pthread_self())) {
+		atomic_store(&wake->signalled, before + 1);
+		pthread_kill(wake->broker, SIGURG);
+	}
+	wake_tell_helper(wake);
 }
 
 bool ft_wake_pending(struct ft_wake *wake)
