@@ -20,6 +20,14 @@ void ft_core_tell_broker(struct ft_core *core, struct ft_job *job)
 	core->notify(core->context);
 }
 
+void ft_core_tell_broker_all(struct ft_core *core, struct ft_list *jobs)
+{
+	if (!ft_list_first(jobs))
+		return;
+	ft_queue_push_all(&core->to_broker, jobs);
+	core->notify(core->context);
+}
+
 void ft_core_tell_writer(struct ft_core *core, struct ft_job *job)
 {
 	ft_queue_push(&core->to_writer, &job->link);
@@ -30,6 +38,13 @@ void ft_core_submit(struct ft_core *core, enum ft_lane lane, struct ft_job *job)
 {
 	atomic_fetch_add(&core->outstanding, 1);
 	ft_queue_push(&core->lanes[lane], &job->link);
+}
+
+void ft_core_submit_all(struct ft_core *core, enum ft_lane lane, struct ft_list *jobs)
+{
+	for (const struct ft_link *link = jobs->head.next; link != &jobs->head; link = link->next)
+		atomic_fetch_add(&core->outstanding, 1);
+	ft_queue_push_all(&core->lanes[lane], jobs);
 }
 
 void *ft_core_alloc(size_t size)

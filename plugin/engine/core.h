@@ -48,6 +48,11 @@ struct ft_core {
 	struct ft_queue to_writer;
 	struct ft_queue lanes[FT_LANES];
 	atomic_size_t outstanding;	/* jobs that finishers have */
+	/*
+	 * The finisher of the quick lane has nothing to do, so the writer is woken by each fin. Else
+	 * fins gather until it is through, which then wakes the writer itself: all go on together.
+	 */
+	atomic_bool quick_is_idle;
 	atomic_bool stopping;		/* long work is given up; the next start goes on with it */
 	struct ft_verify verify;	/* the worker's of FT_LANE_ADMIN; others look */
 	struct ft_things *things;	/* the worker's of FT_LANE_JOBS; owned; NULL: there is none */
@@ -60,10 +65,12 @@ struct ft_core {
 	void *context;
 };
 
-/* Hand a job over. */
+/* Hand a job over, or all of a list, which is empty then, with one wake-up. */
 void ft_core_tell_broker(struct ft_core *core, struct ft_job *job);
+void ft_core_tell_broker_all(struct ft_core *core, struct ft_list *jobs);
 void ft_core_tell_writer(struct ft_core *core, struct ft_job *job);
 void ft_core_submit(struct ft_core *core, enum ft_lane lane, struct ft_job *job);
+void ft_core_submit_all(struct ft_core *core, enum ft_lane lane, struct ft_list *jobs);
 
 /*
  * Zeroed memory, for writer and finishers: what they do must be done, so where there is none

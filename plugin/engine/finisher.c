@@ -259,7 +259,8 @@ static enum ft_status finisher_enter(struct finisher *f, struct ft_finish *const
 
 /* --- finish --- */
 
-static void finisher_give_back(struct finisher *f, struct ft_finish *job)
+/* `done`: those that the broker's thread is to be told of. */
+static void finisher_give_back(struct finisher *f, struct ft_finish *job, struct ft_list *done)
 {
 	free(job->manifest);
 	free(job->gathered);
@@ -272,7 +273,7 @@ static void finisher_give_back(struct finisher *f, struct ft_finish *job)
 		job->unsynced_lost = false;
 	}
 	if (job->job.status == FT_OK)
-		ft_core_tell_broker(f->all->core, &job->job);
+		ft_list_push(done, &job->job.link);
 	else
 		ft_core_tell_writer(f->all->core, &job->job);
 }
@@ -282,9 +283,11 @@ static void finisher_publish(struct finisher *f, struct ft_finish *const *jobs, 
 	const struct ft_core *core = f->all->core;
 	struct ft_publication publications[FINISHER_TOGETHER];
 	struct ft_finish *published[FINISHER_TOGETHER];
+	struct ft_list done;
 	size_t ready = 0;
 	enum ft_status st;
 
+	ft_list_init(&done);
 	for (size_t i = 0; i < count; i++) {
 		struct ft_publication *p = &publications[ready];
 
@@ -307,7 +310,8 @@ static void finisher_publish(struct finisher *f, struct ft_finish *const *jobs, 
 			if (published[i]->job.status == FT_OK)
 				published[i]->job.status = st;
 	for (size_t i = 0; i < count; i++)
-		finisher_give_back(f, jobs[i]);
+		finisher_give_back(f, jobs[i], &done);
+	ft_core_tell_broker_all(f->all->core, &done);
 	if (ready > 0)
 		ft_announce_soon(f->all->core);
 }
@@ -529,13 +533,32 @@ static void finisher_serve(struct finisher *f, struct ft_link *link)
 	atomic_fetch_sub(&f->all->core->outstanding, count);
 }
 
+/* Waits for a job; NULL: there will be none. See quick_is_idle. */
+static struct ft_link *finisher_next(struct finisher *f)
+{
+	struct ft_core *core = f->all->core;
+	struct ft_queue *lane = &core->lanes[f->lane];
+	struct ft_link *link;
+
+	if (f->lane != FT_LANE_QUICK)
+		return ft_queue_wait(lane);
+	if ((link = ft_queue_pop(lane)) != NULL)
+		return link;
+	atomic_store(&core->quick_is_idle, true);
+	if (ft_log_pending(core->log) > 0)
+		ft_log_wake(core->log);
+	link = ft_queue_wait(lane);
+	atomic_store(&core->quick_is_idle, false);
+	return link;
+}
+
 static void *finisher_main(void *argument)
 {
 	struct finisher *f = argument;
 	struct ft_core *core = f->all->core;
 	struct ft_link *link;
 
-	while ((link = ft_queue_wait(&core->lanes[f->lane])) != NULL) {
+	while ((link = finisher_next(f)) != NULL) {
 		if (f->lane == FT_LANE_JOBS)
 			atomic_fetch_sub(&core->outstanding, finisher_serve_things(f, link));
 		else

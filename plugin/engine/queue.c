@@ -38,6 +38,25 @@ void ft_queue_push(struct ft_queue *queue, struct ft_link *link)
 	pthread_mutex_unlock(&queue->mutex);
 }
 
+/* One waits for them all: who is woken by the first takes the others, too. */
+void ft_queue_push_all(struct ft_queue *queue, struct ft_list *links)
+{
+	struct ft_link *link;
+	size_t count = 0;
+
+	if (!ft_list_first(links))
+		return;
+	pthread_mutex_lock(&queue->mutex);
+	for (; (link = ft_list_pop(links)) != NULL; count++)
+		ft_list_push(&queue->links, link);
+	atomic_fetch_add_explicit(&queue->count, count, memory_order_release);
+	if (count > 1)
+		pthread_cond_broadcast(&queue->filled);
+	else
+		pthread_cond_signal(&queue->filled);
+	pthread_mutex_unlock(&queue->mutex);
+}
+
 /* The mutex is held. */
 static struct ft_link *queue_take(struct ft_queue *queue)
 {

@@ -35,6 +35,9 @@ void ft_queue_release(struct ft_queue *queue);
 /* Hands a link over, in no list until then. */
 void ft_queue_push(struct ft_queue *queue, struct ft_link *link);
 
+/* Hands over all links of a list, which is empty then, at once. */
+void ft_queue_push_all(struct ft_queue *queue, struct ft_list *links);
+
 /* Takes the first link; NULL: there is none. Cheap where there is none. */
 struct ft_link *ft_queue_pop(struct ft_queue *queue);
 

@@ -161,7 +161,10 @@ static bool results_has_left(const struct ft_engine *e, const struct engine_told
 
 void engine_return_told(struct ft_engine *e)
 {
+	struct ft_list returning;
 	struct ft_link *link;
+
+	ft_list_init(&returning);
 
 	while ((link = ft_list_first(&e->told)) != NULL) {
 		struct engine_told *told = FT_CONTAINER(link, struct engine_told, link);
@@ -171,9 +174,13 @@ void engine_return_told(struct ft_engine *e)
 		if (e->closing && e->passes - told->pass < RESULTS_PASSES)
 			results_set_untold(told->job);
 		ft_list_pop(&e->told);
-		ft_core_tell_writer(&e->core, told->job);
+		ft_list_push(&returning, &told->job->link);
 		free(told);
 	}
+	if (!ft_list_first(&returning))
+		return;
+	ft_queue_push_all(&e->core.to_writer, &returning);
+	ft_log_nudge(e->core.log);
 }
 
 /* --- fin --- */

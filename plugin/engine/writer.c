@@ -429,20 +429,28 @@ static void writer_committed(struct ft_writer *w)
 
 static void writer_send(struct ft_writer *w)
 {
+	struct ft_list told, quick, large;
 	struct ft_link *link;
 
+	ft_list_init(&told);
+	ft_list_init(&quick);
+	ft_list_init(&large);
 	while ((link = ft_list_pop(&w->after_commit)) != NULL) {
 		struct ft_job *job = FT_CONTAINER(link, struct ft_job, link);
 		const struct ft_finish *finish = FT_CONTAINER(job, struct ft_finish, job);
 
 		/* a finish that came back from a finisher has failed: only the client is left to tell */
-		if (job->kind == FT_JOB_FINISH && job->status == FT_OK)
-			ft_core_submit(w->core, finish->fin.size > FT_SMALL_FILE
-				       || w->core->options->on_complete
-				       ? FT_LANE_LARGE : FT_LANE_QUICK, job);
+		if (job->kind != FT_JOB_FINISH || job->status != FT_OK)
+			ft_list_push(&told, link);
+		else if (finish->fin.size > FT_SMALL_FILE || w->core->options->on_complete)
+			ft_list_push(&large, link);
 		else
-			ft_core_tell_broker(w->core, job);
+			ft_list_push(&quick, link);
 	}
+	/* First: what was found of an id is known before a file under it is finished. */
+	ft_core_tell_broker_all(w->core, &told);
+	ft_core_submit_all(w->core, FT_LANE_QUICK, &quick);
+	ft_core_submit_all(w->core, FT_LANE_LARGE, &large);
 }
 
 /*

@@ -150,6 +150,13 @@ void ft_log_wake(struct ft_log *log)
 	log_wake_writer(log);
 }
 
+void ft_log_nudge(struct ft_log *log)
+{
+	atomic_store(&log->nudged, 1);
+	if (atomic_load(&log->writer) == WRITER_IDLE)
+		log_wake_writer(log);
+}
+
 static void log_write(const struct ft_log *log, uint64_t position,
 		      const struct ft_log_entry *entry)
 {
@@ -293,6 +300,14 @@ uint64_t ft_log_taken(const struct ft_log *log)
 	return taken > tail ? taken : tail;
 }
 
+uint64_t ft_log_pending(const struct ft_log *log)
+{
+	uint64_t head = atomic_load(&log->head);
+	uint64_t taken = ft_log_taken(log);	/* beyond the head where a lap is being begun */
+
+	return head > taken ? head - taken : 0;
+}
+
 bool ft_log_take(struct ft_log *log, struct ft_log_record *record)
 {
 	uint64_t head = atomic_load_explicit(&log->head, memory_order_acquire);
@@ -396,19 +411,19 @@ void ft_log_sleep(struct ft_log *log, int max_ms)
 	for (;; now_ms = ft_clock_ms()) {
 		uint32_t asleep = gathering ? WRITER_GATHERING : WRITER_IDLE;
 		int64_t wake_ms = gathering && gathered_ms < until_ms ? gathered_ms : until_ms;
-		uint64_t head, taken, pending;
+		uint64_t pending;
+		bool some;
 
 		atomic_store(&log->writer, asleep);
-		head = atomic_load(&log->head);
-		taken = ft_log_taken(log);	/* beyond the head where a lap is being begun */
-		pending = head > taken ? head - taken : 0;
+		pending = ft_log_pending(log);
+		some = pending > 0 || atomic_load(&log->nudged);
 		if (atomic_exchange(&log->urgent, 0) || pending >= LOG_MUCH || now_ms >= until_ms)
 			break;
 		if (gathering && now_ms >= gathered_ms) {
-			if (pending > 0)
+			if (some)
 				break;
 			gathering = false;
-		} else if (!gathering && pending > 0) {
+		} else if (!gathering && some) {
 			gathering = true;
 			gathered_ms = now_ms + LOG_MOMENT_MS;
 		} else {
@@ -416,4 +431,5 @@ void ft_log_sleep(struct ft_log *log, int max_ms)
 		}
 	}
 	atomic_store(&log->writer, WRITER_AWAKE);
+	atomic_store(&log->nudged, 0);
 }

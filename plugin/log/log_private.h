@@ -75,6 +75,7 @@ struct ft_log {
 	LOG_APART(3);		/* --- written when somebody sleeps or is woken --- */
 	_Atomic uint32_t writer;	/* enum log_writer */
 	_Atomic uint32_t urgent;
+	_Atomic uint32_t nudged;
 	_Atomic uint32_t room;	/* enum log_room */
 };
 
