@@ -616,7 +616,8 @@ static enum ft_status fin_again(struct call *call, struct ft_transfer *t, const 
 }
 
 /* Accepts a fin: from here on it is carried out, whatever happens to broker and client. */
-static enum ft_status accept_fin(struct call *call, struct ft_transfer *t, const struct ft_fin *fin)
+static enum ft_status accept_fin(struct call *call, struct ft_transfer *t, const struct ft_fin *fin,
+				 uint16_t flags)
 {
 	struct ft_engine *e = call->engine;
 	struct ft_ticket *ticket;
@@ -624,7 +625,7 @@ static enum ft_status accept_fin(struct call *call, struct ft_transfer *t, const
 
 	if ((st = engine_make_ticket(e, call->request, &ticket)) != FT_OK)
 		return st;
-	if ((st = engine_append_fin(e, call->request, t->number, fin, 0)) != FT_OK) {
+	if ((st = engine_append_fin(e, call->request, t->number, fin, flags)) != FT_OK) {
 		engine_drop_ticket(e, &ticket);
 		return st;
 	}
@@ -660,7 +661,7 @@ static enum ft_status command_fin(struct call *call, struct ft_transfer *t)
 		call->reply.missing_size = fin.size;
 		return FT_INCOMPLETE;
 	}
-	return accept_fin(call, t, &fin);
+	return accept_fin(call, t, &fin, 0);
 }
 
 /* --- put --- */
@@ -705,7 +706,7 @@ static enum ft_status put_into(struct call *call, struct ft_transfer *t)
 
 	if (call->len > 0 && (st = take_bytes(call, t, 0, 0)) != FT_OK)
 		return st;
-	return accept_fin(call, t, &fin);
+	return accept_fin(call, t, &fin, call->command.has_checksum ? FT_RECORD_VERIFIED : 0);
 }
 
 static enum ft_status put_again(struct call *call, struct ft_transfer *t,

@@ -73,6 +73,17 @@ static const uint8_t *finisher_gather(struct ft_finish *job)
 	return job->gathered;
 }
 
+/* What the log has lost pages of is void. */
+static enum ft_status finisher_hash_gathered(struct finisher *f, struct ft_finish *job,
+					     const uint8_t *bytes)
+{
+	if (job->verified)
+		job->digest = job->fin.checksum;
+	else if (!ft_sha256_of(bytes, (size_t)job->fin.size, &job->digest))
+		return FT_INTERNAL_ERROR;
+	return ft_log_is_broken(f->all->core->log) ? FT_IO_ERROR : FT_OK;
+}
+
 static enum ft_status finisher_hash_upload(struct finisher *f, struct ft_finish *job,
 					   struct ft_upload *upload)
 {
@@ -169,8 +180,7 @@ static enum ft_status finisher_verify(struct finisher *f, struct ft_finish *job,
 		return finisher_verify_same(f, job, p);
 	if (job->from_log) {
 		p->bytes = finisher_gather(job);
-		st = ft_sha256_of(p->bytes, (size_t)job->fin.size, &job->digest)
-			? FT_OK : FT_INTERNAL_ERROR;
+		st = finisher_hash_gathered(f, job, p->bytes);
 	} else {
 		/* An empty file may never have had a segment. */
 		st = core->ops->upload_open(core->store, key, job->fin.size == 0

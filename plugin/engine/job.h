@@ -98,6 +98,7 @@ struct ft_finish {
 	const struct ft_piece *pieces;	/* the bytes, in the order of arrival */
 	size_t piece_count;
 	bool from_log;			/* by `pieces`; else from the store */
+	bool verified;			/* those of `pieces` had the fin's checksum when they came */
 	bool same;			/* by a finished file of the same owner; else the client sends them */
 	struct ft_hasher *hasher;	/* owned; over the first bytes; NULL: over none */
 	atomic_bool cancelled;		/* by an abort */

@@ -333,6 +333,7 @@ void writer_submit_finish(struct ft_writer *w, struct writer_transfer *t)
 	finish->pieces = t->pieces;
 	finish->piece_count = t->piece_count;
 	finish->from_log = t->pin != WRITER_PIN_NONE;
+	finish->verified = t->verified;
 	finish->same = t->same;
 	finish->hasher = t->hasher;
 	t->hasher = NULL;
@@ -398,7 +399,8 @@ void writer_finish(struct ft_writer *w, struct writer_transfer *t)
 
 /* --- a store that cannot take a file now --- */
 
-void writer_wait_for_store(struct ft_writer *w, struct writer_transfer *t)
+/* A FINISHING transfer waits, until the store may take it. */
+static void apply_wait_for_store(struct ft_writer *w, struct writer_transfer *t)
 {
 	int64_t wait_ms = (int64_t)APPLY_LATER_MS << (t->tries < APPLY_LATER_DOUBLINGS
 						      ? t->tries : APPLY_LATER_DOUBLINGS);
@@ -469,7 +471,7 @@ static bool apply_take_later(struct ft_writer *w, struct writer_transfer *t, str
 	w->store_is_away = true;
 	if (from_log)
 		t->finish = NULL;
-	writer_wait_for_store(w, t);
+	apply_wait_for_store(w, t);
 	if (!from_log)
 		return true;
 	writer_move(t, WRITER_PENDING);
@@ -538,6 +540,7 @@ static void apply_fin(struct ft_writer *w, const struct ft_log_record *record)
 	while (!(t->ticket = ft_ticket_new(&request)))
 		ft_core_wait_for_memory();
 	t->fin = fin;
+	t->verified = fin.has_checksum && (record->flags & FT_RECORD_VERIFIED);
 	if (record->flags & FT_RECORD_SAME)
 		apply_same(w, t);
 	else if (t->state == WRITER_STORED && t->pin != WRITER_PIN_NONE)
@@ -809,7 +812,7 @@ static void apply_take_checkpoint(struct ft_writer *w, struct writer_transfer *t
 	}
 }
 
-void writer_take_job(struct ft_writer *w, struct ft_job *job)
+static void apply_take_job(struct ft_writer *w, struct ft_job *job)
 {
 	struct writer_transfer *t = job->number ? writer_find(w, job->number) : NULL;
 
@@ -848,5 +851,5 @@ void writer_take_jobs(struct ft_writer *w)
 	struct ft_link *link;
 
 	while ((link = ft_queue_pop(&w->core->to_writer)) != NULL)
-		writer_take_job(w, FT_CONTAINER(link, struct ft_job, link));
+		apply_take_job(w, FT_CONTAINER(link, struct ft_job, link));
 }

@@ -79,6 +79,7 @@ struct writer_transfer {
 	struct ft_fin fin;
 	struct ft_ticket *ticket;	/* owned; who is to be told, until the catalog knows */
 	enum ft_status result;		/* of the fin */
+	bool verified;			/* its bytes, while they are PENDING, have the checksum of its fin */
 	bool same;			/* its fin is that of a finished file with the same bytes */
 	bool fin_waits;			/* STORED: for bytes that a full disk holds back */
 	bool abort_wanted;		/* an abort has come meanwhile */
@@ -198,7 +199,6 @@ void writer_tell_result(struct ft_writer *w, enum ft_job_kind kind, uint64_t num
 void writer_apply(struct ft_writer *w, const struct ft_log_record *record);
 
 /* Jobs that came back. */
-void writer_take_job(struct ft_writer *w, struct ft_job *job);
 void writer_take_jobs(struct ft_writer *w);
 
 /* Goes on with a fin that waited for a full disk. */
@@ -206,9 +206,6 @@ void writer_finish(struct ft_writer *w, struct writer_transfer *t);
 
 /* After a failed fsync only what an earlier one covered is known to be there. */
 void writer_lose_unsynced(struct ft_writer *w, struct writer_transfer *t);
-
-/* A FINISHING transfer waits, until the store may take it. */
-void writer_wait_for_store(struct ft_writer *w, struct writer_transfer *t);
 
 /* Those whose time has come are tried again: one, or all once a file was taken. */
 void writer_try_store_again(struct ft_writer *w);

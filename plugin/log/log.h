@@ -91,7 +91,6 @@ enum ft_record_kind {
 	FT_RECORD_ABORT = 7,	/* the client forgets the transfer */
 	FT_RECORD_EXPIRE = 8,	/* the broker does */
 	FT_RECORD_NEWS = 9,	/* a command that changed nothing but the time of the last news */
-	FT_RECORD_ANSWERED = 10,	/* the response to a fin was published */
 	FT_RECORD_KINDS
 };
 

@@ -7,11 +7,11 @@
  *	DESCRIBE	-			-	terms		-
  *	REFUSE		-			-	-		-
  *	BYTES		ANSWER			offset	-		the segment
- *	FIN		CHECKSUM, ANSWER, SAME	size	ticket		SHA-256, if CHECKSUM
+ *	FIN		CHECKSUM, ANSWER,	size	ticket		SHA-256, if CHECKSUM
+ *			SAME, VERIFIED
  *	ABORT		ANSWER			-	-		-
  *	EXPIRE		-			-	-		-
  *	NEWS		-			-	-		-	number 0: only time has passed
- *	ANSWERED	-			-	-		-
  *
  * Heads are little endian, without gaps: u64 numbers, u8 flags (0 or 1) and choices, and
  * texts as u32 length and bytes; in a ticket a NUL follows, which the length does not count.
@@ -42,6 +42,7 @@ enum ft_record_flag {
 	FT_RECORD_ANSWER = 2,	/* the broker's thread waits for the writer's result */
 	FT_RECORD_CHECKSUM = 4,	/* FIN: a checksum follows */
 	FT_RECORD_SAME = 8,	/* FIN: of an init: its owner has finished these bytes; not replayed */
+	FT_RECORD_VERIFIED = 16,	/* FIN: of a put: its bytes had that checksum when they came */
 };
 
 /* Room that is always enough for a head; ids and user_data included. */
