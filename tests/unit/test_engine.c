@@ -337,6 +337,14 @@ ON_EVERY_STORE(test_engine__takes_a_put_into_what_was_begun_alike)
 	ck_assert_int_eq(say("$file/f/0", "x"), FT_FILEMETA_CONFLICT);
 	ck_assert_int_eq(say("$file/f/put/n", "hello"), FT_OK);
 	ck_assert_int_eq(say("$file/f/fin/5/" SHA_OF_HELLO, ""), FT_OK);
+	/* With a checksum, too, it is what comes last that counts. */
+	ck_assert_int_eq(say("$file/g/init", "{\"name\":\"n\",\"size\":5,\"checksum\":\""
+			     SHA_OF_HELLO "\"}"), FT_OK);
+	ck_assert_int_eq(say("$file/g/0", "jello"), FT_OK);
+	ck_assert_int_eq(say("$file/g/put/n/" SHA_OF_HELLO, "hello"), FT_OK);
+	ck_assert_int_eq(say("$file/g/0", "jello"), FT_ALREADY_COMPLETE);
+	ck_assert_int_eq(say("$file/g/0", "hello"), FT_OK);
+	ck_assert_int_eq(say("$file/g/fin/5/" SHA_OF_HELLO, ""), FT_OK);
 }
 
 ON_EVERY_STORE(test_engine__answers_every_put_of_one_assembly)

@@ -1050,6 +1050,24 @@ START_TEST(test_log__wake_ends_a_sleep_at_any_time)
 }
 END_TEST
 
+START_TEST(test_log__nudge_ends_a_sleep_after_a_moment)
+{
+	int64_t begin_ms;
+
+	open_log(FT_LOG_NEW);
+	begin_ms = ft_clock_ms();
+	ft_log_nudge(ring);
+	ck_assert_uint_eq(ft_log_pending(ring), 0);
+	ft_log_sleep(ring, 60000);
+	ck_assert_int_ge(ft_clock_ms() - begin_ms, 1);
+	ck_assert_int_lt(ft_clock_ms() - begin_ms, 30000);
+	/* And it is used up by then. */
+	begin_ms = ft_clock_ms();
+	ft_log_sleep(ring, 30);
+	ck_assert_int_ge(ft_clock_ms() - begin_ms, 30);
+}
+END_TEST
+
 START_TEST(test_log__much_is_not_waited_for)
 {
 	int64_t begin_ms;
@@ -1187,6 +1205,7 @@ int main(void)
 			 test_log__record_that_comes_while_the_writer_falls_asleep_wakes_it,
 			 test_log__a_few_records_wake_the_writer_together,
 			 test_log__wake_ends_a_sleep_at_any_time,
+			 test_log__nudge_ends_a_sleep_after_a_moment,
 			 test_log__much_is_not_waited_for,
 			 test_log__room_is_waited_for,
 			 test_log__a_writer_that_makes_no_progress_is_not_waited_for,

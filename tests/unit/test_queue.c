@@ -53,6 +53,27 @@ START_TEST(test_queue__gives_in_the_order_of_pushing)
 }
 END_TEST
 
+START_TEST(test_queue__takes_all_of_a_list_in_its_order)
+{
+	struct item items[3];
+	struct ft_list list;
+
+	ft_list_init(&list);
+	ft_queue_push_all(&queue, &list);
+	ck_assert_uint_eq(ft_queue_count(&queue), 0);
+	push(&items[0], 0);
+	for (int i = 1; i < 3; i++) {
+		items[i].number = i;
+		ft_list_push(&list, &items[i].link);
+	}
+	ft_queue_push_all(&queue, &list);
+	ck_assert_ptr_null(ft_list_first(&list));
+	ck_assert_uint_eq(ft_queue_count(&queue), 3);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(number_of(ft_queue_wait(&queue)), i);
+}
+END_TEST
+
 START_TEST(test_queue__gives_what_is_left_when_it_is_closed)
 {
 	struct item item;
@@ -125,6 +146,7 @@ END_TEST
 
 FT_SUITE_WITH("queue", set_up, tear_down,
 	test_queue__gives_in_the_order_of_pushing,
+	test_queue__takes_all_of_a_list_in_its_order,
 	test_queue__gives_what_is_left_when_it_is_closed,
 	test_queue__lets_all_go_who_wait_when_it_is_closed,
 	test_queue__takes_from_many_threads);
