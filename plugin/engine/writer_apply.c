@@ -756,6 +756,8 @@ static bool apply_take_finish(struct ft_writer *w, struct writer_transfer *t,
 		assert(t && t->finish == finish && finish->job.status != FT_OK);
 		if (finish->later && !t->abort_wanted && !t->same)
 			return apply_take_later(w, t, finish);
+		if (finish->later && t->abort_wanted)	/* it would have waited; so the abort is the answer */
+			finish->job.status = FT_CANCELLED;
 		return apply_take_failed(w, t, finish);
 	}
 	if (finish->told && (!t || t->answer_kept || finish->job.status != FT_OK))

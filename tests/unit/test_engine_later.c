@@ -190,6 +190,23 @@ START_TEST(test_later__an_abort_ends_the_waiting)
 }
 END_TEST
 
+/* It comes while the store is just being tried. */
+START_TEST(test_later__an_abort_during_a_try_is_the_answer)
+{
+	fake_hang(FAKE_PUBLISH);
+	send_large();
+	fake_await_hanging(FAKE_PUBLISH);
+	accept("$file/f/abort", "");
+	rig_wait_until(&rig, log_is_empty);	/* the writer knows of it */
+	fake_go_on();
+	ck_assert_int_eq(rig_wait_for(&rig, FIN_LARGE), FT_NO_SUCH_TRANSFER);
+	ck_assert_int_eq(rig_wait_for(&rig, "$file/f/abort"), FT_OK);
+	rig_settle(&rig);
+	ck_assert_uint_eq(atomic_load(&rig.engine->core.later_total), 0);
+	ck_assert_uint_eq(tree_entries(rig_path(&rig, "incoming")), 0);
+}
+END_TEST
+
 /* Who asks again in the meantime is answered at the end, too; each once. */
 START_TEST(test_later__everybody_who_asks_is_answered)
 {
@@ -265,6 +282,7 @@ int main(void)
 			 test_later__a_restart_changes_nothing,
 			 test_later__a_kill_changes_nothing,
 			 test_later__an_abort_ends_the_waiting,
+			 test_later__an_abort_during_a_try_is_the_answer,
 			 test_later__everybody_who_asks_is_answered,
 			 test_later__a_timeout_loses_nothing,
 			 test_later__many_wait_and_all_are_carried_out,
