@@ -201,8 +201,7 @@ int ft_on_message(int event, void *event_data, void *userdata)
 	}
 	now_ms = ft_plugin_poll(plugin);
 	client_id = message->client ? mosquitto_client_id(message->client) : NULL;
-	if (!plugin->websockets && message->client
-	    && mosquitto_client_protocol(message->client) == mp_websockets) {
+	if (message->client && mosquitto_client_protocol(message->client) == mp_websockets) {
 		plugin->websockets = true;
 		ft_wake_need_echo(plugin->wake);
 	}

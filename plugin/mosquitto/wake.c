@@ -31,9 +31,11 @@
 /*
  * 2.0 neither reads from nor writes to WebSockets but in a pass of its loop, of which their traffic
  * causes none: one message leaves in each. So many passes are brought about that the client's next
- * command comes in one of them, and leads to the next round.
+ * command comes in one of them, and leads to the next round; until such clients have been silent for
+ * some time, so that an idle one costs others nothing.
  */
 #define ECHOES_WEBSOCKETS 128
+#define ECHOES_WEBSOCKETS_MS 2000
 
 /* Rings wait for their effect by themselves. */
 #define BELL_PAUSE_MIN_US 200
@@ -54,7 +56,8 @@
 
 struct ft_wake {
 	bool is_21;
-	bool echoing;			/* broker's thread */
+	bool echoing;			/* broker's thread, as is: */
+	int64_t echo_asked_ms;		/* when it was asked for last */
 	pthread_t broker;
 	pthread_t helper;
 	pthread_mutex_t lock;
@@ -478,18 +481,25 @@ bool ft_wake_pending(struct ft_wake *wake)
 	return wake->seen != atomic_load(&wake->heard);
 }
 
+/* Whether clients use WebSockets just now, on 2.0. */
+static bool wake_is_talking(const struct ft_wake *wake)
+{
+	return !wake->is_21 && ft_clock_ms() - wake->echo_asked_ms < ECHOES_WEBSOCKETS_MS;
+}
+
 void ft_wake_drained(struct ft_wake *wake)
 {
 	if (wake->seen == atomic_load(&wake->heard))
 		return;
 	if (wake->echoing)
-		atomic_store(&wake->echoes, wake->is_21 ? ECHOES : ECHOES_WEBSOCKETS);
+		atomic_store(&wake->echoes, wake_is_talking(wake) ? ECHOES_WEBSOCKETS : ECHOES);
 	atomic_store(&wake->heard, wake->seen);
 }
 
 void ft_wake_need_echo(struct ft_wake *wake)
 {
 	wake->echoing = true;
+	wake->echo_asked_ms = ft_clock_ms();
 }
 
 void ft_wake_tick_seen(struct ft_wake *wake)

@@ -67,8 +67,9 @@ bool ft_wake_pending(struct ft_wake *wake);
 void ft_wake_drained(struct ft_wake *wake);
 
 /*
- * What is published leaves one loop pass later on this broker, too: 2.0 does so for
- * clients that use WebSockets. From now on such a pass is brought about.
+ * What is published leaves one loop pass later on this broker, too: 2.0 does so for clients that use
+ * WebSockets. From now on such a pass is brought about; for the next two seconds many, in which more
+ * of the client's commands come. To be called for each command of such a client.
  */
 void ft_wake_need_echo(struct ft_wake *wake);
 
