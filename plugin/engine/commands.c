@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "base/system.h"
-#include "engine/downloads.h"
-#include "engine/things.h"
+#include "engine/downloads/downloads.h"
+#include "engine/things/things.h"
 #include "log/record.h"
 #include "protocol/aws_topic.h"
 #include "protocol/get.h"

@@ -11,9 +11,9 @@
 
 #include "base/escape.h"
 #include "base/system.h"
-#include "engine/adopt.h"
-#include "engine/announcer.h"
-#include "engine/downloads.h"
+#include "engine/admin/adopt.h"
+#include "engine/downloads/announcer.h"
+#include "engine/downloads/downloads.h"
 #include "engine/events.h"
 #include "engine/judge.h"
 #include "protocol/manifest.h"

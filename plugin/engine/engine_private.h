@@ -8,12 +8,12 @@
 #define FT_ENGINE_PRIVATE_H
 
 #include "base/identity.h"
-#include "engine/admin.h"
+#include "engine/admin/admin.h"
 #include "engine/core.h"
 #include "engine/engine.h"
 #include "engine/finished_set.h"
 #include "engine/finisher.h"
-#include "engine/limits.h"
+#include "engine/limits/limits.h"
 #include "engine/metrics.h"
 #include "engine/refusals.h"
 #include "engine/registry.h"

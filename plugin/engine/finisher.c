@@ -8,15 +8,15 @@
 
 #include "base/system.h"
 #include "base/thread.h"
-#include "engine/downloads.h"
-#include "engine/admin_worker.h"
-#include "engine/announcer.h"
+#include "engine/downloads/downloads.h"
+#include "engine/admin/admin_worker.h"
+#include "engine/downloads/announcer.h"
 #include "engine/events.h"
-#include "engine/limits.h"
+#include "engine/limits/limits.h"
 #include "engine/expiry.h"
 #include "engine/judge.h"
-#include "engine/things.h"
-#include "engine/verify.h"
+#include "engine/things/things.h"
+#include "engine/admin/verify.h"
 #include "protocol/manifest.h"
 
 #define FINISHER_TOGETHER 64		/* files published in one go, at most */

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "base/sys.h"
-#include "engine/downloads.h"
-#include "engine/sorted_page.h"
-#include "engine/things.h"
+#include "engine/downloads/downloads.h"
+#include "engine/admin/sorted_page.h"
+#include "engine/things/things.h"
 
 struct ft_finished ft_finish_result(const struct ft_finish *job)
 {

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/downloads.h"
-#include "engine/things.h"
-#include "engine/verify.h"
+#include "engine/downloads/downloads.h"
+#include "engine/things/things.h"
+#include "engine/admin/verify.h"
 #include "log/record.h"
 #include "protocol/get.h"
 

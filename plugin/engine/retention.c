@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #include "base/system.h"
-#include "engine/announcer.h"
+#include "engine/downloads/announcer.h"
 #include "engine/engine_private.h"
 
 bool engine_is_removing(const struct ft_engine *e, const struct ft_key *key)

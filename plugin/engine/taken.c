@@ -2,7 +2,7 @@
 /* Finished files that consumers have taken away with their manifests: the catalog forgets them. */
 #include <stdlib.h>
 
-#include "engine/limits.h"
+#include "engine/limits/limits.h"
 
 #define TAKEN_MAX 64		/* files that are looked for in one go */
 

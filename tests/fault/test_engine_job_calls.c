@@ -10,7 +10,7 @@
 #include "../lib/rig.h"
 #include "../lib/runs.h"
 #include "../suite.h"
-#include "engine/downloads_private.h"
+#include "engine/downloads/downloads_private.h"
 
 #define JOBS "$aws/things/c/jobs/"
 #define SHORT "rejected {\"code\":\"InternalError\""

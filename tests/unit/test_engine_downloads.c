@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/system.h"
-#include "engine/downloads.h"
+#include "engine/downloads/downloads.h"
 #include "../lib/machine.h"
 #include "../lib/rig.h"
 #include "../suite.h"

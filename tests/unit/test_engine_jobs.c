@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/downloads_private.h"
+#include "engine/downloads/downloads_private.h"
 #include "../lib/rig.h"
 #include "../suite.h"
 

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/downloads.h"
+#include "engine/downloads/downloads.h"
 #include "../lib/rig.h"
 #include "../suite.h"
 

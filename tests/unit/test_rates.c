@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-#include "engine/rates.h"
+#include "engine/limits/rates.h"
 
 #include <check.h>
 #include <stdlib.h>

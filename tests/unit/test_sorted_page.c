@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "../suite.h"
-#include "engine/sorted_page.h"
+#include "engine/admin/sorted_page.h"
 
 static struct ft_sorted_page *page;
 static struct ft_control_place after;

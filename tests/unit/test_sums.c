@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-#include "engine/sums.h"
+#include "engine/limits/sums.h"
 
 #include <check.h>
 
