@@ -115,6 +115,9 @@ $(BUILD)/%.o: %.c
 	$(call say,CC)mkdir -p $(@D) && $(CC) $(FT_CPPFLAGS) $(FT_CFLAGS) -MMD -MP -c -o $@ $< \
 		2>$(@:.o=.said); status=$$?; cat $(@:.o=.said) >&2; exit $$status
 
+# Whoever names what is to be built by its whole path.
+$(CURDIR)/$(BUILD)/%: $(BUILD)/% ;
+
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(ARCHIVE)
 	$(call say,LINK)$(CC) $(FT_CFLAGS) -o $@ $(filter %.o,$^) $(ARCHIVE) $(LDFLAGS) \
 		$(WRAP) -lcheck -lsubunit -lrt $(FT_LDLIBS)
