@@ -105,7 +105,8 @@ test("a folder keeps where its files lay", once, async (t) => {
 test("paused, resumed, cancelled", async (t) => {
 	const broker = await started(t, { plugin: { client_bandwidth: "2M" } });
 	const page = await signedIn(t, browser, broker, "anna");
-	const source = file("slow.bin", 8 << 20);
+	/* Long enough for what is on its way when it is paused, and then some. */
+	const source = file("slow.bin", 64 << 20);
 	await pick(page, source);
 	await eventually(async () => await progress(page) >= 10, "it has begun");
 	await page.getByRole("button", { name: "Pause: slow.bin" }).click();
