@@ -187,8 +187,10 @@ class Frozen(Case):
         self.ok(devices[0].fin("f", len(content), sha256(content)))
         self.broker.storage.check_finished(self, "dev0", "f", "data.bin", content)
         self.broker.storage.check_finished(self, "dev1", "small", "a", b"small")
-        # The worst of an idle second, with room for a machine that is not quiet.
-        self.assertLess(during[-1], max(3 * idle[-1], 60 * SCALE), (idle[-5:], during[-5:]))
+        # The worst of an idle second, with room for a machine that is not quiet: whoever waited for room
+        # in the log longer than it may would do so again and again. For the disk it is four seconds.
+        self.assertLess(during[-4], max(3 * idle[-1], 60 * SCALE), (idle[-5:], during[-5:]))
+        self.assertLess(during[-1], 1000 * SCALE, (idle[-5:], during[-5:]))
 
     def full(self, device, words):
         """One segment more of a file of its own, of which some are refused once the log is full."""
