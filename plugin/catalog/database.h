@@ -5,7 +5,7 @@
  * and query.h alone. Private to plugin/catalog/.
  *
  * The SQL is one table, too, see statements.h: what PostgreSQL says otherwise is in
- * schema.c.
+ * postgres/schema.c.
  */
 #ifndef FT_CATALOG_DATABASE_H
 #define FT_CATALOG_DATABASE_H

@@ -534,6 +534,16 @@ void ft_control_open_entry(struct ft_buf *buf)
 	ft_buf_char(buf, '{');
 }
 
+bool ft_control_close_entry(struct ft_buf *buf, const struct ft_buf *before, size_t more)
+{
+	ft_buf_char(buf, '}');
+	if (ft_buf_ok(buf) && buf->len + FT_CONTROL_TAIL_ROOM + more <= buf->room)
+		return true;
+	*buf = *before;
+	buf->text[buf->len] = '\0';
+	return false;
+}
+
 void ft_control_put_key(struct ft_buf *buf, const struct ft_key *key)
 {
 	ft_control_put_text(buf, "client_id", key->owner, key->owner_len);

@@ -161,6 +161,12 @@ void ft_control_open(struct ft_buf *buf, const char *key, char bracket);
 /* An entry of an array. */
 void ft_control_open_entry(struct ft_buf *buf);
 
+/*
+ * Closes an entry of a page, which begins behind `before`. False: with it the page would have no
+ * room for FT_CONTROL_TAIL_ROOM and `more` bytes behind its entries, so the entry is taken back.
+ */
+bool ft_control_close_entry(struct ft_buf *buf, const struct ft_buf *before, size_t more);
+
 /* client_id and file_id. */
 void ft_control_put_key(struct ft_buf *buf, const struct ft_key *key);
 

@@ -577,7 +577,6 @@ static void limits_put_row(struct ft_buf *to, const struct ft_override *row,
 		else if (value != limits_get(options, i))
 			ft_control_put_null(to, limits_table[i].name);
 	}
-	ft_buf_char(to, '}');
 }
 
 bool ft_overrides_put(struct ft_buf *to, const struct ft_overrides *overrides,
@@ -587,11 +586,8 @@ bool ft_overrides_put(struct ft_buf *to, const struct ft_overrides *overrides,
 		struct ft_buf before = *to;
 
 		limits_put_row(to, &overrides->rows[i], options);
-		if (to->len + FT_CONTROL_TAIL_ROOM <= to->room && ft_buf_ok(to))
-			continue;
-		*to = before;
-		to->text[before.len] = '\0';
-		return false;
+		if (!ft_control_close_entry(to, &before, 0))
+			return false;
 	}
 	return true;
 }

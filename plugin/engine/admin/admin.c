@@ -9,9 +9,9 @@
 #include "base/system.h"
 #include "base/wildcard.h"
 #include "engine/admin/admin_call.h"
-#include "engine/downloads/downloads.h"
 #include "engine/admin/sorted_page.h"
 #include "engine/admin/verify.h"
+#include "engine/downloads/downloads.h"
 #include "file_transfer/version.h"
 #include "log/record.h"
 
@@ -292,12 +292,7 @@ static bool admin_put_entry(struct admin_call *call, const struct ft_transfer *t
 
 	ft_control_open_entry(to);
 	admin_put_transfer(call->engine, to, t);
-	ft_buf_char(to, '}');
-	if (ft_buf_ok(to) && to->len + FT_CONTROL_TAIL_ROOM <= to->room)
-		return true;
-	*to = before;
-	to->text[before.len] = '\0';
-	return false;
+	return ft_control_close_entry(to, &before, 0);
 }
 
 static enum ft_status admin_list_transfers(struct admin_call *call, struct ft_transfer *none)

@@ -59,7 +59,7 @@ static void clients_put(const struct ft_engine *e, struct ft_buf *to,
 	ft_control_put_truth(to, "overridden", row != NULL);
 	ft_control_open(to, "limits", '{');
 	ft_limits_put(to, row ? &row->limits : &e->options->limits);
-	ft_buf_str(to, "}}");
+	ft_buf_char(to, '}');
 }
 
 /* False: it does not fit any more. */
@@ -69,12 +69,7 @@ static bool clients_put_entry(const struct ft_engine *e, struct ft_buf *to,
 	struct ft_buf before = *to;
 
 	clients_put(e, to, entry);
-	if (ft_buf_ok(to) && to->len + ft_control_place_room(&entry->place)
-			     + FT_CONTROL_TAIL_ROOM <= to->room)
-		return true;
-	*to = before;
-	to->text[before.len] = '\0';
-	return false;
+	return ft_control_close_entry(to, &before, ft_control_place_room(&entry->place));
 }
 
 /* Its last transfer may have ended since the worker looked. */

@@ -310,12 +310,6 @@ static void jobs_note(struct jobs_page *page, const struct ft_thing *thing,
 	snprintf(page->last, room, "%d/%s/%s", (int)thing->kind, execution->job, thing->name);
 }
 
-static bool jobs_fits_page(const struct jobs_page *page, const struct ft_thing *thing)
-{
-	return ft_buf_ok(page->to)
-	       && page->to->len + FT_CONTROL_TAIL_ROOM + 6 * JOBS_AFTER_ROOM(thing->name) <= page->to->room;
-}
-
 static enum ft_status jobs_visit(void *context, const struct ft_thing *thing,
 				 const struct ft_execution *execution)
 {
@@ -330,12 +324,8 @@ static enum ft_status jobs_visit(void *context, const struct ft_thing *thing,
 	if (jobs_fit(page->command, execution)) {
 		ft_control_open_entry(page->to);
 		jobs_put(page->to, thing, execution);
-		ft_buf_char(page->to, '}');
-		if (!jobs_fits_page(page, thing)) {
-			*page->to = before;
-			page->to->text[before.len] = '\0';
+		if (!ft_control_close_entry(page->to, &before, 6 * JOBS_AFTER_ROOM(thing->name)))
 			return FT_CANCELLED;
-		}
 		page->count++;
 	}
 	jobs_note(page, thing, execution);

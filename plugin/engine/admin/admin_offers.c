@@ -129,12 +129,7 @@ static bool offers_put_entry(struct ft_buf *to, const struct ft_offer *offer)
 
 	ft_control_open_entry(to);
 	offers_put(to, offer);
-	ft_buf_char(to, '}');
-	if (ft_buf_ok(to) && to->len + FT_CONTROL_TAIL_ROOM + 6 * OFFERS_AFTER_ROOM <= to->room)
-		return true;
-	*to = before;
-	to->text[before.len] = '\0';
-	return false;
+	return ft_control_close_entry(to, &before, 6 * OFFERS_AFTER_ROOM);
 }
 
 /* The index is sorted, so that a page begins behind the last entry of the one before. */

@@ -49,13 +49,8 @@ static bool worker_put_entry(void *context, const struct ft_finished *file)
 		return false;
 	ft_control_open_entry(page->to);
 	worker_put_file(page->to, file);
-	ft_buf_char(page->to, '}');
 	page->count++;
-	if (page->to->len + FT_CONTROL_TAIL_ROOM <= page->to->room && ft_buf_ok(page->to))
-		return true;
-	*page->to = before;
-	page->to->text[before.len] = '\0';
-	return false;
+	return ft_control_close_entry(page->to, &before, 0);
 }
 
 static int64_t worker_ms(int64_t s)
@@ -123,11 +118,7 @@ static void worker_write_sorted(struct ft_buf *to, const struct ft_sorted_page *
 
 		ft_control_open_entry(to);
 		worker_put_file(to, &entry->file);
-		ft_buf_char(to, '}');
-		if (!ft_buf_ok(to) || to->len + ft_control_place_room(&entry->place)
-				      + FT_CONTROL_TAIL_ROOM > to->room) {
-			*to = before;
-			to->text[before.len] = '\0';
+		if (!ft_control_close_entry(to, &before, ft_control_place_room(&entry->place))) {
 			more = true;
 			break;
 		}
@@ -395,12 +386,7 @@ static enum ft_status worker_put_pause(void *context, const struct ft_pause *pau
 	if (pause->number > 0)
 		ft_control_put_text(to, "file_id", pause->key.file, pause->key.file_len);
 	ft_control_put_time(to, "since", pause->since_ms);
-	ft_buf_char(to, '}');
-	if (to->len + FT_CONTROL_TAIL_ROOM <= to->room && ft_buf_ok(to))
-		return FT_OK;
-	*to = before;
-	to->text[before.len] = '\0';
-	return FT_CANCELLED;
+	return ft_control_close_entry(to, &before, 0) ? FT_OK : FT_CANCELLED;
 }
 
 static enum ft_status worker_list_pauses(struct ft_core *core, struct ft_catalog *catalog,
