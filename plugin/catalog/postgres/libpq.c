@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #ifdef FT_POSTGRES
-#include <dlfcn.h>
-#include <stddef.h>
-#include <string.h>
-
+#include "base/library.h"
 #include "catalog/postgres/postgres.h"
 
 struct pg_functions pq;
 
-static const struct {
-	const char *name;
-	size_t at;
-} pg_functions[] = {
+static const struct ft_library_function pg_functions[] = {
 #define X(name) { "PQ" #name, offsetof(struct pg_functions, name) },
 	PG_FUNCTIONS(X)
 #undef X
@@ -19,25 +13,20 @@ static const struct {
 
 bool pg_load(struct ft_buf *why)
 {
-	void *library = dlopen("libpq.so.5", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+	static const char *const names[] = { "libpq.so.5", NULL };
+	void *library = ft_library_load(names);
+	const char *absent;
 
 	if (!library) {
 		ft_buf_str(why, "libpq.so.5 cannot be loaded: install libpq (Debian and Ubuntu: libpq5, "
 			   "Alpine: libpq)");
 		return false;
 	}
-	for (size_t i = 0; i < sizeof pg_functions / sizeof pg_functions[0]; i++) {
-		void *found = dlsym(library, pg_functions[i].name);
-
-		if (!found) {
-			ft_buf_printf(why, "libpq.so.5 has no %s: install that of PostgreSQL "
-				      PG_VERSION_WORDS " or later", pg_functions[i].name);
-			return false;
-		}
-		/* Not assigned: ISO C knows no way from an object's pointer to a function's. */
-		memcpy((char *)&pq + pg_functions[i].at, &found, sizeof found);
-	}
-	return true;
+	absent = ft_library_find(library, pg_functions, sizeof pg_functions / sizeof pg_functions[0], &pq);
+	if (absent)
+		ft_buf_printf(why, "libpq.so.5 has no %s: install that of PostgreSQL " PG_VERSION_WORDS
+			      " or later", absent);
+	return !absent;
 }
 #else
 typedef int pg_libpq_is_not_built_in;	/* a file of ISO C has something in it */

@@ -2,7 +2,7 @@
 #ifdef FT_S3
 #include "store/s3/curl.h"
 
-#include <dlfcn.h>
+#include "base/library.h"
 
 /* Signs what is not in a form, by the hash in x-amz-content-sha256: as in Debian 12. */
 #define CURL_VERSION_NEEDED 0x075800
@@ -10,45 +10,30 @@
 
 struct s3_curl s3_curl;
 
-static const struct {
-	const char *name;
-	size_t at;
-} curl_functions[] = {
+static const struct ft_library_function curl_functions[] = {
 #define X(name) { "curl_" #name, offsetof(struct s3_curl, name) },
 	S3_CURL_FUNCTIONS(X)
 #undef X
 };
 
-static bool curl_find_functions(void *library, struct ft_buf *why)
-{
-	for (size_t i = 0; i < sizeof curl_functions / sizeof curl_functions[0]; i++) {
-		void *found = dlsym(library, curl_functions[i].name);
-
-		if (!found) {
-			ft_buf_printf(why, "libcurl has no %s", curl_functions[i].name);
-			return false;
-		}
-		/* Not assigned: ISO C knows no way from an object's pointer to a function's. */
-		memcpy((char *)&s3_curl + curl_functions[i].at, &found, sizeof found);
-	}
-	return true;
-}
-
 bool s3_curl_load(struct ft_buf *why)
 {
-	static const char *const names[] = { "libcurl.so.4", "libcurl-gnutls.so.4" };
+	static const char *const names[] = { "libcurl.so.4", "libcurl-gnutls.so.4", NULL };
 	const curl_version_info_data *version;
-	void *library = NULL;
+	void *library = ft_library_load(names);
+	const char *absent;
 
-	for (size_t i = 0; i < sizeof names / sizeof names[0] && !library; i++)
-		library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
 	if (!library) {
 		ft_buf_str(why, "libcurl.so.4 cannot be loaded: install libcurl 7.88 or later (Debian "
 			   "and Ubuntu: libcurl4, Alpine: libcurl)");
 		return false;
 	}
-	if (!curl_find_functions(library, why))
+	absent = ft_library_find(library, curl_functions, sizeof curl_functions / sizeof curl_functions[0],
+				 &s3_curl);
+	if (absent) {
+		ft_buf_printf(why, "libcurl has no %s", absent);
 		return false;
+	}
 	version = s3_curl.version_info(CURLVERSION_NOW);
 	if (version->version_num < CURL_VERSION_NEEDED) {
 		ft_buf_printf(why, "libcurl %s cannot sign what S3 wants: " CURL_VERSION_WORDS
