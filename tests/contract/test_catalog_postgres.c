@@ -292,17 +292,23 @@ static void use_proxy(void)
 	pthread_detach(thread);
 }
 
+/* The connection is cut before or after the server sees the commit of transfer `number`. */
+static void commit_is_cut(uint64_t number, int when, enum ft_status wanted)
+{
+	ck_assert_int_eq(ft_catalog_begin(rig.catalog), FT_OK);
+	ck_assert_int_eq(put(number), FT_OK);
+	atomic_store(&cut, when);
+	ck_assert_int_eq(ft_catalog_commit(rig.catalog), wanted);
+	ck_assert_int_eq(atomic_load(&cut), CUT_NOTHING);
+}
+
 START_TEST(test_postgres__finds_out_that_a_commit_has_taken_place)
 {
 	NEEDS_SERVER();
 	use_proxy();
 	opens();
 	for (uint64_t i = 1; i <= 3; i++) {
-		ck_assert_int_eq(ft_catalog_begin(rig.catalog), FT_OK);
-		ck_assert_int_eq(put(i), FT_OK);
-		atomic_store(&cut, CUT_AFTER);
-		ck_assert_int_eq(ft_catalog_commit(rig.catalog), FT_OK);
-		ck_assert_int_eq(atomic_load(&cut), CUT_NOTHING);
+		commit_is_cut(i, CUT_AFTER, FT_OK);
 		ck_assert(has(i));
 	}
 }
@@ -314,11 +320,7 @@ START_TEST(test_postgres__finds_out_that_a_commit_has_not_taken_place)
 	use_proxy();
 	opens();
 	for (uint64_t i = 1; i <= 3; i++) {
-		ck_assert_int_eq(ft_catalog_begin(rig.catalog), FT_OK);
-		ck_assert_int_eq(put(i), FT_OK);
-		atomic_store(&cut, CUT_BEFORE);
-		ck_assert_int_eq(ft_catalog_commit(rig.catalog), FT_BUSY);
-		ck_assert_int_eq(atomic_load(&cut), CUT_NOTHING);
+		commit_is_cut(i, CUT_BEFORE, FT_BUSY);
 		ft_catalog_rollback(rig.catalog);
 		ck_assert(has(0));
 	}
