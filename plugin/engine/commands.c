@@ -636,7 +636,7 @@ static enum ft_status accept_fin(struct call *call, struct ft_transfer *t, const
 	ft_transfer_move(t, FT_TRANSFER_ASSEMBLING);
 	engine_note_assembling(e, t);
 	engine_note_news(e, t);
-	if (fin->size > FT_SMALL_FILE || atomic_load(&e->core.quick_is_idle))
+	if (ft_core_finish_lane(&e->core, fin->size) == FT_LANE_LARGE || atomic_load(&e->core.quick_is_idle))
 		ft_log_wake(e->core.log);
 	call->answer = ANSWER_LATER;
 	return FT_OK;

@@ -40,6 +40,11 @@ void ft_core_submit(struct ft_core *core, enum ft_lane lane, struct ft_job *job)
 	ft_queue_push(&core->lanes[lane], &job->link);
 }
 
+enum ft_lane ft_core_finish_lane(const struct ft_core *core, uint64_t size)
+{
+	return size > FT_SMALL_FILE || core->options->on_complete ? FT_LANE_LARGE : FT_LANE_QUICK;
+}
+
 void ft_core_submit_all(struct ft_core *core, enum ft_lane lane, struct ft_list *jobs)
 {
 	for (const struct ft_link *link = jobs->head.next; link != &jobs->head; link = link->next)

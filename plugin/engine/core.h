@@ -65,6 +65,9 @@ struct ft_core {
 	void *context;
 };
 
+/* Where a file of so many bytes is finished: FT_LANE_QUICK or FT_LANE_LARGE. */
+enum ft_lane ft_core_finish_lane(const struct ft_core *core, uint64_t size);
+
 /* Hand a job over, or all of a list, which is empty then, with one wake-up. */
 void ft_core_tell_broker(struct ft_core *core, struct ft_job *job);
 void ft_core_tell_broker_all(struct ft_core *core, struct ft_list *jobs);

@@ -442,7 +442,7 @@ static void writer_send(struct ft_writer *w)
 		/* a finish that came back from a finisher has failed: only the client is left to tell */
 		if (job->kind != FT_JOB_FINISH || job->status != FT_OK)
 			ft_list_push(&told, link);
-		else if (finish->fin.size > FT_SMALL_FILE || w->core->options->on_complete)
+		else if (ft_core_finish_lane(w->core, finish->fin.size) == FT_LANE_LARGE)
 			ft_list_push(&large, link);
 		else
 			ft_list_push(&quick, link);
